@@ -1,0 +1,78 @@
+//! One error type; every message names the file, the key or the violated condition.
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One thing wrong with a configuration: where, and which condition it violates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the key, for example `strategy.gamma`.
+    pub path: String,
+    /// The value found and the condition it violates, for example `1.1: must be in [0, 1]`.
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.path, self.message)
+    }
+}
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is not usable. Holds every problem found, not only the first.
+    #[error("the configuration has {} problem(s):\n{}", .0.len(), list(.0))]
+    Config(Vec<Problem>),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file was read but does not hold what it should.
+    #[error("{}: {message}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Weights do not fit the model they were to be loaded into.
+    #[error("weights do not fit: {0}")]
+    Weights(String),
+    /// The requested device is not there or not compiled in.
+    #[error("device `{name}`: {message}")]
+    Device {
+        /// The name in the JSON.
+        name: String,
+        /// Why it cannot be used.
+        message: String,
+    },
+    /// A condition on the arguments of a function is violated.
+    #[error("{0}")]
+    Invalid(String),
+    /// Training stopped with an error.
+    #[error("training stopped: {0}")]
+    Training(String),
+}
+
+impl Error {
+    /// Wraps an I/O error together with the path it happened on.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// A file with the wrong contents.
+    pub fn format(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::Format { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n")
+}
