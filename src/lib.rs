@@ -23,6 +23,7 @@ pub mod models;
 pub mod monitor;
 pub mod network;
 pub mod path;
+pub mod random;
 pub mod sample;
 pub mod timestep;
 pub mod train;
