@@ -74,8 +74,9 @@ mod tests {
     #[test]
     fn noise_does_not_depend_on_the_batch_a_sample_is_in() {
         let keys: Vec<_> = (0..4).map(|position| SampleKey { seed: 7, epoch: 1, position }).collect();
-        let together = normal(&keys, Purpose::Noise, &[3, 2]).to_vec::<f32>().unwrap();
-        let apart: Vec<f32> = keys.iter().flat_map(|k| normal(&[*k], Purpose::Noise, &[3, 2]).to_vec::<f32>().unwrap()).collect();
+        let together = normal(&keys, Purpose::Noise, &[3, 2]).try_to_vec::<f32>().unwrap();
+        let apart: Vec<f32> =
+            keys.iter().flat_map(|k| normal(&[*k], Purpose::Noise, &[3, 2]).try_to_vec::<f32>().unwrap()).collect();
         assert_eq!(together, apart);
     }
 

@@ -1,1 +1,6 @@
-//! (being written)
+//! Checkpoint sets that are complete or absent, and official weights in and out.
+mod manifest;
+mod sets;
+pub mod weights;
+
+pub use sets::{CheckpointSets, Part};

@@ -1,1 +1,120 @@
-//! (being written)
+//! Real images that ship inside the crate, and pictures of them.
+//!
+//! A [`DataConfig`] is the `data` section of the JSON; [`DataConfig::load`] turns it into a training
+//! set and a held-out set whose pixels never overlap.
+pub mod digits;
+pub mod font;
+pub mod grid;
+pub mod item;
+pub mod photos;
+
+pub use digits::DigitsConfig;
+pub use grid::{Picture, grid, side_by_side};
+pub use item::{ImageItem, ImageSet};
+pub use photos::PhotosConfig;
+
+use crate::{Error, Problem, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which data set to train on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DataConfig {
+    /// Grey patches of the two shipped photos, without labels.
+    Photos(PhotosConfig),
+    /// The shipped handwritten digits, 8×8, with ten classes.
+    Digits(DigitsConfig),
+}
+
+/// A data set cut in two.
+#[derive(Debug, Clone)]
+pub struct DataSplit {
+    /// What the network is trained on.
+    pub train: ImageSet,
+    /// What it is compared with; shares no pixel with `train`.
+    pub held_out: ImageSet,
+    /// `[C, H, W]` of one image.
+    pub shape: [usize; 3],
+    /// Number of classes; 0 if the images have no labels.
+    pub classes: usize,
+}
+
+impl DataConfig {
+    /// Decodes the shipped files and cuts them into images. The same configuration gives the same split.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every violated condition, [`Error::Format`] if a shipped file does not decode.
+    pub fn load(&self) -> Result<DataSplit> {
+        let problems = self.problems("data");
+        if !problems.is_empty() {
+            return Err(Error::Config(problems));
+        }
+        match self {
+            Self::Photos(config) => photos::load(config),
+            Self::Digits(config) => digits::load(config),
+        }
+    }
+
+    /// `[C, H, W]` of one image and the number of classes, without loading anything.
+    pub fn shape(&self) -> ([usize; 3], usize) {
+        match self {
+            Self::Photos(config) => ([1, config.patch, config.patch], 0),
+            Self::Digits(_) => ([1, 8, 8], 10),
+        }
+    }
+
+    /// Every violated condition, with keys below `path`.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        match self {
+            Self::Photos(config) => config.problems(path),
+            Self::Digits(config) => config.problems(path),
+        }
+    }
+}
+
+/// A [`Problem`] at `path.key` unless `ok`.
+fn unless(ok: bool, path: &str, key: &str, message: String) -> Option<Problem> {
+    (!ok).then(|| Problem { path: format!("{path}.{key}"), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_selects_the_data_set_and_defaults_fill_the_rest() {
+        let data: DataConfig = serde_json::from_str(r#"{"kind": "digits", "scale": 0.5}"#).unwrap();
+        assert_eq!(data, DataConfig::Digits(DigitsConfig { scale: 0.5, ..Default::default() }));
+        let data: DataConfig = serde_json::from_str(r#"{"kind": "photos"}"#).unwrap();
+        assert_eq!(data, DataConfig::Photos(PhotosConfig::default()));
+    }
+
+    #[test]
+    fn misspelt_keys_are_refused() {
+        let error = serde_json::from_str::<DataConfig>(r#"{"kind": "photos", "pacth": 16}"#).unwrap_err();
+        assert!(error.to_string().contains("pacth"), "{error}");
+    }
+
+    #[test]
+    fn every_problem_is_reported_with_its_path() {
+        let data = DataConfig::Photos(PhotosConfig { patch: 0, train: 0, held_out: 0, seed: 0 });
+        let paths: Vec<_> = data.problems("data").into_iter().map(|p| p.path).collect();
+        assert_eq!(paths, ["data.patch", "data.train", "data.held_out"]);
+        assert!(matches!(data.load(), Err(Error::Config(p)) if p.len() == 3));
+        let data = DataConfig::Digits(DigitsConfig { scale: f32::NAN, held_out: 1797, seed: 0 });
+        let paths: Vec<_> = data.problems("d").into_iter().map(|p| p.path).collect();
+        assert_eq!(paths, ["d.scale", "d.held_out"]);
+    }
+
+    #[test]
+    fn the_schema_of_each_kind_allows_its_tag() {
+        let schema = serde_json::to_value(schemars::schema_for!(DataConfig)).unwrap();
+        let kinds = schema["oneOf"].as_array().unwrap();
+        let tag = |kind: &serde_json::Value| kind["properties"]["kind"]["const"].as_str().unwrap().to_owned();
+        assert_eq!(kinds.iter().map(tag).collect::<Vec<_>>(), ["photos", "digits"]);
+        for kind in kinds {
+            assert!(kind.get("$ref").is_none(), "a closed schema elsewhere would refuse `kind`: {kind}");
+        }
+    }
+}

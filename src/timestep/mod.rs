@@ -1,1 +1,60 @@
-//! (being written)
+//! The paper: which timestep the network is told, and at which slowed timestep its input really is.
+//!
+//! | name | law of the training timestep `t` | law of the slowed timestep `m` |
+//! |---|---|---|
+//! | `standard` | U\[0, 1\] | `m = t` |
+//! | `mixflow` | Beta(2, 1) | U\[(1−γ)t, t\] |
+//!
+//! Under MixFlow the pairs (m, t) are uniform on the wedge `(1−γ)t ≤ m ≤ t`, so no timestep is
+//! favoured ([arXiv 2512.19311](https://arxiv.org/abs/2512.19311)). A [`TimeShift`] acts on `t` after
+//! its draw and before `m`, which gives that uniformity up. The ablations are further products of a
+//! [`Density`] and a [`Slowing`]: [`StrategyConfig`] names them and spells any other. A strategy that
+//! is not a product implements [`TimestepStrategy`].
+//! ```
+//! use burn_mixflow::random::{Purpose, SampleKey};
+//! use burn_mixflow::timestep::StrategyConfig;
+//!
+//! let strategy = StrategyConfig::Mixflow { gamma: 0.8 }.build(None)?;
+//! let key = SampleKey { seed: 7, epoch: 0, position: 0 };
+//! let pair = strategy.sample(&mut key.rng(Purpose::Timesteps));
+//! assert!(pair.slowed <= pair.training);
+//! # Ok::<(), burn_mixflow::Error>(())
+//! ```
+mod config;
+mod density;
+mod product;
+mod shift;
+mod slowing;
+#[cfg(test)]
+mod statistics;
+
+pub use config::StrategyConfig;
+pub use density::Density;
+pub use product::Product;
+pub use shift::TimeShift;
+pub use slowing::Slowing;
+
+use crate::Problem;
+use std::fmt::Debug;
+
+/// The two timesteps of one training sample, both in [0, 1] (0 noise, 1 data).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timesteps {
+    /// The timestep `t` the network is told.
+    pub training: f32,
+    /// The slowed timestep `m` its input is interpolated at.
+    pub slowed: f32,
+}
+
+/// Draws the pair of timesteps of one sample.
+pub trait TimestepStrategy: Debug + Send + Sync {
+    /// One pair; equal generators give equal pairs.
+    fn sample(&self, rng: &mut dyn rand::Rng) -> Timesteps;
+}
+
+/// Reports `value` at `path.key` unless it fulfils the `condition`; write conditions that NaN fails.
+fn require(problems: &mut Vec<Problem>, path: &str, key: &str, value: f64, fulfilled: bool, condition: &str) {
+    if !fulfilled {
+        problems.push(Problem { path: format!("{path}.{key}"), message: format!("= {value}: must be {condition}") });
+    }
+}

@@ -1,1 +1,25 @@
-//! (being written)
+//! Training: [`MixFlowTrainStep`] goes where a model goes in Burn's `SupervisedTraining`.
+//!
+//! In order: an [`EpochLoader`] (or any Burn loader) yields a [`FlowBatch`]; [`Draws`] turns its keys
+//! into noise, timesteps and condition dropout; the network predicts at `x_m` told `t`; [`Objective`]
+//! compares with the target; Burn's optimizer updates the raw weights after [`gradients`] checked and
+//! clipped them; the [`ema`] follows. Validation uses the EMA and the plain loss.
+mod batch;
+mod draws;
+pub mod ema;
+pub mod gradients;
+mod guard;
+mod loader;
+mod loss;
+pub mod metrics;
+mod output;
+mod step;
+
+pub use batch::FlowBatch;
+pub use draws::Draws;
+pub use ema::EmaConfig;
+pub use guard::NonFinite;
+pub use loader::EpochLoader;
+pub use loss::{LossWeight, Objective, TargetTime};
+pub use output::FlowOutput;
+pub use step::MixFlowTrainStep;

@@ -1,0 +1,34 @@
+//! Time of the Fréchet distance and of its moments at the 2048 dimensions of Inception features.
+use burn_mixflow::evaluate::{Moments, frechet_distance};
+use burn_mixflow::random::{Purpose, SampleKey, normal};
+use divan::{Bencher, black_box};
+
+const DIMENSIONS: usize = 2048;
+const ROWS: u64 = 4096;
+
+fn main() {
+    divan::main();
+}
+
+fn features(seed: u64) -> Vec<f32> {
+    let keys: Vec<_> = (0..ROWS).map(|position| SampleKey { seed, epoch: 0, position }).collect();
+    normal(&keys, Purpose::Data, &[DIMENSIONS]).iter().collect()
+}
+
+fn filled(rows: &[f32]) -> Moments {
+    let mut moments = Moments::new(DIMENSIONS);
+    moments.push(rows).expect("normal values are finite");
+    moments
+}
+
+#[divan::bench(sample_count = 3)]
+fn moments(bencher: Bencher) {
+    let rows = features(1);
+    bencher.counter(divan::counter::ItemsCount::new(ROWS)).bench_local(|| filled(black_box(&rows)));
+}
+
+#[divan::bench(sample_count = 3)]
+fn distance(bencher: Bencher) {
+    let (a, b) = (filled(&features(1)), filled(&features(2)));
+    bencher.bench_local(|| frechet_distance(black_box(&a), black_box(&b)).expect("both have samples"));
+}

@@ -1,0 +1,357 @@
+//! The JSON a user writes: parsed strictly, checked whole, before anything is allocated.
+//!
+//! ```
+//! use burn_mixflow::config::RunConfig;
+//! let error = RunConfig::parse(r#"{
+//!     "data": {"kind": "photos"},
+//!     "network": {"kind": "residual_mlp", "channels": 1, "size": 16},
+//!     "post_train": {"strategy": {"kind": "mixflow", "gamma": 1.1}}
+//! }"#).unwrap_err();
+//! assert!(error.to_string().contains("post_train.strategy.gamma = 1.1: must be in [0, 1]"));
+//! ```
+mod device;
+mod optimizer;
+
+pub use device::DeviceName;
+pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
+
+use crate::data::DataConfig;
+use crate::models::NetworkConfig;
+use crate::path::{PathConfig, PredictionKind, TrainingInterval};
+use crate::sample::{GuidanceConfig, SolverKind};
+use crate::timestep::{StrategyConfig, TimeShift};
+use crate::train::{EmaConfig, LossWeight, Objective, TargetTime};
+use crate::{Error, Problem, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A whole post-training experiment: pretrain once, post-train a control and MixFlow, compare.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Where the JSON schema lies; for editors.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The data set.
+    pub data: DataConfig,
+    /// The network.
+    pub network: NetworkConfig,
+    /// `"cpu"`, `"cuda:0"`, `"wgpu:0"`.
+    #[serde(default)]
+    pub device: DeviceName,
+    /// The interpolation path.
+    #[serde(default)]
+    pub path: PathConfig,
+    /// What the network predicts.
+    #[serde(default)]
+    pub prediction: PredictionKind,
+    /// The weight of a noise or score error.
+    #[serde(default)]
+    pub loss_weight: LossWeight,
+    /// Plain flow matching from scratch, cached by a hash of what made it.
+    #[serde(default)]
+    pub pretrain: StageConfig,
+    /// Post-training from the pretrained EMA. The control is the same stage with the standard strategy.
+    #[serde(default)]
+    pub post_train: StageConfig,
+    /// Seeds of post-training and sampling; one repetition each.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// How the arms are sampled and compared.
+    #[serde(default)]
+    pub evaluate: EvaluateConfig,
+}
+
+/// One training stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StageConfig {
+    /// The laws of the training and slowed timesteps.
+    pub strategy: StrategyConfig,
+    /// Where the regression target is taken; it differs only off the linear path.
+    pub target: TargetTime,
+    /// A shift of the training timestep, after the density and before slowing.
+    pub time_shift: Option<TimeShift>,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Samples per step.
+    pub batch_size: usize,
+    /// Steps between checkpoints, validations and sample grids.
+    pub steps_per_epoch: usize,
+    /// Probability of dropping the condition.
+    pub condition_dropout: f64,
+    /// AdamW.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate over the steps.
+    pub schedule: ScheduleConfig,
+    /// The exponential moving average.
+    pub ema: EmaConfig,
+    /// The seed of the first weights and of the stage's draws. Post-training adds each of `seeds`.
+    pub seed: u64,
+}
+
+impl Default for StageConfig {
+    fn default() -> Self {
+        Self {
+            strategy: StrategyConfig::Standard {},
+            target: TargetTime::Slowed,
+            time_shift: None,
+            steps: 1000,
+            batch_size: 128,
+            steps_per_epoch: 500,
+            condition_dropout: 0.0,
+            optimizer: OptimizerConfig::default(),
+            schedule: ScheduleConfig::default(),
+            ema: EmaConfig::default(),
+            seed: 0,
+        }
+    }
+}
+
+/// Sampling and comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateConfig {
+    /// The solver.
+    pub solver: SolverKind,
+    /// Step counts to compare at.
+    pub steps: Vec<usize>,
+    /// Samples per arm, seed and step count.
+    pub samples: usize,
+    /// Samples generated together.
+    pub batch_size: usize,
+    /// Classifier-free guidance.
+    pub guidance: Option<GuidanceConfig>,
+    /// The seed of the fixed random convolution features.
+    pub feature_seed: u64,
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self {
+            solver: SolverKind::Euler,
+            steps: vec![5, 10, 20, 50],
+            samples: 2000,
+            batch_size: 500,
+            guidance: None,
+            feature_seed: 0,
+        }
+    }
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![0, 1, 2]
+}
+
+impl RunConfig {
+    /// Reads and checks a JSON file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, else as [`RunConfig::parse`].
+    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+        Self::parse(&text)
+    }
+
+    /// Parses and checks a JSON text.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the path of a misspelt, missing or mistyped key, or with every value that
+    /// violates a condition or would be ignored.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let config: Self = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+            let path = e.path().to_string();
+            Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
+        })?;
+        json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
+        match config.problems() {
+            problems if problems.is_empty() => Ok(config),
+            problems => Err(Error::Config(problems)),
+        }
+    }
+
+    /// Every value that violates a condition or would be ignored.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.data.problems("data");
+        problems.extend(self.device.problems("device"));
+        let (shape, classes) = self.data.shape();
+        problems.extend(self.network.problems("network", shape, classes));
+        for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &self.post_train)] {
+            problems.extend(stage.problems(name));
+            if self.path == PathConfig::Linear
+                && self.prediction == PredictionKind::Velocity
+                && stage.target != TargetTime::Slowed
+            {
+                add(
+                    &mut problems,
+                    format!("{name}.target"),
+                    "would be ignored: on the linear path both velocity targets are the same",
+                );
+            }
+            if stage.condition_dropout > 0.0 && !self.network.has_null_condition() {
+                let message = format!("= {}: the network has no null condition", stage.condition_dropout);
+                add(&mut problems, format!("{name}.condition_dropout"), message);
+            }
+        }
+        if self.pretrain.strategy != (StrategyConfig::Standard {}) {
+            add(
+                &mut problems,
+                "pretrain.strategy".into(),
+                ": must be {\"kind\": \"standard\"}; the strategy under test belongs to post_train",
+            );
+        }
+        if self.loss_weight != LossWeight::Uniform
+            && !matches!(self.prediction, PredictionKind::Noise | PredictionKind::Score)
+        {
+            add(
+                &mut problems,
+                "loss_weight".into(),
+                ": must be \"uniform\" unless prediction is \"noise\" or \"score\"",
+            );
+        }
+        if self.seeds.is_empty() {
+            add(&mut problems, "seeds".into(), ": must name at least one seed");
+        }
+        let distinct: std::collections::BTreeSet<_> = self.seeds.iter().collect();
+        if distinct.len() < self.seeds.len() {
+            add(&mut problems, "seeds".into(), ": must not repeat a seed, it would count twice");
+        }
+        problems.extend(self.evaluate.problems("evaluate"));
+        if self.evaluate.guidance.as_ref().is_some_and(|g| g.is_active()) && !self.network.has_null_condition() {
+            add(&mut problems, "evaluate.guidance".into(), ": the network has no null condition");
+        }
+        problems
+    }
+
+    /// The JSON schema of this type, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// The regression objective of a stage.
+    pub fn objective(&self, stage: &StageConfig) -> Objective {
+        Objective {
+            path: self.path.build(),
+            prediction: self.prediction,
+            target: stage.target,
+            weight: self.loss_weight,
+            interval: TrainingInterval::training(self.path, self.prediction),
+        }
+    }
+}
+
+impl StageConfig {
+    fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = self.strategy.problems(&format!("{path}.strategy"));
+        if let Some(shift) = &self.time_shift {
+            problems.extend(shift.problems(&format!("{path}.time_shift")));
+        }
+        for (key, value) in
+            [("steps", self.steps), ("batch_size", self.batch_size), ("steps_per_epoch", self.steps_per_epoch)]
+        {
+            if value == 0 {
+                add(&mut problems, format!("{path}.{key}"), "= 0: must be at least 1");
+            }
+        }
+        if self.steps_per_epoch > 0 && !self.steps.is_multiple_of(self.steps_per_epoch) {
+            let message = format!("= {}: must divide steps = {}", self.steps_per_epoch, self.steps);
+            add(&mut problems, format!("{path}.steps_per_epoch"), message);
+        }
+        if !(0.0..=1.0).contains(&self.condition_dropout) {
+            add(
+                &mut problems,
+                format!("{path}.condition_dropout"),
+                format!("= {}: must be in [0, 1]", self.condition_dropout),
+            );
+        }
+        if !(0.0..1.0).contains(&self.ema.decay) {
+            add(&mut problems, format!("{path}.ema.decay"), format!("= {}: must be in [0, 1)", self.ema.decay));
+        }
+        problems.extend(self.optimizer.problems(&format!("{path}.optimizer")));
+        problems.extend(self.schedule.problems(&format!("{path}.schedule"), self.steps));
+        problems
+    }
+}
+
+impl EvaluateConfig {
+    fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.steps.is_empty() || self.steps.contains(&0) {
+            add(
+                &mut problems,
+                format!("{path}.steps"),
+                format!("= {:?}: must name step counts of at least 1", self.steps),
+            );
+        }
+        if self.samples < 2 {
+            add(&mut problems, format!("{path}.samples"), format!("= {}: must be at least 2", self.samples));
+        }
+        if self.batch_size == 0 {
+            add(&mut problems, format!("{path}.batch_size"), "= 0: must be at least 1");
+        }
+        if let Some(guidance) = &self.guidance {
+            problems.extend(guidance.problems(&format!("{path}.guidance")));
+        }
+        problems
+    }
+}
+
+fn add(problems: &mut Vec<Problem>, path: String, message: impl Into<String>) {
+    problems.push(Problem { path, message: message.into() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(extra: &str) -> String {
+        let text = format!(
+            r#"{{"data": {{"kind": "photos"}}, "network": {{"kind": "residual_mlp", "channels": 1, "size": 16, "num_classes": 0}}{extra}}}"#
+        );
+        RunConfig::parse(&text).map_or_else(|e| e.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_small_configuration_is_enough() {
+        assert_eq!(problems(""), "");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named() {
+        assert!(problems(r#", "post_train": {"stpes": 3}"#).contains("unknown field `stpes`"));
+        assert!(problems(r#", "post_train": {"strategy": {"kind": "mixflow", "gama": 1}}"#).contains("gama"));
+        assert!(problems(r#", "post_train": {"strategy": {"kind": "standard", "gamma": 1}}"#).contains("gamma"));
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_path() {
+        assert!(problems(r#", "post_train": {"steps": "many"}"#).contains("post_train.steps"));
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let text = problems(
+            r#", "device": "tpu", "seeds": [1, 1], "loss_weight": "likelihood", "post_train": {
+                "strategy": {"kind": "mixflow", "gamma": 1.1}, "target": "training", "steps": 10, "steps_per_epoch": 3,
+                "condition_dropout": 0.1, "ema": {"decay": 1.0}, "optimizer": {"learning_rate": 0},
+                "schedule": {"final_fraction": 0.5}}, "evaluate": {"steps": [], "guidance": {"scale": 2.0}}"#,
+        );
+        for expected in [
+            "post_train.strategy.gamma = 1.1: must be in [0, 1]",
+            "device = \"tpu\"",
+            "seeds : must not repeat",
+            "loss_weight : must be \"uniform\"",
+            "post_train.target would be ignored",
+            "post_train.steps_per_epoch = 3: must divide steps = 10",
+            "post_train.condition_dropout = 0.1: the network has no null condition",
+            "post_train.ema.decay = 1: must be in [0, 1)",
+            "post_train.optimizer.learning_rate = 0: must be in (0, 1]",
+            "post_train.schedule.final_fraction = 0.5: would be ignored",
+            "evaluate.steps = []",
+            "evaluate.guidance : the network has no null condition",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! AdamW as PyTorch defines it, and its learning rate over the steps.
+use crate::Problem;
+use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
+use serde::{Deserialize, Serialize};
+
+/// AdamW. The defaults are those of SiT: betas (0.9, 0.999), eps 1e-8, no weight decay, no clipping.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    /// Peak learning rate, in (0, 1].
+    pub learning_rate: f64,
+    /// β₁ and β₂, each in [0, 1).
+    pub betas: [f64; 2],
+    /// ε, positive.
+    pub epsilon: f64,
+    /// Decoupled weight decay, at least 0.
+    pub weight_decay: f64,
+    /// Global gradient norm to clip to.
+    pub clip: Option<f64>,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self { learning_rate: 1e-4, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, clip: None }
+    }
+}
+
+impl OptimizerConfig {
+    /// Everything out of range.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut must = |ok: bool, key: &str, value: f64, condition: &str| {
+            if !ok {
+                problems.push(Problem { path: format!("{path}.{key}"), message: format!("= {value}: {condition}") });
+            }
+        };
+        let lr = self.learning_rate;
+        must(lr > 0.0 && lr <= 1.0, "learning_rate", lr, "must be in (0, 1]");
+        for (i, beta) in self.betas.into_iter().enumerate() {
+            must((0.0..1.0).contains(&beta), &format!("betas[{i}]"), beta, "must be in [0, 1)");
+        }
+        must(self.epsilon > 0.0 && self.epsilon.is_finite(), "epsilon", self.epsilon, "must be positive");
+        must(
+            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
+            "weight_decay",
+            self.weight_decay,
+            "must be at least 0",
+        );
+        let clip = self.clip.unwrap_or(1.0);
+        must(clip > 0.0 && clip.is_finite(), "clip", clip, "must be positive");
+        problems
+    }
+
+    /// Burn's optimizer. Clipping is done by the training step, on the global norm.
+    pub fn build(&self) -> ModuleOptimizer {
+        AdamWConfig::new()
+            .with_beta_1(self.betas[0] as f32)
+            .with_beta_2(self.betas[1] as f32)
+            .with_epsilon(self.epsilon as f32)
+            .with_weight_decay(self.weight_decay as f32)
+            .init()
+    }
+}
+
+/// How the learning rate goes from its peak to the last step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// It stays.
+    #[default]
+    Constant,
+    /// A straight line to `final_fraction` of the peak.
+    Linear,
+    /// Half a cosine to `final_fraction` of the peak.
+    Cosine,
+}
+
+/// Linear warm-up, then the decay.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScheduleConfig {
+    /// Steps from 0 to the peak: step `k` uses `(k + 1)/warm_up` of it.
+    pub warm_up: usize,
+    /// The way down.
+    pub decay: Decay,
+    /// The fraction of the peak at the last step, in (0, 1].
+    pub final_fraction: f64,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { warm_up: 0, decay: Decay::Constant, final_fraction: 1.0 }
+    }
+}
+
+impl ScheduleConfig {
+    /// Everything out of range, or ignored.
+    pub fn problems(&self, path: &str, steps: usize) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |key: &str, message: String| problems.push(Problem { path: format!("{path}.{key}"), message });
+        let last = self.final_fraction;
+        if !(last > 0.0 && last <= 1.0) {
+            add("final_fraction", format!("= {last}: must be in (0, 1]"));
+        } else if self.decay == Decay::Constant && last != 1.0 {
+            add("final_fraction", format!("= {last}: would be ignored, decay is \"constant\""));
+        }
+        if self.warm_up > steps {
+            add("warm_up", format!("= {}: must be at most the {steps} steps of the stage", self.warm_up));
+        }
+        problems
+    }
+
+    /// The learning rate of step `step` of `steps`, counted from 0; past the end it stays.
+    pub fn rate(&self, peak: f64, step: usize, steps: usize) -> f64 {
+        if step < self.warm_up {
+            return peak * (step + 1) as f64 / self.warm_up as f64;
+        }
+        let way = steps.saturating_sub(self.warm_up).saturating_sub(1).max(1);
+        let gone = ((step - self.warm_up) as f64 / way as f64).min(1.0);
+        let left = match self.decay {
+            Decay::Constant => 1.0,
+            Decay::Linear => 1.0 - gone,
+            Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * gone).cos()),
+        };
+        peak * (self.final_fraction + (1.0 - self.final_fraction) * left)
+    }
+
+    /// As a Burn scheduler, whose only state is the step.
+    pub fn build(&self, peak: f64, steps: usize) -> Scheduler {
+        Scheduler { schedule: *self, peak, steps, step: 0 }
+    }
+}
+
+/// A [`ScheduleConfig`] at work.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    schedule: ScheduleConfig,
+    peak: f64,
+    steps: usize,
+    step: usize,
+}
+
+impl LrScheduler for Scheduler {
+    fn step(&mut self) -> f64 {
+        let rate = self.schedule.rate(self.peak, self.step, self.steps);
+        self.step += 1;
+        rate
+    }
+    fn to_record(&self) -> LrSchedulerRecord {
+        LrSchedulerRecord::new().with_scalar("step", self.step as u64)
+    }
+    fn load_record(&mut self, record: LrSchedulerRecord) {
+        self.step = record.scalar::<u64>("step").unwrap_or(0) as usize;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cosine_warms_up_comes_down_and_never_rises_again() {
+        let schedule = ScheduleConfig { warm_up: 10, decay: Decay::Cosine, final_fraction: 0.05 };
+        assert_eq!(schedule.rate(1e-3, 0, 110), 1e-4);
+        assert_eq!(schedule.rate(1e-3, 9, 110), 1e-3);
+        assert!((schedule.rate(1e-3, 109, 110) - 5e-5).abs() < 1e-15);
+        assert!((schedule.rate(1e-3, 500, 110) - 5e-5).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_resumed_schedule_goes_on() {
+        let schedule = ScheduleConfig { warm_up: 3, decay: Decay::Linear, final_fraction: 0.1 };
+        let mut whole = schedule.build(1e-2, 20);
+        let rates: Vec<f64> = (0..20).map(|_| whole.step()).collect();
+        let mut first = schedule.build(1e-2, 20);
+        (0..7).for_each(|_| drop(first.step()));
+        let mut second = schedule.build(1e-2, 20);
+        second.load_record(first.to_record());
+        assert_eq!((7..20).map(|_| second.step()).collect::<Vec<_>>(), rates[7..]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Layers that several models share.
+pub mod activation;
+pub mod attention;
+pub mod embedding;
+pub mod init;
+pub mod norm;
+
+pub use activation::gelu_tanh;
+pub use attention::SelfAttention;
+pub use embedding::{TimestepEmbedding, sinusoidal};
+pub use init::{Law, WeightInit};
+pub use norm::{layer_norm, modulate};

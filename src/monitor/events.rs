@@ -1,0 +1,322 @@
+//! A TensorBoard event file: `length, crc(length), Event, crc(Event)`, again and again.
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use image::ImageEncoder;
+use protobuf::{Message, RepeatedField};
+use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
+use tensorboard_proto::summary::{Summary, Summary_Image, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData};
+use tensorboard_proto::tensor::TensorProto;
+use tensorboard_proto::tensor_shape::{TensorShapeProto, TensorShapeProto_Dim};
+use tensorboard_proto::types::DataType;
+use tensorboard_rs::record_writer::RecordWriter;
+use tensorboard_rs::summary::{histogram_raw, scalar};
+
+/// A running TensorBoard sees values at most this late.
+const FLUSH_AFTER: Duration = Duration::from_secs(5);
+
+/// One TensorBoard event file; every I/O error is returned, none panics.
+pub struct EventWriter {
+    records: RecordWriter<BufWriter<File>>,
+    path: PathBuf,
+    flushed: Instant,
+}
+
+impl EventWriter {
+    /// Creates a new event file in `dir`, which is created if missing; never overwrites another one.
+    ///
+    /// # Errors
+    /// Whatever the operating system says about the folder or the file.
+    pub fn create(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let mut collision = 0;
+        loop {
+            let now = since_epoch();
+            let (seconds, nanos, process) = (now.as_secs(), now.subsec_nanos(), std::process::id());
+            // TensorBoard reads files in the order of their names: time goes first.
+            let path = dir.join(format!("events.out.tfevents.{seconds:010}.{nanos:09}.{process}.{collision}"));
+            match File::options().write(true).create_new(true).open(&path) {
+                Ok(file) => return Self::start(file, path),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && collision < 1000 => collision += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) fn start(file: File, path: PathBuf) -> io::Result<Self> {
+        let mut this = Self { records: RecordWriter::new(BufWriter::new(file)), path, flushed: Instant::now() };
+        let mut event = Event::new();
+        event.set_file_version("brain.Event:2".to_string());
+        this.event(event, 0)?;
+        this.flush()?;
+        Ok(this)
+    }
+
+    /// The event file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells TensorBoard that what follows replaces everything at `step` or later, as after a resume.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn restart_at(&mut self, step: i64) -> io::Result<()> {
+        let mut session = SessionLog::new();
+        session.set_status(SessionLog_SessionStatus::START);
+        let mut event = Event::new();
+        event.set_session_log(session);
+        self.event(event, step)
+    }
+
+    /// One point of a curve; NaN and infinities are kept, TensorBoard marks them.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn scalar(&mut self, tag: &str, value: f64, step: i64) -> io::Result<()> {
+        self.summary(scalar(tag, value as f32), step)
+    }
+
+    /// Counts of `values` in `bins` equal bins over `range`, or over their own range if it is absent or empty.
+    ///
+    /// Non-finite values are left out; finite ones outside `range` count in the outermost bins.
+    /// Writes nothing if no finite value is left.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn histogram(
+        &mut self,
+        tag: &str,
+        values: &[f32],
+        bins: usize,
+        range: Option<(f32, f32)>,
+        step: i64,
+    ) -> io::Result<()> {
+        let finite = || values.iter().copied().filter(|v| v.is_finite()).map(f64::from);
+        let (min, max) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+        if min > max {
+            return Ok(());
+        }
+        let bins = bins.max(1);
+        let (low, high) = match range {
+            Some((low, high)) if low.is_finite() && high.is_finite() && low < high => (low.into(), high.into()),
+            _ => (min, max),
+        };
+        // Bin limits must increase even when all values are equal.
+        let width = ((high - low) / bins as f64).max(1e-12 * low.abs().max(1.0));
+        let limits: Vec<f64> = (1..=bins).map(|i| low + width * i as f64).collect();
+        let mut counts = vec![0.0; bins];
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+        for value in finite() {
+            // A float cast saturates, so a value below the range lands in bin 0.
+            counts[(((value - low) / width) as usize).min(bins - 1)] += 1.0;
+            count += 1.0;
+            sum += value;
+            squares += value * value;
+        }
+        self.summary(histogram_raw(tag, min, max, count, sum, squares, &limits, &counts), step)
+    }
+
+    /// An 8-bit RGB picture, `rgb` being rows of interleaved pixels of length `3 * width * height`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if the sizes do not agree or are zero, else the file cannot be written.
+    pub fn image(&mut self, tag: &str, width: u32, height: u32, rgb: &[u8], step: i64) -> io::Result<()> {
+        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+        let expected = u128::from(width) * u128::from(height) * 3;
+        if expected == 0 || rgb.len() as u128 != expected {
+            let found = rgb.len();
+            return Err(invalid(format!(
+                "image `{tag}`: {width} x {height} RGB needs {expected} bytes, found {found}"
+            )));
+        }
+        let mut png = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut png)
+            .write_image(rgb, width, height, image::ExtendedColorType::Rgb8)
+            .map_err(|error| invalid(format!("image `{tag}`: {error}")))?;
+        let mut picture = Summary_Image::new();
+        picture.set_width(width as i32);
+        picture.set_height(height as i32);
+        picture.set_colorspace(3);
+        picture.set_encoded_image_string(png);
+        let mut value = Summary_Value::new();
+        value.set_tag(tag.to_string());
+        value.set_image(picture);
+        self.value(value, step)
+    }
+
+    /// A text, shown as Markdown.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn text(&mut self, tag: &str, text: &str, step: i64) -> io::Result<()> {
+        let mut plugin = SummaryMetadata_PluginData::new();
+        plugin.set_plugin_name("text".to_string());
+        let mut metadata = SummaryMetadata::new();
+        metadata.set_plugin_data(plugin);
+        let mut one = TensorShapeProto_Dim::new();
+        one.set_size(1);
+        let mut shape = TensorShapeProto::new();
+        shape.set_dim(RepeatedField::from(vec![one]));
+        let mut tensor = TensorProto::new();
+        tensor.set_dtype(DataType::DT_STRING);
+        tensor.set_tensor_shape(shape);
+        tensor.set_string_val(RepeatedField::from(vec![text.as_bytes().to_vec()]));
+        let mut value = Summary_Value::new();
+        value.set_tag(tag.to_string());
+        value.set_metadata(metadata);
+        value.set_tensor(tensor);
+        self.value(value, step)
+    }
+
+    /// Hands everything written so far to the operating system.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.flushed = Instant::now();
+        self.records.flush()
+    }
+
+    #[cfg(test)]
+    pub(super) fn redirect(&mut self, file: File) {
+        self.records = RecordWriter::new(BufWriter::new(file));
+    }
+
+    fn value(&mut self, value: Summary_Value, step: i64) -> io::Result<()> {
+        let mut summary = Summary::new();
+        summary.set_value(RepeatedField::from(vec![value]));
+        self.summary(summary, step)
+    }
+
+    fn summary(&mut self, summary: Summary, step: i64) -> io::Result<()> {
+        let mut event = Event::new();
+        event.set_summary(summary);
+        self.event(event, step)
+    }
+
+    fn event(&mut self, mut event: Event, step: i64) -> io::Result<()> {
+        event.set_wall_time(since_epoch().as_secs_f64());
+        event.set_step(step);
+        let bytes = event.write_to_bytes().map_err(io::Error::other)?;
+        self.records.write(&bytes)?;
+        if self.flushed.elapsed() >= FLUSH_AFTER { self.flush() } else { Ok(()) }
+    }
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use tensorboard_rs::masked_crc32c::masked_crc32c;
+
+    /// Parses every event file of `dir`, in the order of their names, checking both checksums of every record.
+    pub(in crate::monitor) fn read_events(dir: &Path) -> Vec<Event> {
+        let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
+        files.sort();
+        let mut events = Vec::new();
+        for file in files {
+            let bytes = std::fs::read(file).unwrap();
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+                assert_eq!(masked_crc32c(&rest[..8]).to_le_bytes(), rest[8..12]);
+                let data = &rest[12..12 + length];
+                assert_eq!(masked_crc32c(data).to_le_bytes(), rest[12 + length..16 + length]);
+                events.push(Event::parse_from_bytes(data).unwrap());
+                rest = &rest[16 + length..];
+            }
+        }
+        events
+    }
+
+    fn first_value(events: &[Event]) -> &Summary_Value {
+        &events[1].get_summary().value[0]
+    }
+
+    fn written(write: impl FnOnce(&mut EventWriter) -> io::Result<()>) -> Vec<Event> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = EventWriter::create(dir.path()).unwrap();
+        write(&mut writer).unwrap();
+        writer.flush().unwrap();
+        read_events(dir.path())
+    }
+
+    #[test]
+    fn a_file_starts_with_its_version_and_holds_scalars() {
+        let events = written(|w| w.scalar("train/loss", 0.25, 7));
+        assert_eq!(events[0].get_file_version(), "brain.Event:2");
+        assert_eq!((events[1].step, events.len()), (7, 2));
+        assert_eq!((first_value(&events).get_tag(), first_value(&events).get_simple_value()), ("train/loss", 0.25));
+    }
+
+    #[test]
+    fn two_writers_in_one_folder_get_two_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (EventWriter::create(dir.path()).unwrap(), EventWriter::create(dir.path()).unwrap());
+        assert_ne!(a.path(), b.path());
+    }
+
+    #[test]
+    fn histogram_counts_finite_values_in_the_range() {
+        let values = [0.1, 0.2, 0.6, f32::NAN, 2.0, -1.0, f32::INFINITY];
+        let events = written(|w| w.histogram("t", &values, 2, Some((0.0, 1.0)), 3));
+        let histogram = first_value(&events).get_histo();
+        assert_eq!(histogram.get_bucket(), [3.0, 2.0]);
+        assert_eq!(histogram.get_bucket_limit(), [0.5, 1.0]);
+        assert_eq!((histogram.min, histogram.max, histogram.num), (-1.0, 2.0, 5.0));
+        assert!((histogram.sum - 1.9).abs() < 1e-6 && (histogram.sum_squares - 5.41).abs() < 1e-6);
+    }
+
+    #[test]
+    fn histogram_is_safe_on_odd_input() {
+        assert_eq!(written(|w| w.histogram("t", &[], 8, None, 0)).len(), 1);
+        assert_eq!(written(|w| w.histogram("t", &[f32::NAN; 3], 8, Some((0.0, 1.0)), 0)).len(), 1);
+        for (values, bins, range) in [
+            ([5e8_f32; 4], 8, None),
+            ([0.0; 4], 0, None),
+            ([0.5; 4], 3, Some((1.0, 0.0))),
+            ([0.5; 4], 3, Some((f32::NAN, 1.0))),
+            ([f32::MAX, f32::MIN, 0.0, 1.0], 3, None),
+        ] {
+            let events = written(|w| w.histogram("t", &values, bins, range, 0));
+            let histogram = first_value(&events).get_histo();
+            assert_eq!(histogram.get_bucket().iter().sum::<f64>(), 4.0);
+            assert!(histogram.get_bucket_limit().is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn image_keeps_width_height_and_pixels() {
+        let rgb: Vec<u8> = (0..3 * 2 * 3).map(|i| i * 10).collect();
+        let events = written(|w| w.image("samples", 3, 2, &rgb, 1));
+        let picture = first_value(&events).get_image();
+        assert_eq!((picture.width, picture.height, picture.colorspace), (3, 2, 3));
+        let decoded = image::load_from_memory(picture.get_encoded_image_string()).unwrap().to_rgb8();
+        assert_eq!((decoded.dimensions(), decoded.into_raw()), ((3, 2), rgb));
+    }
+
+    #[test]
+    fn image_of_the_wrong_size_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = EventWriter::create(dir.path()).unwrap();
+        for (width, height, bytes) in [(2, 2, 11), (0, 0, 0), (u32::MAX, u32::MAX, 3)] {
+            let error = writer.image("i", width, height, &vec![0; bytes], 0).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn text_is_a_string_tensor_of_the_text_plugin() {
+        let events = written(|w| w.text("config", "{\"γ\": 0.8}", 0));
+        let value = first_value(&events);
+        assert_eq!(value.get_metadata().get_plugin_data().get_plugin_name(), "text");
+        assert_eq!(value.get_tensor().get_dtype(), DataType::DT_STRING);
+        assert_eq!(value.get_tensor().get_string_val(), ["{\"γ\": 0.8}".as_bytes()]);
+    }
+}

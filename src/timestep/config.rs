@@ -1,0 +1,190 @@
+//! The strategy by its name in the JSON.
+use super::slowing::{default_fraction, default_gamma};
+use super::{Density, Product, Slowing, TimeShift, TimestepStrategy};
+use crate::{Error, Problem, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How the training timestep `t` and the slowed timestep `m` are drawn.
+///
+/// Names are `<law of t>_<law of m>` for the rows of the paper's ablation (Beta is Beta(2, 1)):
+///
+/// | `m` \ `t` | U\[0, 1\] | Beta(2, 1) |
+/// |---|---|---|
+/// | t | `standard` | `beta` |
+/// | U\[0, 1\] | `uniform_all` | `beta_all` |
+/// | U\[0, t\] | `uniform_below` | `beta_below` |
+/// | U\[(1−γ)t, t\] | `uniform_range` | `mixflow` |
+/// | U\[0, f t\] | `uniform_fraction` | `beta_fraction` |
+///
+/// ```
+/// use burn_mixflow::timestep::StrategyConfig;
+/// let strategy: StrategyConfig = serde_json::from_str(r#"{"kind": "mixflow", "gamma": 0.4}"#)?;
+/// assert_eq!(strategy, StrategyConfig::Mixflow { gamma: 0.4 });
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StrategyConfig {
+    /// Plain flow matching: `t` uniform, `m = t`.
+    Standard {},
+    /// MixFlow: `t ~ Beta(2, 1)`, `m ~ U[(1−γ)t, t]`.
+    Mixflow {
+        /// The mixture range γ in [0, 1].
+        #[serde(default = "default_gamma")]
+        gamma: f64,
+    },
+    /// `t ~ Beta(2, 1)`, `m = t`.
+    Beta {},
+    /// `t ~ Beta(2, 1)`, `m ~ U[0, 1]`.
+    BetaAll {},
+    /// `t ~ Beta(2, 1)`, `m ~ U[0, t]`.
+    BetaBelow {},
+    /// `t ~ Beta(2, 1)`, `m ~ U[0, f t]`.
+    BetaFraction {
+        /// The fraction f in [0, 1].
+        #[serde(default = "default_fraction")]
+        fraction: f64,
+    },
+    /// `t` uniform, `m ~ U[0, 1]`.
+    UniformAll {},
+    /// `t` uniform, `m ~ U[0, t]`.
+    UniformBelow {},
+    /// `t` uniform, `m ~ U[(1−γ)t, t]`.
+    UniformRange {
+        /// The mixture range γ in [0, 1].
+        #[serde(default = "default_gamma")]
+        gamma: f64,
+    },
+    /// `t` uniform, `m ~ U[0, f t]`.
+    UniformFraction {
+        /// The fraction f in [0, 1].
+        #[serde(default = "default_fraction")]
+        fraction: f64,
+    },
+    /// Any density with any slowing.
+    Product {
+        /// The law of `t`.
+        density: Density,
+        /// The law of `m` given `t`.
+        slowing: Slowing,
+    },
+}
+
+impl Default for StrategyConfig {
+    fn default() -> Self {
+        Self::Mixflow { gamma: default_gamma() }
+    }
+}
+
+impl StrategyConfig {
+    /// The law of `t` and the law of `m` given `t`.
+    pub fn factors(&self) -> (Density, Slowing) {
+        let (uniform, beta) = (Density::Uniform {}, Density::BETA_2_1);
+        match *self {
+            Self::Standard {} => (uniform, Slowing::None {}),
+            Self::Mixflow { gamma } => (beta, Slowing::Range { gamma }),
+            Self::Beta {} => (beta, Slowing::None {}),
+            Self::BetaAll {} => (beta, Slowing::UniformAll {}),
+            Self::BetaBelow {} => (beta, Slowing::UniformBelow {}),
+            Self::BetaFraction { fraction } => (beta, Slowing::Fraction { fraction }),
+            Self::UniformAll {} => (uniform, Slowing::UniformAll {}),
+            Self::UniformBelow {} => (uniform, Slowing::UniformBelow {}),
+            Self::UniformRange { gamma } => (uniform, Slowing::Range { gamma }),
+            Self::UniformFraction { fraction } => (uniform, Slowing::Fraction { fraction }),
+            Self::Product { density, slowing } => (density, slowing),
+        }
+    }
+
+    /// Every parameter out of its range; `path` is the key this strategy stands under, for example `strategy`.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let (density, slowing) = self.factors();
+        let product = matches!(self, Self::Product { .. });
+        let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
+        let mut problems = density.problems(&under("density"));
+        problems.extend(slowing.problems(&under("slowing")));
+        problems
+    }
+
+    /// The strategy, with an optional time shift between the draw of `t` and that of `m`.
+    ///
+    /// [`Error::Config`] lists every parameter out of its range, under `strategy` and `time_shift`.
+    pub fn build(&self, shift: Option<&TimeShift>) -> Result<Arc<dyn TimestepStrategy>> {
+        let mut problems = self.problems("strategy");
+        problems.extend(shift.iter().flat_map(|s| s.problems("time_shift")));
+        if !problems.is_empty() {
+            return Err(Error::Config(problems));
+        }
+        let (density, slowing) = self.factors();
+        Ok(Arc::new(Product::new(density, slowing, shift.copied())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> serde_json::Result<StrategyConfig> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn names_and_defaults() {
+        assert_eq!(parse(r#"{"kind": "mixflow"}"#).unwrap(), StrategyConfig::default());
+        assert_eq!(parse(r#"{"kind": "standard"}"#).unwrap(), StrategyConfig::Standard {});
+        assert_eq!(parse(r#"{"kind": "beta_fraction"}"#).unwrap(), StrategyConfig::BetaFraction { fraction: 0.2 });
+        let json =
+            r#"{"kind": "product", "density": {"kind": "logit_normal", "mean": -0.5}, "slowing": {"kind": "none"}}"#;
+        let density = Density::LogitNormal { mean: -0.5, std: 1.0 };
+        assert_eq!(parse(json).unwrap(), StrategyConfig::Product { density, slowing: Slowing::None {} });
+    }
+
+    #[test]
+    fn every_strategy_survives_the_json() {
+        for json in [
+            "standard",
+            "mixflow",
+            "beta",
+            "beta_all",
+            "beta_below",
+            "beta_fraction",
+            "uniform_all",
+            "uniform_below",
+            "uniform_range",
+            "uniform_fraction",
+        ] {
+            let config = parse(&format!(r#"{{"kind": "{json}"}}"#)).unwrap();
+            assert_eq!(parse(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+            assert!(config.build(None).is_ok());
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_errors() {
+        for json in [
+            r#"{"kind": "standard", "gamma": 0.4}"#,
+            r#"{"kind": "mixflow", "gama": 0.4}"#,
+            r#"{"kind": "mixfow"}"#,
+            r#"{"kind": "product", "density": {"kind": "uniform", "a": 1}, "slowing": {"kind": "none"}}"#,
+            r#"{"kind": "product", "density": {"kind": "uniform"}, "slowing": {"kind": "none", "gamma": 0}}"#,
+        ] {
+            assert!(parse(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn problems_name_the_key_and_the_condition() {
+        let text = |c: StrategyConfig| c.problems("strategy").iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(text(StrategyConfig::Mixflow { gamma: 1.1 }), ["strategy.gamma = 1.1: must be in [0, 1]"]);
+        assert_eq!(text(StrategyConfig::UniformRange { gamma: f64::NAN }), ["strategy.gamma = NaN: must be in [0, 1]"]);
+        let product = StrategyConfig::Product {
+            density: Density::Beta { a: 0.0, b: 1.0 },
+            slowing: Slowing::Fraction { fraction: -0.5 },
+        };
+        let expected =
+            ["strategy.density.a = 0: must be finite and > 0", "strategy.slowing.fraction = -0.5: must be in [0, 1]"];
+        assert_eq!(text(product), expected);
+        assert!(matches!(product.build(None), Err(Error::Config(problems)) if problems.len() == 2));
+    }
+}

@@ -1,0 +1,166 @@
+//! The law of the training timestep `t`.
+use super::require;
+use crate::Problem;
+use rand::{Rng, RngExt};
+use rand_distr::{Beta, Distribution, StandardNormal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::f64::consts::FRAC_PI_2;
+
+/// The largest [`Density::Mode`] scale that keeps its map increasing, 2/(π − 2).
+const MAX_MODE_SCALE: f64 = 2.0 / (std::f64::consts::PI - 2.0);
+
+/// The law of the training timestep `t` in this crate's time (0 noise, 1 data).
+///
+/// Stable Diffusion 3 ([arXiv 2403.03206](https://arxiv.org/abs/2403.03206), section 3.1) states
+/// its laws for the noise level `σ = 1 − t`; each variant says how its parameters relate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Density {
+    /// U\[0, 1\].
+    Uniform {},
+    /// Beta(a, b), density proportional to `t^(a−1) (1−t)^(b−1)`; Beta(2, 1) is the paper's, drawn as √u.
+    Beta {
+        /// Above 1 favours the data end. Finite, > 0.
+        a: f64,
+        /// Above 1 favours the noise end. Finite, > 0.
+        b: f64,
+    },
+    /// `ln(t/(1−t)) ~ N(mean, std²)`; SD3's rf/lognorm(m, s) is `mean = −m`, `std = s`.
+    LogitNormal {
+        /// Above 0 favours the data end. Finite.
+        #[serde(default)]
+        mean: f64,
+        /// Finite, > 0.
+        #[serde(default = "one")]
+        std: f64,
+    },
+    /// `σ = 1 − u − s(cos²(πu/2) − 1 + u)`, so `t = u + s(cos²(πu/2) − 1 + u)`; SD3's rf/mode(s).
+    Mode {
+        /// SD3's `s`: above 0 favours the middle, below 0 the ends. In [−1, 2/(π−2)].
+        scale: f64,
+    },
+    /// `t = 1 − 1/(tan(πu/2) + 1)`, SD3's rf/cosmap; symmetric, so the same law in either direction of time.
+    Cosmap {},
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Density {
+    /// The paper's Beta(2, 1).
+    pub const BETA_2_1: Self = Self::Beta { a: 2.0, b: 1.0 };
+
+    /// The increasing map from `u` in [0, 1] to `t` (the inverse distribution function), where there is a closed
+    /// form: every law but the logit-normal and Beta(a, b) with a and b both different from 1.
+    pub fn map(&self, u: f64) -> Option<f64> {
+        let t = match *self {
+            Self::Uniform {} => u,
+            Self::Beta { a: 2.0, b: 1.0 } => u.sqrt(),
+            Self::Beta { a, b: 1.0 } => u.powf(a.recip()),
+            Self::Beta { a: 1.0, b } => 1.0 - (1.0 - u).powf(b.recip()),
+            Self::Beta { .. } | Self::LogitNormal { .. } => return None,
+            Self::Mode { scale } => u + scale * ((FRAC_PI_2 * u).cos().powi(2) - 1.0 + u),
+            Self::Cosmap {} => 1.0 - 1.0 / ((FRAC_PI_2 * u).tan() + 1.0),
+        };
+        Some(t.clamp(0.0, 1.0))
+    }
+
+    /// Every parameter out of its range, with `path` in front of its name.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut positive = |key, value: f64| {
+            require(&mut problems, path, key, value, value > 0.0 && value.is_finite(), "finite and > 0");
+        };
+        match *self {
+            Self::Uniform {} | Self::Cosmap {} => {}
+            Self::Beta { a, b } => {
+                positive("a", a);
+                positive("b", b);
+            }
+            Self::LogitNormal { mean, std } => {
+                positive("std", std);
+                require(&mut problems, path, "mean", mean, mean.is_finite(), "finite");
+            }
+            Self::Mode { scale } => {
+                let fulfilled = (-1.0..=MAX_MODE_SCALE).contains(&scale);
+                require(&mut problems, path, "scale", scale, fulfilled, "in [-1, 2/(pi - 2)]");
+            }
+        }
+        problems
+    }
+
+    /// One `t` in [0, 1]. A density with [problems](Self::problems) draws from the uniform law.
+    pub fn sample(&self, rng: &mut dyn Rng) -> f64 {
+        match *self {
+            Self::LogitNormal { mean, std } => {
+                let z: f64 = StandardNormal.sample(rng);
+                1.0 / (1.0 + (-(mean + std * z)).exp())
+            }
+            Self::Beta { a, b } if a != 1.0 && b != 1.0 => match Beta::new(a, b) {
+                Ok(law) => law.sample(rng),
+                Err(_) => rng.random(),
+            },
+            _ => {
+                let u = rng.random();
+                self.map(u).unwrap_or(u)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timestep::statistics::{kolmogorov_smirnov, stream};
+
+    fn check(density: Density, cdf: impl Fn(f64) -> f64) {
+        let mut rng = stream(11);
+        kolmogorov_smirnov(&format!("{density:?}"), (0..200_000).map(|_| density.sample(&mut rng)), cdf);
+    }
+
+    #[test]
+    fn draws_follow_their_distribution_functions() {
+        check(Density::Uniform {}, |t| t);
+        check(Density::BETA_2_1, |t| t * t);
+        check(Density::Beta { a: 1.0, b: 3.0 }, |t| 1.0 - (1.0 - t).powi(3));
+        check(Density::Beta { a: 2.0, b: 2.0 }, |t| t * t * (3.0 - 2.0 * t));
+        check(Density::Cosmap {}, |t| (t / (1.0 - t)).atan() / FRAC_PI_2);
+        // The median of the logit-normal law is the logistic function of its mean.
+        let density = Density::LogitNormal { mean: 0.7, std: 0.5 };
+        let mut rng = stream(12);
+        let below = (0..100_000).filter(|_| density.sample(&mut rng) < 1.0 / (1.0 + (-0.7_f64).exp())).count();
+        // 5 standard deviations, false-alarm rate 6e-7.
+        assert!((below as f64 - 50_000.0).abs() < 5.0 * 158.1, "{below}");
+    }
+
+    #[test]
+    fn sd3_modes_are_sd3s_noise_level_seen_from_the_other_end() {
+        for scale in [-1.0, -0.3, 0.81, 1.29, MAX_MODE_SCALE] {
+            let density = Density::Mode { scale };
+            assert!(density.problems("").is_empty());
+            let mut last = 0.0;
+            for u in (0..=1000).map(|i| f64::from(i) / 1000.0) {
+                let sigma = 1.0 - u - scale * ((FRAC_PI_2 * u).cos().powi(2) - 1.0 + u);
+                let t = density.map(u).unwrap();
+                assert!((t - (1.0 - sigma)).abs() < 1e-15);
+                assert!(t >= last, "{scale}: not increasing at {u}");
+                last = t;
+            }
+            assert_eq!(last, 1.0);
+        }
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_all_reported() {
+        let text = |d: Density| d.problems("p").iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            text(Density::Beta { a: 0.0, b: f64::NAN }),
+            ["p.a = 0: must be finite and > 0", "p.b = NaN: must be finite and > 0"]
+        );
+        assert_eq!(text(Density::LogitNormal { mean: f64::INFINITY, std: -1.0 }).len(), 2);
+        assert_eq!(text(Density::Mode { scale: 1.8 }), ["p.scale = 1.8: must be in [-1, 2/(pi - 2)]"]);
+        assert!(text(Density::Uniform {}).is_empty());
+    }
+}

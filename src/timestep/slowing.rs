@@ -1,0 +1,136 @@
+//! The law of the slowed timestep `m` given the training timestep `t`.
+use super::require;
+use crate::Problem;
+use rand::{Rng, RngExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The law of the slowed timestep `m` given the training timestep `t`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Slowing {
+    /// `m = t`: plain training.
+    None {},
+    /// U\[0, 1\], whatever `t` is.
+    UniformAll {},
+    /// U\[0, t\].
+    UniformBelow {},
+    /// U\[(1−γ)t, t\], MixFlow's.
+    Range {
+        /// The mixture range γ in [0, 1]; 0 is plain training.
+        #[serde(default = "default_gamma")]
+        gamma: f64,
+    },
+    /// U\[0, f t\].
+    Fraction {
+        /// The fraction f in [0, 1].
+        #[serde(default = "default_fraction")]
+        fraction: f64,
+    },
+}
+
+/// The paper's γ on ImageNet.
+pub(super) fn default_gamma() -> f64 {
+    0.8
+}
+
+/// The paper's ablation U\[0, 0.2 t\].
+pub(super) fn default_fraction() -> f64 {
+    0.2
+}
+
+impl Slowing {
+    /// `m` for `t` and `r`, both in [0, 1]; `t − γ r t` for MixFlow.
+    pub fn map(&self, t: f64, r: f64) -> f64 {
+        match *self {
+            Self::None {} => t,
+            Self::UniformAll {} => r,
+            Self::UniformBelow {} => r * t,
+            Self::Range { gamma } => t - gamma * r * t,
+            Self::Fraction { fraction } => fraction * r * t,
+        }
+    }
+
+    /// The smallest and largest `m` for `t`, in the arithmetic of f32.
+    pub fn bounds(&self, t: f32) -> (f32, f32) {
+        match *self {
+            Self::None {} => (t, t),
+            Self::UniformAll {} => (0.0, 1.0),
+            Self::UniformBelow {} => (0.0, t),
+            Self::Range { gamma } => ((1.0 - gamma as f32) * t, t),
+            Self::Fraction { fraction } => (0.0, fraction as f32 * t),
+        }
+    }
+
+    /// One `m` within the [bounds](Self::bounds) to the last bit; draws nothing where `m = t` is certain.
+    pub fn sample(&self, t: f32, rng: &mut dyn Rng) -> f32 {
+        let (low, high) = self.bounds(t);
+        if matches!(self, Self::None {} | Self::Range { gamma: 0.0 }) {
+            return t;
+        }
+        let m = self.map(f64::from(t), rng.random()) as f32;
+        m.max(low).min(high)
+    }
+
+    /// Every parameter out of its range, with `path` in front of its name.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut unit = |key, value: f64| {
+            require(&mut problems, path, key, value, (0.0..=1.0).contains(&value), "in [0, 1]");
+        };
+        match *self {
+            Self::None {} | Self::UniformAll {} | Self::UniformBelow {} => {}
+            Self::Range { gamma } => unit("gamma", gamma),
+            Self::Fraction { fraction } => unit("fraction", fraction),
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timestep::statistics::{kolmogorov_smirnov, stream};
+
+    #[test]
+    fn slowed_timesteps_are_uniform_between_their_bounds() {
+        for (slowing, low, high) in [
+            (Slowing::UniformAll {}, 0.0, 1.0),
+            (Slowing::UniformBelow {}, 0.0, 0.6),
+            (Slowing::Range { gamma: 0.3 }, 0.42, 0.6),
+            (Slowing::Fraction { fraction: 0.2 }, 0.0, 0.12),
+        ] {
+            let mut rng = stream(21);
+            let draws = (0..200_000).map(|_| f64::from(slowing.sample(0.6, &mut rng)));
+            kolmogorov_smirnov(&format!("{slowing:?}"), draws, |m| (m - low) / (high - low));
+        }
+    }
+
+    #[test]
+    fn a_million_draws_keep_the_bounds_to_the_last_bit() {
+        let mut rng = stream(22);
+        for gamma in [0.0, 1e-7, 0.1, 0.3, 0.8, 1.0] {
+            let (slowing, gamma) = (Slowing::Range { gamma }, gamma as f32);
+            for _ in 0..1_000_000 / 6 + 1 {
+                let t: f32 = rng.random::<f32>().sqrt();
+                let m = slowing.sample(t, &mut rng);
+                assert!((1.0 - gamma) * t <= m && m <= t, "gamma {gamma}, t {t}, m {m}");
+                assert!(gamma > 0.0 || m == t);
+            }
+        }
+    }
+
+    #[test]
+    fn disabled_slowing_draws_nothing() {
+        let next = |slowing: Option<Slowing>| {
+            let mut rng = stream(23);
+            if let Some(slowing) = slowing {
+                slowing.sample(0.5, &mut rng);
+            }
+            rng.next_u64()
+        };
+        assert_eq!(next(None), next(Some(Slowing::None {})));
+        assert_eq!(next(None), next(Some(Slowing::Range { gamma: 0.0 })));
+        assert_ne!(next(None), next(Some(Slowing::Range { gamma: 0.5 })));
+    }
+}

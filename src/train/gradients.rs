@@ -1,0 +1,75 @@
+//! The global norm over all gradients, and clipping by it: `g ← g · min(1, c / (‖g‖₂ + 1e-6))`.
+//!
+//! Burn's own `GradientClippingConfig::Norm` clips each tensor by itself; this is the global norm of
+//! PyTorch's `clip_grad_norm_`.
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{FloatDType, Tensor};
+
+/// `‖g‖₂` over every gradient of `module`, shape `[1]`, f32; `None` if there is no gradient.
+pub fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
+    struct Norm<'a> {
+        gradients: &'a GradientsParams,
+        sum: Option<Tensor<1>>,
+    }
+    impl ModuleVisitor for Norm<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
+            let square = gradient.cast(FloatDType::F32).square().sum();
+            self.sum = Some(match self.sum.take() {
+                Some(sum) => sum.clone() + square.to_device(&sum.device()),
+                None => square,
+            });
+        }
+    }
+    let mut norm = Norm { gradients, sum: None };
+    module.visit(&mut norm);
+    norm.sum.map(Tensor::sqrt)
+}
+
+/// Every gradient times `factor`.
+pub fn scale<M: Module>(module: &M, gradients: GradientsParams, factor: f64) -> GradientsParams {
+    struct Scale {
+        gradients: GradientsParams,
+        scaled: GradientsParams,
+        factor: f64,
+    }
+    impl ModuleVisitor for Scale {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+                self.scaled.register(param.id, gradient.mul_scalar(self.factor));
+            }
+        }
+    }
+    let mut scale = Scale { gradients, scaled: GradientsParams::new(), factor };
+    module.visit(&mut scale);
+    scale.scaled
+}
+
+/// The factor that clips a gradient of norm `norm` to `max`, 1 where it is short enough.
+pub fn clip_factor(norm: f64, max: f64) -> f64 {
+    (max / (norm + 1e-6)).min(1.0)
+}
+
+/// The sum of two sets of gradients, on the devices of the first.
+pub fn add<M: Module>(module: &M, first: GradientsParams, second: GradientsParams) -> GradientsParams {
+    struct Add {
+        first: GradientsParams,
+        second: GradientsParams,
+        sum: GradientsParams,
+    }
+    impl ModuleVisitor for Add {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let sum = match (self.first.remove::<D>(param.id), self.second.remove::<D>(param.id)) {
+                (Some(a), Some(b)) => Some(b.to_device(&a.device()) + a),
+                (a, b) => a.or(b),
+            };
+            if let Some(sum) = sum {
+                self.sum.register(param.id, sum);
+            }
+        }
+    }
+    let mut add = Add { first, second, sum: GradientsParams::new() };
+    module.visit(&mut add);
+    add.sum
+}

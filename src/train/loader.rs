@@ -1,0 +1,260 @@
+//! A loader whose order and keys are a pure function of (seed, epoch).
+//!
+//! Burn's own loader advances a generator each epoch and replays the first shuffles after a resume;
+//! this one is told the epoch, so a resumed run sees what the uninterrupted run would have seen.
+use super::FlowBatch;
+use crate::random::{Purpose, SampleKey};
+use crate::{Error, Result};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::{Dataset, DatasetError};
+use burn::tensor::Device;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Loads keyed batches. Divided over `k` devices with batch `b`, iteration `j` sees together exactly
+/// the samples that one device with batch `k·b` sees.
+pub struct EpochLoader<I, const D: usize, C> {
+    dataset: Arc<dyn Dataset<I>>,
+    batcher: Arc<dyn Batcher<I, FlowBatch<D, C>>>,
+    device: Device,
+    batch_size: usize,
+    seed: u64,
+    training: bool,
+    batches_per_epoch: Option<usize>,
+    shard: Shard,
+    epoch: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Shard {
+    index: usize,
+    count: usize,
+}
+
+impl Shard {
+    /// The shard that Burn's equal division of `total` items cuts out as `start..end`.
+    fn of(start: usize, end: usize, total: usize) -> Self {
+        (1..=total)
+            .find_map(|count| {
+                let step = total / count;
+                let index = start / step;
+                let stop = if index + 1 == count { total } else { start + step };
+                (index < count && index * step == start && stop == end).then_some(Self { index, count })
+            })
+            .unwrap_or(Self { index: 0, count: 1 })
+    }
+}
+
+impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I, D, C> {
+    /// A shuffled training loader that drops the last incomplete batch.
+    ///
+    /// `finished_epochs` is 0 for a new run, and the number of the checkpoint for a resumed one.
+    /// # Errors
+    /// [`Error::Invalid`] if the batch is empty or larger than the data set.
+    pub fn training(
+        dataset: impl Dataset<I> + 'static,
+        batcher: impl Batcher<I, FlowBatch<D, C>> + 'static,
+        device: &Device,
+        batch_size: usize,
+        seed: u64,
+        finished_epochs: usize,
+    ) -> Result<Self> {
+        let items = dataset.len();
+        if batch_size == 0 || batch_size > items {
+            return Err(Error::Invalid(format!(
+                "batch size {batch_size}: must be in 1..={items}, the size of the data set"
+            )));
+        }
+        Ok(Self {
+            dataset: Arc::new(dataset),
+            batcher: Arc::new(batcher),
+            device: device.clone(),
+            batch_size,
+            seed,
+            training: true,
+            batches_per_epoch: None,
+            shard: Shard { index: 0, count: 1 },
+            epoch: AtomicU64::new(finished_epochs as u64),
+        })
+    }
+
+    /// A validation loader: fixed order, the same keys at every epoch, nothing dropped.
+    pub fn validation(
+        dataset: impl Dataset<I> + 'static,
+        batcher: impl Batcher<I, FlowBatch<D, C>> + 'static,
+        device: &Device,
+        batch_size: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let batch_size = batch_size.min(dataset.len());
+        Ok(Self { training: false, ..Self::training(dataset, batcher, device, batch_size, seed, 0)? })
+    }
+
+    /// Lets a Burn epoch be `batches` batches per device, so that checkpoints come every so many
+    /// steps. The passes over the data go on across epochs: the order does not change.
+    pub fn with_batches_per_epoch(mut self, batches: usize) -> Self {
+        self.batches_per_epoch = Some(batches.max(1));
+        self
+    }
+
+    fn derive(&self, device: Device, shard: Shard) -> Self {
+        Self {
+            dataset: self.dataset.clone(),
+            batcher: self.batcher.clone(),
+            device,
+            shard,
+            epoch: AtomicU64::new(self.epoch.load(Ordering::SeqCst)),
+            ..*self
+        }
+    }
+
+    fn batches_per_pass(&self) -> usize {
+        let whole = self.batch_size * self.shard.count;
+        let items = self.dataset.len();
+        if self.training { (items / whole).max(1) } else { items.div_ceil(whole) }
+    }
+
+    fn batches_per_iteration(&self) -> usize {
+        self.batches_per_epoch.filter(|_| self.training).unwrap_or_else(|| self.batches_per_pass())
+    }
+
+    fn order(&self, pass: u64) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.dataset.len()).collect();
+        if self.training {
+            let key = SampleKey { seed: self.seed, epoch: pass, position: 0 };
+            order.shuffle(&mut key.rng(Purpose::Shuffle));
+        }
+        order
+    }
+}
+
+impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoader<FlowBatch<D, C>> for EpochLoader<I, D, C> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<FlowBatch<D, C>> + 'a> {
+        let epoch = if self.training { self.epoch.fetch_add(1, Ordering::SeqCst) } else { 0 };
+        let count = self.batches_per_iteration() as u64;
+        Box::new(Iter { loader: self, next: epoch * count, end: (epoch + 1) * count, order: None, items: 0 })
+    }
+
+    fn num_items(&self) -> usize {
+        if self.training {
+            self.batches_per_iteration() * self.batch_size
+        } else {
+            self.dataset.len() / self.shard.count
+        }
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<FlowBatch<D, C>>> {
+        Arc::new(self.derive(device.clone(), self.shard))
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<FlowBatch<D, C>>> {
+        Arc::new(self.derive(self.device.clone(), Shard::of(start, end, self.num_items())))
+    }
+}
+
+struct Iter<'a, I, const D: usize, C> {
+    loader: &'a EpochLoader<I, D, C>,
+    next: u64,
+    end: u64,
+    order: Option<(u64, Vec<usize>)>,
+    items: usize,
+}
+
+impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> Iterator for Iter<'_, I, D, C> {
+    type Item = std::result::Result<FlowBatch<D, C>, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let loader = self.loader;
+        if self.next >= self.end {
+            return None;
+        }
+        let per_pass = loader.batches_per_pass() as u64;
+        let (pass, batch) = (self.next / per_pass, (self.next % per_pass) as usize);
+        let (_, order) = match self.order.take() {
+            Some(order) if order.0 == pass => self.order.insert(order),
+            _ => self.order.insert((pass, loader.order(pass))),
+        };
+        let first = (batch * loader.shard.count + loader.shard.index) * loader.batch_size;
+        let positions = first.min(order.len())..(first + loader.batch_size).min(order.len());
+        if positions.is_empty() {
+            return None;
+        }
+        self.next += 1;
+        self.items += positions.len();
+        let items = match loader.dataset.get_many(order[positions.clone()].to_vec()) {
+            Ok(items) => items,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut batch = loader.batcher.batch(items, &loader.device);
+        let key = |position| SampleKey { seed: loader.seed, epoch: pass, position: position as u64 };
+        batch.keys = Some(positions.map(key).collect());
+        Some(Ok(batch))
+    }
+}
+
+impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoaderIterator<FlowBatch<D, C>>
+    for Iter<'_, I, D, C>
+{
+    fn progress(&self) -> Progress {
+        Progress::new(self.items, self.loader.num_items(), Some("items".to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::data::dataloader::split_dataloader;
+    use burn::data::dataset::InMemDataset;
+    use burn::tensor::Tensor;
+
+    struct Numbers;
+    impl Batcher<f32, FlowBatch<2, ()>> for Numbers {
+        fn batch(&self, items: Vec<f32>, device: &Device) -> FlowBatch<2, ()> {
+            let n = items.len();
+            FlowBatch::new(Tensor::<1>::from_floats(items.as_slice(), device).reshape([n, 1]), ())
+        }
+    }
+
+    type Seen = Vec<(Vec<u32>, Vec<SampleKey>)>;
+
+    fn loader(batch: usize, finished: usize) -> EpochLoader<f32, 2, ()> {
+        let data = InMemDataset::new((0..103).map(|i| i as f32).collect());
+        EpochLoader::training(data, Numbers, &Device::flex(), batch, 5, finished).unwrap()
+    }
+
+    fn seen(loader: &dyn DataLoader<FlowBatch<2, ()>>) -> Seen {
+        let batch =
+            |b: FlowBatch<2, ()>| (b.data.into_data().iter::<f32>().map(|v| v as u32).collect(), b.keys.unwrap());
+        loader.iter().map(|b| batch(b.unwrap())).collect()
+    }
+
+    #[test]
+    fn a_resumed_loader_goes_on_where_the_first_would() {
+        let whole = loader(10, 0).with_batches_per_epoch(7);
+        let epochs: Vec<_> = (0..4).map(|_| seen(&whole)).collect();
+        assert_eq!(seen(&loader(10, 3).with_batches_per_epoch(7)), epochs[3]);
+        assert_ne!(epochs[0], epochs[1]);
+    }
+
+    #[test]
+    fn devices_together_see_what_one_device_with_the_whole_batch_sees() {
+        let devices = vec![Device::flex(); 3];
+        let shards = split_dataloader(Arc::new(loader(4, 0)) as Arc<dyn DataLoader<_>>, &devices);
+        let parts: Vec<Seen> = shards.iter().map(|s| seen(s.as_ref())).collect();
+        let whole = seen(&loader(12, 0));
+        assert_eq!(whole.len(), 8);
+        for (j, (data, keys)) in whole.iter().enumerate() {
+            assert_eq!(*data, parts.iter().flat_map(|p| p[j].0.clone()).collect::<Vec<_>>());
+            assert_eq!(*keys, parts.iter().flat_map(|p| p[j].1.clone()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_impossible_batch_is_an_error() {
+        let data = InMemDataset::new(vec![1.0f32]);
+        let error = EpochLoader::training(data, Numbers, &Device::flex(), 2, 0, 0).err().unwrap();
+        assert_eq!(error.to_string(), "batch size 2: must be in 1..=1, the size of the data set");
+    }
+}

@@ -1,0 +1,39 @@
+//! What a step hands to the metrics.
+use crate::timestep::Timesteps;
+use burn::tensor::{ExecutionError, Tensor};
+use burn_train::ItemLazy;
+use burn_train::metric::{Adaptor, LossInput};
+
+/// The result of one training or validation step. Holds no image.
+#[derive(Debug, Clone)]
+pub struct FlowOutput {
+    /// The loss of each sample, `[batch]`, with the auxiliary loss added.
+    pub loss: Tensor<1>,
+    /// The timesteps each sample was trained at.
+    pub timesteps: Vec<Timesteps>,
+    /// The gradient norm of the newest update before this step, `None` before the first.
+    pub gradient_norm: Option<f64>,
+    /// `‖ema − network‖₂` at the newest update at which it was measured.
+    pub ema_distance: Option<f64>,
+    /// Optimizer steps done before this one, counted over resumed runs.
+    pub step: u64,
+}
+
+impl ItemLazy for FlowOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        self.loss.device().flush()?;
+        Ok(Self { loss: self.loss.without_autodiff(), ..self })
+    }
+}
+
+impl Adaptor<LossInput> for FlowOutput {
+    fn adapt(&self) -> LossInput {
+        LossInput::new(self.loss.clone())
+    }
+}
+
+impl Adaptor<FlowOutput> for FlowOutput {
+    fn adapt(&self) -> FlowOutput {
+        self.clone()
+    }
+}

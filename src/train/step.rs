@@ -1,0 +1,337 @@
+//! [`MixFlowTrainStep`]: a network, its EMA, and how it is trained, as one Burn module.
+use super::guard::Guard;
+use super::{Draws, EmaConfig, FlowBatch, FlowOutput, LossWeight, NonFinite, Objective, TargetTime, ema, gradients};
+use crate::network::PredictionNetwork;
+use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
+use crate::random::SampleKey;
+use crate::timestep::{TimestepStrategy, Timesteps};
+use crate::{Error, Result};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ModuleDisplay, Param, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::tensor::{Int, Tensor, TensorData};
+use burn_train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// Trains a [`PredictionNetwork`] by flow matching with a [`TimestepStrategy`].
+///
+/// The raw network learns; the EMA validates and samples. Only the inner network is handed to the
+/// optimizer, so its parameter paths are the user's own.
+#[doc(alias = "TrainStep")]
+#[doc(alias = "ValidStep")]
+#[doc(alias = "LearnerBuilder")]
+#[derive(Module, Debug)]
+pub struct MixFlowTrainStep<N: Module, const D: usize> {
+    network: N,
+    ema: N,
+    /// Optimizer steps done, saved with the weights.
+    updates: Param<Tensor<1, Int>>,
+    #[module(skip)]
+    settings: Settings,
+    #[module(skip)]
+    progress: Progress,
+}
+
+#[derive(Debug, Clone)]
+struct Settings {
+    strategy: Arc<dyn TimestepStrategy>,
+    objective: Objective,
+    ema: EmaConfig,
+    clip: Option<f64>,
+    condition_dropout: f64,
+    micro_batches: usize,
+    distance_every: u64,
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// Updates done since this module was made or loaded; travels through clones and forks.
+    since_load: u64,
+    /// The saved counter, read back once after a load.
+    at_load: Arc<OnceLock<u64>>,
+    guard: Guard,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    gradient_norm: Option<f64>,
+    ema_distance: Option<f64>,
+    last_batch: Option<SampleKey>,
+    /// The optimizer step and how many samples without keys it has seen.
+    unkeyed: (u64, u64),
+}
+
+impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N, D> {
+    /// Wraps `network`, built on an autodiff device, with velocity prediction on the linear path,
+    /// EMA decay 0.9999, no clipping and no condition dropout.
+    pub fn new(network: N, strategy: Arc<dyn TimestepStrategy>) -> Self {
+        let device = network.devices().into_iter().next().unwrap_or_default();
+        Self {
+            ema: ema::start(&network),
+            network,
+            updates: Param::initialized(ParamId::new(), Tensor::zeros([1], &device)),
+            settings: Settings {
+                strategy,
+                objective: Objective {
+                    path: Arc::new(Linear),
+                    prediction: PredictionKind::Velocity,
+                    target: TargetTime::Slowed,
+                    weight: LossWeight::Uniform,
+                    interval: TrainingInterval { start: 0.0, end: 1.0 },
+                },
+                ema: EmaConfig::default(),
+                clip: None,
+                condition_dropout: 0.0,
+                micro_batches: 1,
+                distance_every: 0,
+                seed: 0,
+            },
+            progress: Progress::default(),
+        }
+    }
+
+    /// Sets path, prediction, target and loss weight.
+    pub fn with_objective(mut self, objective: Objective) -> Self {
+        self.settings.objective = objective;
+        self
+    }
+
+    /// Sets the EMA's decay.
+    pub fn with_ema(mut self, ema: EmaConfig) -> Self {
+        self.settings.ema = ema;
+        self
+    }
+
+    /// Clips the global gradient norm to `norm`, after accumulation and before the update.
+    pub fn with_clip(mut self, norm: Option<f64>) -> Self {
+        self.settings.clip = norm;
+        self
+    }
+
+    /// Drops the condition of a training sample with this probability.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the probability is outside [0, 1].
+    pub fn with_condition_dropout(mut self, probability: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&probability) {
+            return Err(Error::Invalid(format!("condition_dropout = {probability}: must be in [0, 1]")));
+        }
+        self.settings.condition_dropout = probability;
+        Ok(self)
+    }
+
+    /// How many batches make one update: devices × gradient accumulation. Burn adds their gradients;
+    /// this divides, so that the update is that of one big batch.
+    pub fn with_micro_batches(mut self, count: usize) -> Self {
+        self.settings.micro_batches = count.max(1);
+        self
+    }
+
+    /// Measures `‖ema − network‖₂` every so many updates; 0 never.
+    pub fn with_ema_distance_every(mut self, updates: u64) -> Self {
+        self.settings.distance_every = updates;
+        self
+    }
+
+    /// The seed of the keys made for batches that come without.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Lets a non-finite gradient stop the run: give the interrupter that `SupervisedTraining` uses.
+    pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
+        self.progress.guard.interrupter = Some(interrupter);
+        self
+    }
+
+    /// The raw network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The averaged network: validate and sample with it.
+    pub fn ema(&self) -> &N {
+        &self.ema
+    }
+
+    /// Optimizer steps done, counted over resumed runs.
+    pub fn updates(&self) -> u64 {
+        self.updates.val().into_data().iter::<i64>().next().unwrap_or(0) as u64
+    }
+
+    /// [`updates`](Self::updates) read from the device only once: training begins after a load.
+    fn step_count(&self) -> u64 {
+        let since_load = self.progress.since_load;
+        self.progress.at_load.get_or_init(|| self.updates().saturating_sub(since_load)) + since_load
+    }
+
+    /// The non-finite gradient that stopped training, if one did.
+    pub fn fault(&self) -> Option<NonFinite> {
+        self.progress.guard.fault()
+    }
+
+    /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included.
+    pub fn loss(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>) -> Tensor<1> {
+        let condition = match draws.dropped.iter().any(|d| *d) {
+            true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or(batch.condition),
+            false => batch.condition,
+        };
+        loss(&self.network, &self.settings.objective, batch.data, &condition, draws)
+    }
+
+    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.progress.shared.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn training_keys(&self, keys: Option<Vec<SampleKey>>, count: usize, step: u64) -> Vec<SampleKey> {
+        keys.unwrap_or_else(|| {
+            let mut shared = self.shared();
+            let first = if shared.unkeyed.0 == step { shared.unkeyed.1 } else { 0 };
+            shared.unkeyed = (step, first + count as u64);
+            let positions = first..first + count as u64;
+            positions.map(|position| SampleKey { seed: self.settings.seed, epoch: step, position }).collect()
+        })
+    }
+
+    /// Checks and clips the gradients; `None` if they are not finite, and the update must not be made.
+    fn checked(&self, grads: GradientsParams) -> Option<GradientsParams> {
+        let Some(norm) = gradients::global_norm(&self.network, &grads) else { return Some(grads) };
+        let norm = norm.into_data().iter::<f64>().next().unwrap_or(f64::NAN);
+        self.shared().gradient_norm = Some(norm);
+        if !norm.is_finite() {
+            let batch = self.shared().last_batch;
+            self.progress.guard.report(NonFinite { step: self.step_count(), norm, batch });
+            return None;
+        }
+        let factor = self.settings.clip.map_or(1.0, |max| gradients::clip_factor(norm, max));
+        Some(if factor < 1.0 { gradients::scale(&self.network, grads, factor) } else { grads })
+    }
+
+    fn after_update(mut self, network: N) -> Self {
+        let update = self.step_count();
+        let decay = self.settings.ema.decay_at(update);
+        self.ema = ema::update(self.ema, &network, decay);
+        self.network = network;
+        self.updates = self.updates.map(|u| u.add_scalar(1));
+        self.progress.since_load += 1;
+        let every = self.settings.distance_every;
+        if every > 0 && (update + 1).is_multiple_of(every) {
+            let distance = ema::distance(&self.ema, &self.network).map(|d| d.into_data().iter::<f64>().next());
+            self.shared().ema_distance = distance.flatten();
+        }
+        self
+    }
+}
+
+fn loss<N: PredictionNetwork<D>, const D: usize>(
+    network: &N,
+    objective: &Objective,
+    data: Tensor<D>,
+    condition: &N::Condition,
+    draws: &Draws<D>,
+) -> Tensor<1> {
+    let slowed: Vec<f32> = draws.timesteps.iter().map(|t| t.slowed).collect();
+    let training: Vec<f32> = draws.timesteps.iter().map(|t| t.training).collect();
+    let count = training.len();
+    let told = Tensor::from_data(TensorData::new(training, [count]), &data.device());
+    let noisy = interpolate(objective.path.as_ref(), data.clone(), draws.noise.clone(), &slowed);
+    let prediction = network.predict(noisy, told, condition);
+    let loss = objective.loss(prediction.output, data, draws.noise.clone(), &draws.timesteps);
+    match prediction.auxiliary_loss {
+        Some(auxiliary) => loss + auxiliary,
+        None => loss,
+    }
+}
+
+/// Plain flow matching: `t ~ U`, `m = t`.
+#[derive(Debug)]
+struct Plain;
+
+impl TimestepStrategy for Plain {
+    fn sample(&self, rng: &mut dyn rand::Rng) -> Timesteps {
+        let t = rand::RngExt::random::<f32>(rng);
+        Timesteps { training: t, slowed: t }
+    }
+}
+
+impl<N, const D: usize> TrainStep for MixFlowTrainStep<N, D>
+where
+    N: PredictionNetwork<D> + ModuleDisplay + 'static,
+{
+    type Input = FlowBatch<D, N::Condition>;
+    type Output = FlowOutput;
+
+    fn step(&self, mut batch: Self::Input) -> TrainOutput<FlowOutput> {
+        let step = self.step_count();
+        let shape = batch.data.dims();
+        let keys = self.training_keys(batch.keys.take(), shape[0], step);
+        let Settings { strategy, objective, condition_dropout, micro_batches, .. } = &self.settings;
+        let device = batch.data.device();
+        let draws = Draws::new(&keys, shape, strategy.as_ref(), objective.interval, *condition_dropout, &device);
+        self.shared().last_batch = keys.first().copied();
+        let loss = self.loss(batch, &draws);
+        let mean = loss.clone().mean();
+        let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
+        let mut grads = mean.backward();
+        let grads = GradientsParams::from_module(&mut grads, &self.network);
+        let shared = self.shared();
+        let (gradient_norm, ema_distance) = (shared.gradient_norm, shared.ema_distance);
+        let item = FlowOutput { loss, timesteps: draws.timesteps, gradient_norm, ema_distance, step };
+        TrainOutput { grads, item }
+    }
+
+    fn optimize(self, optim: &mut ModuleOptimizer, lr: ModuleLearningRate, grads: GradientsParams) -> Self {
+        let Some(grads) = self.checked(grads) else { return self };
+        let network = optim.step(lr, self.network.clone(), grads);
+        self.after_update(network)
+    }
+
+    fn optimize_multi(self, optim: &mut ModuleOptimizer, lr: ModuleLearningRate, grads: MultiGradientsParams) -> Self {
+        // Each shard holds a sum of its own: gathered here, checked and clipped as one gradient.
+        let mut grads = grads.grads.into_iter();
+        let Some((mut sum, device)) = grads.next() else { return self };
+        for (more, _) in grads {
+            sum = gradients::add(&self.network, sum, more);
+        }
+        let Some(sum) = self.checked(sum) else { return self };
+        let network = optim.step_multi(lr, self.network.clone(), MultiGradientsParams { grads: vec![(sum, device)] });
+        self.after_update(network)
+    }
+}
+
+impl<N, const D: usize> InferenceStep for MixFlowTrainStep<N, D>
+where
+    N: PredictionNetwork<D> + ModuleDisplay + 'static,
+{
+    type Input = FlowBatch<D, N::Condition>;
+    type Output = FlowOutput;
+
+    fn step(&self, mut batch: Self::Input) -> FlowOutput {
+        let shape = batch.data.dims();
+        let keys = batch.keys.take().unwrap_or_else(|| content_keys(&batch.data, self.settings.seed));
+        let interval = self.settings.objective.interval;
+        let draws = Draws::new(&keys, shape, &Plain, interval, 0.0, &batch.data.device());
+        let objective = Objective { target: TargetTime::Slowed, ..self.settings.objective.clone() };
+        let loss = loss(&self.ema, &objective, batch.data, &batch.condition, &draws);
+        FlowOutput {
+            loss,
+            timesteps: draws.timesteps,
+            gradient_norm: None,
+            ema_distance: None,
+            step: self.step_count(),
+        }
+    }
+}
+
+/// Keys from the bits of each sample: the same sample is validated at the same timestep every epoch.
+fn content_keys<const D: usize>(data: &Tensor<D>, seed: u64) -> Vec<SampleKey> {
+    let count = data.dims()[0];
+    let values: Vec<f32> = data.to_data().iter::<f32>().collect();
+    let size = (values.len() / count.max(1)).max(1);
+    let mix = |hash: u64, v: &f32| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(23);
+    let key = |sample: &[f32]| SampleKey { seed, epoch: 0, position: sample.iter().fold(0xCBF2_9CE4_8422_2325, mix) };
+    values.chunks(size).map(key).collect()
+}
