@@ -314,6 +314,29 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_numbers_is_the_modules() {
+        struct Half;
+        impl burn::module::ModuleMapper for Half {
+            fn map_float<const D: usize>(
+                &mut self,
+                param: burn::module::Param<burn::tensor::Tensor<D>>,
+            ) -> burn::module::Param<burn::tensor::Tensor<D>> {
+                param.map(|tensor| tensor.cast(DType::BF16))
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("w.safetensors");
+        export_safetensors(&linear(3, 3), &file, KeyMap::default()).unwrap();
+        let half = linear(3, 3).map(&mut Half);
+        let (loaded, _) = import(&half, &file, &ImportOptions::default(), KeyMap::default()).unwrap();
+        assert_eq!(loaded.weight.val().dtype(), DType::BF16);
+        export_safetensors(&loaded, &file, KeyMap::default()).unwrap();
+        let (again, _) = import(&linear(3, 3), &file, &ImportOptions::default(), KeyMap::default()).unwrap();
+        assert_eq!(again.weight.val().dtype(), DType::F32);
+        assert_eq!(again.weight.val().into_data(), loaded.weight.val().into_data().convert_dtype(DType::F32));
+    }
+
+    #[test]
     fn damaged_files_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let whole = folder.path().join("w.safetensors");

@@ -53,8 +53,8 @@ mod tests {
         let (data, noise, times) = ([0.3_f32, -1.7, 2.9, 0.01], [1.1_f32, 0.6, -0.2, 5.0], [0.1_f32, 0.999_999_9]);
         let device = Device::default();
         let tensor = |v: [f32; 4]| Tensor::<2>::from_data(TensorData::new(v.to_vec(), [2, 2]), &device);
-        let x = interpolate(&Linear, tensor(data), tensor(noise), &times).into_data().to_vec::<f32>().unwrap();
-        let v = velocity_target(&Linear, tensor(data), tensor(noise), &times).into_data().to_vec::<f32>().unwrap();
+        let x = interpolate(&Linear, tensor(data), tensor(noise), &times).into_data().try_to_vec::<f32>().unwrap();
+        let v = velocity_target(&Linear, tensor(data), tensor(noise), &times).into_data().try_to_vec::<f32>().unwrap();
         for i in 0..4 {
             let t = times[i / 2];
             assert_eq!(x[i], data[i] * t + noise[i] * (1.0 - t));

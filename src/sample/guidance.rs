@@ -32,7 +32,7 @@ impl GuidanceConfig {
     /// What is wrong with the values, each under `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let valid = self.scale.is_finite() && self.scale >= 0.0;
-        let message = || format!("{}: must be finite and at least 0", self.scale);
+        let message = || format!("= {}: must be finite and at least 0", self.scale);
         if valid { Vec::new() } else { vec![Problem { path: format!("{path}.scale"), message: message() }] }
     }
 

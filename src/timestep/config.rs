@@ -17,13 +17,6 @@ use std::sync::Arc;
 /// | U\[0, t\] | `uniform_below` | `beta_below` |
 /// | U\[(1−γ)t, t\] | `uniform_range` | `mixflow` |
 /// | U\[0, f t\] | `uniform_fraction` | `beta_fraction` |
-///
-/// ```
-/// use burn_mixflow::timestep::StrategyConfig;
-/// let strategy: StrategyConfig = serde_json::from_str(r#"{"kind": "mixflow", "gamma": 0.4}"#)?;
-/// assert_eq!(strategy, StrategyConfig::Mixflow { gamma: 0.4 });
-/// # Ok::<(), serde_json::Error>(())
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StrategyConfig {
@@ -110,6 +103,13 @@ impl StrategyConfig {
     /// The strategy, with an optional time shift between the draw of `t` and that of `m`.
     ///
     /// [`Error::Config`] lists every parameter out of its range, under `strategy` and `time_shift`.
+    /// ```
+    /// use burn_mixflow::timestep::StrategyConfig;
+    /// let config: StrategyConfig = serde_json::from_str(r#"{"kind": "mixflow", "gamma": 0.4}"#).unwrap();
+    /// assert_eq!(config, StrategyConfig::Mixflow { gamma: 0.4 });
+    /// let strategy = config.build(None)?;
+    /// # Ok::<(), burn_mixflow::Error>(())
+    /// ```
     pub fn build(&self, shift: Option<&TimeShift>) -> Result<Arc<dyn TimestepStrategy>> {
         let mut problems = self.problems("strategy");
         problems.extend(shift.iter().flat_map(|s| s.problems("time_shift")));

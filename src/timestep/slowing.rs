@@ -64,12 +64,16 @@ impl Slowing {
 
     /// One `m` within the [bounds](Self::bounds) to the last bit; draws nothing where `m = t` is certain.
     pub fn sample(&self, t: f32, rng: &mut dyn Rng) -> f32 {
-        let (low, high) = self.bounds(t);
         if matches!(self, Self::None {} | Self::Range { gamma: 0.0 }) {
             return t;
         }
-        let m = self.map(f64::from(t), rng.random()) as f32;
-        m.max(low).min(high)
+        self.within_bounds(t, rng.random())
+    }
+
+    /// The map in f64, rounded once and held within the bounds, which the rounding can miss by one bit.
+    fn within_bounds(&self, t: f32, r: f64) -> f32 {
+        let (low, high) = self.bounds(t);
+        (self.map(f64::from(t), r) as f32).max(low).min(high)
     }
 
     /// Every parameter out of its range, with `path` in front of its name.
@@ -116,6 +120,18 @@ mod tests {
                 let m = slowing.sample(t, &mut rng);
                 assert!((1.0 - gamma) * t <= m && m <= t, "gamma {gamma}, t {t}, m {m}");
                 assert!(gamma > 0.0 || m == t);
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_keep_the_bounds_to_the_last_bit() {
+        for gamma in [0.1, 0.3, 0.7, 0.8, 0.9, 1.0] {
+            let slowing = Slowing::Range { gamma };
+            for t in (0..=10_000).map(|i| i as f32 / 10_000.0) {
+                assert_eq!(slowing.within_bounds(t, 0.0), t);
+                let m = slowing.within_bounds(t, 1.0);
+                assert!((1.0 - gamma as f32) * t <= m && m <= t, "gamma {gamma}, t {t}, m {m}");
             }
         }
     }

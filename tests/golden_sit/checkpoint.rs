@@ -1,0 +1,43 @@
+use super::{NAMES, config, exported, network};
+use crate::{Arrays, TOLERANCE, close, path};
+use burn::tensor::Device;
+use burn_mixflow::Error;
+use burn_mixflow::checkpoint::weights::{ImportOptions, WeightSource, import};
+
+#[test]
+fn both_sets_of_an_official_checkpoint() {
+    let device = Device::default();
+    let load = |source| exported(&network("config_sit_c", "sit/ckpt.pt", source, &device)).0;
+    let (raw, ema, auto) = (load(WeightSource::Raw), load(WeightSource::Ema), load(WeightSource::Auto));
+    assert_eq!(ema, auto);
+    assert_ne!(raw, ema);
+    let start = Arrays::golden("sit/model_c.safetensors");
+    assert_eq!(raw["pos_embed"], start.0["pos_embed"]);
+    // The official EMA includes the frozen positions and rounds them a little.
+    close("pos_embed", &ema["pos_embed"].values, &start.0["pos_embed"].values, TOLERANCE);
+}
+
+#[test]
+fn a_checkpoint_of_another_size_is_refused_and_changes_nothing() {
+    let device = Device::default();
+    let fresh = config("config_sit").init(&device).expect("a valid configuration");
+    let before = exported(&fresh).0;
+    let error = import(&fresh, &path("sit/ckpt.pt"), &ImportOptions::default(), NAMES).map(|_| ()).unwrap_err();
+    let Error::Weights(message) = &error else { panic!("{error}") };
+    assert!(message.contains("`blocks.0.attn.qkv.weight` has shape [72, 24] in the file, [144, 48]"), "{message}");
+    assert!(message.contains("`blocks.1.attn.qkv.weight` is missing"), "{message}");
+    assert_eq!(exported(&fresh).0, before);
+}
+
+#[test]
+fn a_truncated_checkpoint_is_an_error() {
+    let fresh = config("config_sit_c").init(&Device::default()).expect("a valid configuration");
+    let bytes = std::fs::read(path("sit/ckpt.pt")).expect("the checkpoint");
+    let folder = tempfile::tempdir().expect("a folder");
+    for parts in 0..16 {
+        let file = folder.path().join(format!("{parts}.pt"));
+        std::fs::write(&file, &bytes[..bytes.len() * parts / 16]).expect("a file");
+        let error = import(&fresh, &file, &ImportOptions::default(), NAMES).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains(".pt"), "{error}");
+    }
+}
