@@ -1,7 +1,7 @@
 //! Real images that ship inside the crate, and pictures of them.
 //!
-//! A [`DataConfig`] is the `data` section of the JSON; [`DataConfig::load`] turns it into a training
-//! set and a held-out set whose pixels never overlap.
+//! A [`DataConfig`] is the `data` section of the JSON; [`DataConfig::load`] turns it into a training set and a
+//! held-out set. No pixel of the photos and no image of the digits is in both; the same writer's digits can be.
 pub mod digits;
 pub mod font;
 pub mod grid;
@@ -32,7 +32,7 @@ pub enum DataConfig {
 pub struct DataSplit {
     /// What the network is trained on.
     pub train: ImageSet,
-    /// What it is compared with; shares no pixel with `train`.
+    /// What it is compared with; no pixel of a file is in both.
     pub held_out: ImageSet,
     /// `[C, H, W]` of one image.
     pub shape: [usize; 3],

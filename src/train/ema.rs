@@ -46,6 +46,15 @@ pub fn update<M: Module>(ema: M, network: &M, decay: f64) -> M {
     ema.map(&mut Follow { path: Vec::new(), source: source.tensors, decay })
 }
 
+/// `network` with the weights of `ema`, each parameter trainable or frozen as it was in `network`.
+///
+/// This is how training goes on from an average: the average itself is frozen.
+pub fn load<M: Module>(network: M, ema: &M) -> M {
+    let mut source = Collect::default();
+    ema.visit(&mut source);
+    network.map(&mut Load { path: Vec::new(), source: source.tensors })
+}
+
 /// `‖ema − network‖₂` over all float parameters, of shape `[1]`; `None` without float parameters.
 pub fn distance<M: Module>(ema: &M, network: &M) -> Option<Tensor<1>> {
     let mut source = Collect::default();
@@ -118,6 +127,30 @@ impl ModuleMapper for Follow {
     }
 }
 
+struct Load {
+    path: Vec<String>,
+    source: TensorContainer<String>,
+}
+
+impl ModuleMapper for Load {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(source) = self.source.remove::<Tensor<D>>(&self.path.join(".")) else { return param };
+        param.map(|old| {
+            let source = source.to_device(&old.clone().without_autodiff().device()).cast(old.dtype());
+            if !old.is_autodiff() {
+                return source;
+            }
+            Tensor::from_inner(source).set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
 struct Distance {
     path: Vec<String>,
     source: TensorContainer<String>,
@@ -163,6 +196,18 @@ mod tests {
         assert_eq!(ema.weight.id, id);
         assert_eq!(first(&ema), x * 0.75 + y * 0.25);
         assert!(!ema.weight.is_require_grad());
+    }
+
+    #[test]
+    fn a_network_loaded_from_an_average_can_be_trained() {
+        let device = Device::flex().autodiff();
+        let (a, b) = (LinearConfig::new(3, 2).init(&device), LinearConfig::new(3, 2).init(&device));
+        let ema = start(&a).valid();
+        let loaded = load(b, &ema);
+        assert_eq!(first(&loaded), first(&ema));
+        let input = Tensor::ones([4, 3], &device);
+        let grads = loaded.forward::<2>(input).sum().backward();
+        assert!(loaded.weight.val().grad(&grads).is_some());
     }
 
     #[test]

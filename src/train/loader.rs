@@ -205,7 +205,7 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoaderIter
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::data::dataloader::split_dataloader;
+    use burn::data::dataloader::split::split_dataloader;
     use burn::data::dataset::InMemDataset;
     use burn::tensor::Tensor;
 

@@ -1,0 +1,61 @@
+//! Says how long the run will take, from a few timed steps.
+use crate::stage::Images;
+use burn::data::dataloader::batcher::Batcher;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use burn_dataset::Dataset;
+use burn_mixflow::config::RunConfig;
+use burn_mixflow::data::DataSplit;
+use burn_mixflow::network::PredictionNetwork;
+use burn_mixflow::random::SampleKey;
+use burn_mixflow::train::MixFlowTrainStep;
+use burn_mixflow::{Error, Result};
+use burn_train::TrainStep;
+use std::time::Instant;
+
+const TIMED_STEPS: usize = 8;
+
+/// The first line the program prints.
+pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrained: bool) -> Result<String> {
+    let stage = &config.post_train;
+    let network = config.network.init(0, &device.clone().autodiff())?;
+    let parameters = network.num_params();
+    let mut step = MixFlowTrainStep::new(network, stage.strategy.build(None)?);
+    let mut optimizer = stage.optimizer.build();
+    let count = stage.batch_size.min(data.train.len());
+    let items = (0..count).map(|i| data.train.get(i)).collect::<std::result::Result<Vec<_>, _>>();
+    let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
+    let mut batch = Images(data.shape).batch(items, &device.clone().autodiff());
+    batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
+    let mut one = |step: MixFlowTrainStep<_, 4>| {
+        let output = TrainStep::step(&step, batch.clone());
+        let grads: GradientsParams = output.grads;
+        step.optimize(&mut optimizer, 1e-6.into(), grads)
+    };
+    step = one(step);
+    let started = Instant::now();
+    for _ in 0..TIMED_STEPS {
+        step = one(step);
+    }
+    let per_step = started.elapsed().as_secs_f64() / TIMED_STEPS as f64;
+
+    let network = step.ema().clone().valid();
+    let images = Images(data.shape).batch((0..count).map_while(|i| data.train.get(i).ok()).collect(), device);
+    let time = burn::tensor::Tensor::<1>::zeros([count], device);
+    let started = Instant::now();
+    let _ = PredictionNetwork::<4>::predict(&network, images.data, time, &images.condition).output.into_data();
+    let per_sample = started.elapsed().as_secs_f64() / count as f64;
+
+    let seeds = config.seeds.len();
+    let steps = if pretrained { 0 } else { config.pretrain.steps } + 2 * seeds * stage.steps;
+    let samples = 3 * seeds * config.evaluate.samples * config.evaluate.steps.iter().sum::<usize>();
+    let seconds = 1.2 * (steps as f64 * per_step + samples as f64 * per_sample);
+    let minutes = (seconds / 60.0).ceil();
+    Ok(format!(
+        "About {minutes} minute(s) on {}: {steps} training steps and {} samples of a network with {parameters} parameters{}.",
+        config.device.0,
+        3 * seeds * config.evaluate.samples * config.evaluate.steps.len(),
+        if pretrained { ", pretraining cached" } else { "" },
+    ))
+}

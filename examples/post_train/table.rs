@@ -1,0 +1,133 @@
+//! The table, for people and as JSON.
+use crate::compare::Score;
+use burn_mixflow::config::RunConfig;
+use burn_mixflow::{Error, Result};
+use serde::Serialize;
+use std::fmt::Write;
+
+const ARMS: [(&str, &str); 3] = [("none", "no post-training"), ("control", "control"), ("mixflow", "MixFlow")];
+
+/// One line of `results.json`.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    arm: String,
+    steps: usize,
+    evaluations: usize,
+    metric: &'static str,
+    mean: f64,
+    standard_error: Option<f64>,
+    /// Mean over the seeds of `distance / control − 1` at the same seed.
+    paired_change: Option<f64>,
+    paired_standard_error: Option<f64>,
+    seeds: usize,
+}
+
+/// The rows, in the order of the table.
+pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
+    let find = |arm: &str, steps: usize| -> Vec<&Score> {
+        scores.iter().filter(|s| s.arm == arm && s.steps == steps).collect()
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    for (arm, steps) in ARMS.iter().flat_map(|arm| config.evaluate.steps.iter().map(move |steps| (arm.0, *steps))) {
+        let (mine, control) = (find(arm, steps), find("control", steps));
+        let values: Vec<f64> = mine.iter().map(|s| s.distance).collect();
+        let against = |a: &&Score| control.iter().find(|b| b.seed == a.seed).map(|b| a.distance / b.distance - 1.0);
+        let changes: Vec<f64> = mine.iter().filter_map(against).collect();
+        let paired = arm != "control";
+        rows.push(Row {
+            arm: arm.into(),
+            steps,
+            evaluations: mine.first().map_or(0, |s| s.evaluations),
+            metric: "frechet_random_convolutions",
+            mean: mean(&values),
+            standard_error: standard_error(&values),
+            paired_change: paired.then(|| mean(&changes)),
+            paired_standard_error: if paired { standard_error(&changes) } else { None },
+            seeds: values.len(),
+        });
+    }
+    let floor = scores.iter().find(|s| s.steps == 0).map_or(f64::NAN, |s| s.distance);
+    rows.push(Row {
+        arm: "training images".into(),
+        steps: 0,
+        evaluations: 0,
+        metric: "frechet_random_convolutions",
+        mean: floor,
+        standard_error: None,
+        paired_change: None,
+        paired_standard_error: None,
+        seeds: 1,
+    });
+    rows
+}
+
+/// The table as Markdown. A change is in bold when it is beyond twice its standard error.
+pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [f64; 2]) -> String {
+    let steps = &config.evaluate.steps;
+    let mut text =
+        String::from("Fréchet distance to held-out images (64 fixed random convolution features; lower is better).\n");
+    let _ = writeln!(
+        text,
+        "Mean ± standard error over {} seeds; in brackets the mean paired change against the control ± its standard error, bold beyond two.\n",
+        config.seeds.len()
+    );
+    let _ = writeln!(text, "| arm | {} |", steps.iter().map(|n| format!("{n} steps")).collect::<Vec<_>>().join(" | "));
+    let _ = writeln!(text, "|---|{}", "---|".repeat(steps.len()));
+    for (arm, name) in ARMS {
+        let cells = rows.iter().filter(|r| r.arm == arm).map(cell).collect::<Vec<_>>();
+        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    if let Some(floor) = rows.last() {
+        let _ = writeln!(text, "\nTraining images against held-out images: {}.", number(floor.mean));
+    }
+    let [control, mixflow] = per_step;
+    let _ = writeln!(
+        text,
+        "Time per training step: control {control:.2} ms, MixFlow {mixflow:.2} ms ({:.3}×), validation and checkpoints included.",
+        mixflow / control
+    );
+    text
+}
+
+fn cell(row: &Row) -> String {
+    let error = row.standard_error.map_or(String::new(), |e| format!(" ± {}", number(e)));
+    let change = match (row.paired_change, row.paired_standard_error) {
+        (Some(change), Some(error)) => {
+            let text = format!("{:+.0} ± {:.0} %", 100.0 * change, 100.0 * error);
+            if change.abs() > 2.0 * error { format!(" (**{text}**)") } else { format!(" ({text})") }
+        }
+        (Some(change), None) => format!(" ({:+.0} %)", 100.0 * change),
+        _ => String::new(),
+    };
+    format!("{}{error}{change}", number(row.mean))
+}
+
+/// Three significant digits.
+fn number(value: f64) -> String {
+    let digits = if value.abs() > 0.0 { 2 - value.abs().log10().floor() as i32 } else { 2 };
+    format!("{value:.*}", digits.clamp(0, 6) as usize)
+}
+
+/// `results.json`.
+pub fn json(config: &RunConfig, rows: &[Row], per_step: [f64; 2]) -> Result<String> {
+    pretty(&serde_json::json!({
+        "rows": rows,
+        "milliseconds_per_step": { "control": per_step[0], "mixflow": per_step[1] },
+        "seeds": config.seeds,
+        "config": config,
+    }))
+}
+
+pub fn pretty(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|e| Error::Invalid(e.to_string()))
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn standard_error(values: &[f64]) -> Option<f64> {
+    let n = values.len() as f64;
+    let centre = mean(values);
+    (values.len() > 1).then(|| (values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
+}
