@@ -1,7 +1,7 @@
 //! Networks that implement [`PredictionNetwork`](crate::network::PredictionNetwork), ready to post-train.
 //!
-//! [`ResidualMlp`](residual_mlp::ResidualMlp) learns small vectors and images in minutes on a CPU;
-//! [`Sit`](sit::Sit) is the Scalable Interpolant Transformer of ImageNet latents, whose official weights
+//! [`ResidualMlp`] learns small vectors and images in minutes on a CPU;
+//! [`Sit`] is the Scalable Interpolant Transformer of ImageNet latents, whose official weights
 //! load through [`checkpoint::weights`](crate::checkpoint::weights). Initial weights are a pure function of a seed
 //! ([`layers::init`]), the same on every device.
 mod any;

@@ -17,6 +17,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 ///
 /// The raw network learns; the EMA validates and samples. Only the inner network is handed to the
 /// optimizer, so its parameter paths are the user's own.
+///
+/// Load a record before the first step, as Burn does on resume: the saved count of updates is read from the
+/// device once. With gradient accumulation let the batches of an epoch be a multiple of the micro-batches,
+/// since Burn makes an update of what is left over at its end.
 #[doc(alias = "TrainStep")]
 #[doc(alias = "ValidStep")]
 #[doc(alias = "LearnerBuilder")]
@@ -162,7 +166,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.updates.val().into_data().iter::<i64>().next().unwrap_or(0) as u64
     }
 
-    /// [`updates`](Self::updates) read from the device only once: training begins after a load.
+    /// [`updates`](Self::updates), read from the device only once: a record is loaded before the first step.
     fn step_count(&self) -> u64 {
         let since_load = self.progress.since_load;
         self.progress.at_load.get_or_init(|| self.updates().saturating_sub(since_load)) + since_load

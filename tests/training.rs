@@ -1,0 +1,403 @@
+//! What a training run promises: off is off, micro-batches and devices add up, a bad batch changes nothing.
+use burn::data::dataloader::DataLoader;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::InMemDataset;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_mixflow::checkpoint::CheckpointSets;
+use burn_mixflow::models::{ResidualMlp, ResidualMlpConfig};
+use burn_mixflow::monitor::PlainRenderer;
+use burn_mixflow::network::{Prediction, PredictionNetwork};
+use burn_mixflow::random::{Purpose, SampleKey, normal};
+use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
+use burn_mixflow::train::{EmaConfig, EpochLoader, FlowBatch, FlowOutput, MixFlowTrainStep};
+use burn_train::checkpoint::KeepLastNCheckpoints;
+use burn_train::logger::FileMetricLogger;
+use burn_train::metric::LossMetric;
+use burn_train::{
+    ExecutionStrategy, InferenceStep, Learner, LearningResult, MultiDeviceOptim, SupervisedTraining, TrainStep,
+};
+use rand::RngExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const RATE: f64 = 1.0;
+
+type Sample = (Vec<f32>, i64);
+type Batch<const D: usize> = FlowBatch<D, Tensor<1, Int>>;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn strategy(config: StrategyConfig) -> Arc<dyn TimestepStrategy> {
+    config.build(None).unwrap()
+}
+
+fn mixflow() -> Arc<dyn TimestepStrategy> {
+    strategy(StrategyConfig::Mixflow { gamma: 0.8 })
+}
+
+/// A small network whose gates and output are not zero.
+fn network(classes: usize) -> ResidualMlp {
+    struct Stir(u64);
+    impl burn::module::ModuleMapper for Stir {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.0 += 1;
+            let key = SampleKey { seed: 9, epoch: 0, position: self.0 };
+            param.map(|tensor| {
+                let shape = tensor.dims();
+                let noise = normal(&[key], Purpose::Weights, &[shape.iter().product()]);
+                let noise = Tensor::<2>::from_data(noise, &tensor.device()).reshape(shape);
+                tensor + noise * 0.2
+            })
+        }
+    }
+    let config =
+        ResidualMlpConfig { size: 4, width: 12, depth: 1, embedding: 8, num_classes: classes, ..Default::default() };
+    config.init(&Device::flex()).unwrap().map(&mut Stir(0)).train()
+}
+
+fn keys(positions: std::ops::Range<u64>) -> Vec<SampleKey> {
+    positions.map(|position| SampleKey { seed: 5, epoch: 2, position }).collect()
+}
+
+/// Samples with the numbers of `positions`, and their keys.
+fn batch(positions: std::ops::Range<u64>) -> Batch<4> {
+    let keys = keys(positions);
+    let n = keys.len();
+    let data = Tensor::from_data(normal(&keys, Purpose::Data, &[1, 4, 4]), &device());
+    let labels: Vec<i64> = keys.iter().map(|k| (k.position % 3) as i64).collect();
+    FlowBatch { data, condition: Tensor::from_data(TensorData::new(labels, [n]), &device()), keys: Some(keys) }
+}
+
+fn unkeyed(positions: std::ops::Range<u64>) -> Batch<4> {
+    FlowBatch { keys: None, ..batch(positions) }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter().collect()
+}
+
+fn weights<M: Module>(module: &M) -> Vec<f32> {
+    struct All(Vec<f32>);
+    impl ModuleVisitor for All {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(values(param.val()));
+        }
+    }
+    let mut all = All(Vec::new());
+    module.visit(&mut all);
+    all.0
+}
+
+fn norm(values: impl Iterator<Item = f32>) -> f64 {
+    values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    norm(a.iter().zip(b).map(|(a, b)| a - b))
+}
+
+type Step<const D: usize> = MixFlowTrainStep<ResidualMlp, D>;
+
+fn forward(step: &Step<4>, batch: Batch<4>) -> FlowOutput {
+    TrainStep::step(step, batch).item
+}
+
+fn validate(step: &Step<4>, batch: Batch<4>) -> Vec<f32> {
+    values(InferenceStep::step(step, batch).loss)
+}
+
+fn update(step: Step<4>, optimizer: &mut ModuleOptimizer, batch: Batch<4>) -> Step<4> {
+    let grads = TrainStep::step(&step, batch).grads;
+    step.optimize(optimizer, RATE.into(), grads)
+}
+
+#[test]
+fn standard_is_plain_flow_matching_bit_for_bit() {
+    let network = network(3);
+    let step = Step::<4>::new(network.clone(), strategy(StrategyConfig::Standard {}));
+    let Batch { data, condition, keys } = batch(0..8);
+    let keys = keys.unwrap();
+    let output = TrainStep::step(&step, FlowBatch { keys: Some(keys.clone()), ..batch(0..8) });
+
+    let noise = Tensor::<4>::from_data(normal(&keys, Purpose::Noise, &[1, 4, 4]), &device());
+    let t: Vec<f32> = keys.iter().map(|k| k.rng(Purpose::Timesteps).random::<f64>() as f32).collect();
+    let told = Tensor::<1>::from_data(TensorData::new(t, [8]), &device());
+    let time = told.clone().reshape([8, 1, 1, 1]);
+    let input = data.clone() * time.clone() + noise.clone() * (time.neg() + 1.0);
+    let velocity = PredictionNetwork::<4>::predict(&network, input, told, &condition).output;
+    let loss = (velocity - (data - noise)).square().reshape([8, 16]).mean_dim(1).reshape([8]);
+    let mut grads = loss.clone().mean().backward();
+    let grads = GradientsParams::from_module(&mut grads, &network);
+
+    assert_eq!(values(output.item.loss), values(loss));
+    let mut sgd = SgdConfig::new().init();
+    let plain = sgd.step(RATE, network.clone(), grads);
+    let ours = step.optimize(&mut SgdConfig::new().init(), RATE.into(), output.grads);
+    assert_ne!(weights(&plain), weights(&network));
+    assert_eq!(weights(ours.network()), weights(&plain));
+}
+
+#[test]
+fn two_micro_batches_make_the_update_of_one_batch() {
+    for clip in [None, Some(0.05)] {
+        let step = Step::<4>::new(network(3), mixflow()).with_clip(clip);
+        let start = weights(step.network());
+        let whole = update(step.clone(), &mut SgdConfig::new().init(), batch(0..16));
+        let micro = step.with_micro_batches(2);
+        let mut accumulator = GradientsAccumulator::new();
+        for part in [batch(0..8), batch(8..16)] {
+            accumulator.accumulate(&micro, TrainStep::step(&micro, part).grads);
+        }
+        let micro = micro.optimize(&mut SgdConfig::new().init(), RATE.into(), accumulator.grads());
+        let (whole, micro) = (weights(whole.network()), weights(micro.network()));
+        let moved = distance(&whole, &start);
+        let length = norm(start.iter().copied());
+        assert!(clip.is_none_or(|c| (moved - c).abs() < 1e-4 * c), "the clip was not on: moved by {moved}");
+        assert!(moved > 1e-3 * length, "moved by {moved} of {length}");
+        let error = distance(&whole, &micro) / norm(whole.iter().copied());
+        assert!(error < 1e-6, "{clip:?}: {error}");
+    }
+}
+
+struct Images;
+
+impl Batcher<Sample, Batch<4>> for Images {
+    fn batch(&self, items: Vec<Sample>, device: &Device) -> Batch<4> {
+        let n = items.len();
+        let (data, labels): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        let data = Tensor::from_data(TensorData::new(data.concat(), [n, 1, 4, 4]), device);
+        FlowBatch::new(data, Tensor::from_data(TensorData::new(labels, [n]), device))
+    }
+}
+
+fn samples(count: u64) -> Vec<Sample> {
+    (0..count).map(|p| (normal(&keys(p..p + 1), Purpose::Data, &[16]).iter().collect(), (p % 3) as i64)).collect()
+}
+
+fn loader(samples: Vec<Sample>, batch: usize) -> EpochLoader<Sample, 4, Tensor<1, Int>> {
+    EpochLoader::training(InMemDataset::new(samples), Images, &device(), batch, 7, 0).unwrap()
+}
+
+fn validation(samples: Vec<Sample>) -> EpochLoader<Sample, 4, Tensor<1, Int>> {
+    EpochLoader::validation(InMemDataset::new(samples), Images, &Device::flex(), 8, 7).unwrap()
+}
+
+fn training(folder: &Path, train: EpochLoader<Sample, 4, Tensor<1, Int>>) -> SupervisedTraining<Step<4>> {
+    SupervisedTraining::new(folder, Arc::new(train), Arc::new(validation(samples(8))))
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
+        .with_metric_logger(FileMetricLogger::new(folder))
+        .with_application_logger(None)
+        .renderer(Box::new(PlainRenderer::to("", Duration::MAX, Box::new(std::io::sink()))))
+        .metric_train_numeric(LossMetric::new())
+        .metric_valid_numeric(LossMetric::new())
+}
+
+#[test]
+fn two_devices_train_like_one_with_the_double_batch() {
+    let run = |batch: usize, clip: Option<f64>, execution: ExecutionStrategy| -> Step<4> {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = 16 / batch;
+        let run = training(folder.path(), loader(samples(70), batch)).num_epochs(2);
+        let step = Step::<4>::new(network(3), mixflow())
+            .with_clip(clip)
+            .with_ema(EmaConfig { decay: 0.5, ramp: false })
+            .with_micro_batches(devices)
+            .with_interrupter(run.interrupter());
+        let sgd = SgdConfig::new().init();
+        let result: LearningResult<_> =
+            run.with_training_strategy(execution.into()).launch(Learner::new(step, sgd, 0.1));
+        assert!(result.error.is_none(), "{:?}", result.error);
+        result.model
+    };
+    for clip in [None, Some(0.5)] {
+        let one = run(16, clip, ExecutionStrategy::SingleDevice(device()));
+        assert_eq!(one.updates(), 8);
+        let whole = weights(one.network());
+        assert!(distance(&whole, &weights(&network(3))) > 1e-2 * norm(whole.iter().copied()));
+        for optim in [MultiDeviceOptim::OptimMainDevice, MultiDeviceOptim::OptimSharded] {
+            let two = run(8, clip, ExecutionStrategy::multi(vec![device(); 2], optim));
+            assert_eq!(two.updates(), 8);
+            for (one, two) in [(one.network(), two.network()), (one.ema(), two.ema())] {
+                let (one, two) = (weights(one), weights(two));
+                let error = distance(&one, &two) / norm(one.iter().copied());
+                assert!(error < 1e-5, "{clip:?}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_batch_stops_the_run_before_its_update() {
+    let clean = samples(32);
+    let third = loader(clean.clone(), 8).iter().nth(2).unwrap().unwrap();
+    let first = values(third.data.narrow(0, 0, 1));
+    let mut bad = clean;
+    let spoiled = bad.iter_mut().find(|(data, _)| *data == first).unwrap();
+    spoiled.0[5] = f32::NAN;
+
+    let folder = tempfile::tempdir().unwrap();
+    let sets = CheckpointSets::open(folder.path().join("checkpoint")).unwrap();
+    let (model, optim, scheduler) = sets.parts();
+    let run = training(folder.path(), loader(bad, 8).with_batches_per_epoch(1))
+        .with_custom_checkpointers(model, optim, scheduler)
+        .num_epochs(4);
+    let step = Step::<4>::new(network(3), mixflow()).with_interrupter(run.interrupter());
+    let result = run.launch(Learner::new(step, SgdConfig::new().init(), 0.1));
+
+    let error = result.error.expect("the run must fail").to_string();
+    assert!(error.contains("optimizer step 2") && error.contains("position 16 of epoch 0"), "{error}");
+    let fault = result.model.fault().unwrap();
+    assert_eq!((fault.step, fault.batch.unwrap().position), (2, 16));
+    assert!(fault.norm.is_nan());
+    assert_eq!(result.model.updates(), 2);
+    assert!(weights(&result.model).iter().all(|w| w.is_finite()));
+    assert_eq!(sets.latest().unwrap(), Some(2));
+    let saved = burn::store::ModuleRecord::load(sets.part_path(2, "model")).unwrap();
+    let saved = Step::<4>::new(network(3), mixflow()).load_record(saved);
+    assert_eq!(weights(saved.network()), weights(result.model.network()));
+    assert_eq!(weights(saved.ema()), weights(result.model.ema()));
+}
+
+#[test]
+fn validation_depends_on_the_weights_alone() {
+    let network = network(3);
+    let standard = Step::<4>::new(network.clone(), strategy(StrategyConfig::Standard {}));
+    let mix = Step::<4>::new(network.clone(), mixflow()).with_condition_dropout(1.0).unwrap();
+    let loader = validation(samples(20));
+    let pass = |step: &Step<4>| loader.iter().flat_map(|b| validate(step, b.unwrap())).collect::<Vec<_>>();
+    let losses = pass(&standard);
+    assert_eq!(losses.len(), 20);
+    assert_eq!(pass(&standard), losses);
+    assert_eq!(pass(&mix), losses);
+    // Training in between moves the draws of training, not those of validation.
+    let frozen = mix.with_ema(EmaConfig { decay: 1.0, ramp: false });
+    let frozen = update(frozen, &mut SgdConfig::new().init(), batch(0..8));
+    assert_ne!(weights(frozen.network()), weights(&network));
+    assert_eq!(pass(&frozen), losses);
+
+    let free = validate(&standard, unkeyed(0..8));
+    assert_eq!(validate(&standard, unkeyed(0..8)), free);
+    assert_eq!(validate(&frozen, unkeyed(0..8)), free);
+    assert_eq!(validate(&standard, unkeyed(4..12))[..4], free[4..]);
+    assert_ne!(forward(&standard, unkeyed(0..8)).timesteps, InferenceStep::step(&standard, unkeyed(0..8)).timesteps);
+}
+
+#[test]
+fn batches_without_keys_draw_anew_each_step_and_the_same_after_a_resume() {
+    let fresh = || Step::<4>::new(network(3), mixflow()).with_seed(11);
+    let sgd = || SgdConfig::new().init();
+    let mut step = fresh();
+    let mut seen = Vec::new();
+    let mut record = None;
+    for round in 0..4 {
+        if round == 2 {
+            record = Some(step.clone().into_record());
+        }
+        let micro = [forward(&step, unkeyed(0..8)), forward(&step, unkeyed(0..8))];
+        assert_eq!(micro[0].step, round);
+        seen.extend(micro.map(|o| (o.timesteps, values(o.loss))));
+        step = update(step, &mut sgd(), batch(0..8));
+    }
+    for (i, a) in seen.iter().enumerate() {
+        assert!(seen[..i].iter().all(|b| a.0 != b.0), "draw {i} was made before");
+    }
+    let mut resumed = fresh().load_record(record.unwrap());
+    for round in 2..4 {
+        let micro = [forward(&resumed, unkeyed(0..8)), forward(&resumed, unkeyed(0..8))];
+        assert_eq!(micro[0].step, round);
+        let micro = micro.map(|o| (o.timesteps, values(o.loss)));
+        assert_eq!(micro[..], seen[2 * round as usize..2 * round as usize + 2]);
+        resumed = update(resumed, &mut sgd(), batch(0..8));
+    }
+}
+
+/// Records the labels it is given; label 3 is the null label.
+#[derive(Module, Debug)]
+struct Recorder {
+    layer: Linear,
+    #[module(skip)]
+    seen: Arc<Mutex<Vec<Vec<i64>>>>,
+}
+
+impl PredictionNetwork<2> for Recorder {
+    type Condition = Tensor<1, Int>;
+    fn predict(&self, noisy: Tensor<2>, _: Tensor<1>, labels: &Tensor<1, Int>) -> Prediction<2> {
+        self.seen.lock().unwrap().push(labels.to_data().iter().collect());
+        self.layer.forward(noisy).into()
+    }
+    fn drop_condition(&self, labels: &Tensor<1, Int>, dropped: &[bool]) -> Option<Tensor<1, Int>> {
+        let labels = labels.to_data();
+        let labels: Vec<i64> = labels.iter::<i64>().zip(dropped).map(|(l, d)| if *d { 3 } else { l }).collect();
+        Some(Tensor::from_data(TensorData::new(labels, [dropped.len()]), &device()))
+    }
+}
+
+#[test]
+fn condition_dropout_drops_what_it_says_and_moves_no_other_draw() {
+    let layer = LinearConfig::new(5, 5).init(&device());
+    let run = |probability: f64| {
+        let network = Recorder { layer: layer.clone(), seen: Arc::default() };
+        let seen = network.seen.clone();
+        let step = MixFlowTrainStep::<_, 2>::new(network, mixflow()).with_condition_dropout(probability).unwrap();
+        let keys = keys(0..64);
+        let data = Tensor::from_data(normal(&keys, Purpose::Data, &[5]), &device());
+        let labels = Tensor::from_data(TensorData::new((0..64_i64).map(|i| i % 3).collect(), [64]), &device());
+        let output = TrainStep::step(&step, FlowBatch { data, condition: labels, keys: Some(keys) }).item;
+        let labels = seen.lock().unwrap().pop().unwrap();
+        (labels, output.timesteps, values(output.loss))
+    };
+    let labels: Vec<i64> = (0..64).map(|i| i % 3).collect();
+    let (kept, timesteps, loss) = run(0.0);
+    assert_eq!(kept, labels);
+    for (probability, range) in [(1.0, 64..=64), (0.5, 16..=48)] {
+        let (dropped, other_timesteps, other_loss) = run(probability);
+        assert!(range.contains(&dropped.iter().filter(|l| **l == 3).count()), "{dropped:?}");
+        assert!(dropped.iter().zip(&labels).all(|(d, l)| d == l || *d == 3));
+        assert_eq!((&other_timesteps, &other_loss), (&timesteps, &loss));
+    }
+    for impossible in [-0.1, 1.1, f64::NAN] {
+        assert!(Step::<4>::new(network(3), mixflow()).with_condition_dropout(impossible).is_err());
+    }
+}
+
+#[test]
+fn the_ema_is_the_recursion_over_the_weights() {
+    for ema in [EmaConfig { decay: 0.7, ramp: false }, EmaConfig { decay: 0.25, ramp: true }] {
+        let mut step = Step::<4>::new(network(3), mixflow()).with_ema(ema);
+        let mut sgd = SgdConfig::new().init();
+        let mut expected: Vec<f64> = weights(step.network()).into_iter().map(f64::from).collect();
+        for k in 0..6 {
+            step = update(step, &mut sgd, batch(8 * k..8 * k + 8));
+            let decay = if ema.ramp { ema.decay.min((1.0 + k as f64) / (10.0 + k as f64)) } else { ema.decay };
+            for (e, w) in expected.iter_mut().zip(weights(step.network())) {
+                *e = decay * *e + (1.0 - decay) * f64::from(w);
+            }
+        }
+        let found = weights(step.ema());
+        let expected: Vec<f32> = expected.into_iter().map(|e| e as f32).collect();
+        assert!(distance(&found, &weights(step.network())) > 1e-3);
+        let error = distance(&found, &expected) / norm(expected.iter().copied());
+        assert!(error < 1e-6, "{error}");
+    }
+}
+
+#[test]
+fn vectors_and_images_train_alike() {
+    let image = Step::<4>::new(network(3), mixflow());
+    let vector = Step::<2>::new(network(3), mixflow());
+    let Batch { data, condition, keys } = batch(0..8);
+    let flat = FlowBatch { data: data.reshape([8, 16]), condition, keys };
+    let (image_output, vector_output) = (TrainStep::step(&image, batch(0..8)), TrainStep::step(&vector, flat));
+    assert_eq!(values(image_output.item.loss), values(vector_output.item.loss));
+    let image = image.optimize(&mut SgdConfig::new().init(), RATE.into(), image_output.grads);
+    let vector = vector.optimize(&mut SgdConfig::new().init(), RATE.into(), vector_output.grads);
+    assert_ne!(weights(image.network()), weights(&network(3)));
+    assert_eq!(weights(image.network()), weights(vector.network()));
+}
