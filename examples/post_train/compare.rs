@@ -3,7 +3,7 @@ use crate::{image_range, pictures};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_mixflow::config::RunConfig;
 use burn_mixflow::data::{DataSplit, ImageSet, Picture, grid};
-use burn_mixflow::evaluate::{FeatureExtractor, Moments, RandomConvolutions, frechet_distance};
+use burn_mixflow::evaluate::{FeatureExtractor, Moments, Pixels, RandomConvolutions, frechet_distance};
 use burn_mixflow::models::Network;
 use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::{Purpose, SampleKey};
@@ -11,14 +11,17 @@ use burn_mixflow::sample::{Sampler, SamplerConfig};
 use burn_mixflow::{Error, Result};
 use rand::RngExt;
 
-/// The distance of one arm at one step count and seed.
+/// The metrics, by their names in `results.json`.
+pub const METRICS: [&str; 3] = ["frechet_random_convolutions", "frechet_pixels", "frechet_texture"];
+
+/// The distances of one arm at one step count and seed, one per metric.
 #[derive(Debug, Clone)]
 pub struct Score {
     pub arm: String,
     pub seed: u64,
     pub steps: usize,
     pub evaluations: usize,
-    pub distance: f64,
+    pub distances: [f64; 3],
 }
 
 /// The reference statistics and how to sample.
@@ -26,14 +29,17 @@ pub struct Comparison<'a> {
     config: &'a RunConfig,
     data: &'a DataSplit,
     device: &'a Device,
-    features: RandomConvolutions,
-    reference: Moments,
+    features: [Box<dyn FeatureExtractor>; 3],
+    reference: Vec<Moments>,
 }
 
 impl<'a> Comparison<'a> {
     pub fn new(config: &'a RunConfig, data: &'a DataSplit, device: &'a Device) -> Result<Self> {
-        let features = RandomConvolutions::new(config.evaluate.feature_seed, data.shape[0], device)?;
-        let mut this = Self { config, data, device, reference: Moments::new(features.dimensions()), features };
+        let convolutions = RandomConvolutions::new(config.evaluate.feature_seed, data.shape[0], device)?;
+        let texture = RandomConvolutions::texture(config.evaluate.feature_seed, data.shape[0], device)?;
+        let features: [Box<dyn FeatureExtractor>; 3] =
+            [Box::new(convolutions), Box::new(Pixels { shape: data.shape }), Box::new(texture)];
+        let mut this = Self { config, data, device, features, reference: Vec::new() };
         this.reference = this.moments(data.held_out.pixels())?;
         Ok(this)
     }
@@ -48,29 +54,38 @@ impl<'a> Comparison<'a> {
         Tensor::from_data(TensorData::new(pixels.to_vec(), [count, channels, height, width]), self.device)
     }
 
-    fn moments(&self, pixels: &[f32]) -> Result<Moments> {
+    fn moments(&self, pixels: &[f32]) -> Result<Vec<Moments>> {
         let size: usize = self.data.shape.iter().product();
-        let mut moments = Moments::new(self.features.dimensions());
-        for batch in pixels.chunks(size * 500) {
-            moments.push_tensor(self.features.extract(self.images(batch))?)?;
-        }
-        Ok(moments)
+        let of = |features: &dyn FeatureExtractor| {
+            let mut moments = Moments::new(features.dimensions());
+            for batch in pixels.chunks(size * 500) {
+                moments.push_tensor(features.extract(self.images(batch))?)?;
+            }
+            Ok(moments)
+        };
+        self.features.iter().map(|f| of(f.as_ref())).collect()
+    }
+
+    fn distances(&self, pixels: &[f32]) -> Result<[f64; 3]> {
+        let moments = self.moments(pixels)?;
+        let distance = |i: usize| frechet_distance(&moments[i], &self.reference[i]);
+        Ok([distance(0)?, distance(1)?, distance(2)?])
     }
 
     /// How far real training images are from the held-out ones: no model can be expected to do better.
     pub fn floor(&self, train: &ImageSet) -> Result<Score> {
         let size: usize = self.data.shape.iter().product();
         let count = self.config.evaluate.samples.min(train.pixels().len() / size);
-        let distance = frechet_distance(&self.moments(&train.pixels()[..count * size])?, &self.reference)?;
-        Ok(Score { arm: "training images".into(), seed: 0, steps: 0, evaluations: 0, distance })
+        let distances = self.distances(&train.pixels()[..count * size])?;
+        Ok(Score { arm: "training images".into(), seed: 0, steps: 0, evaluations: 0, distances })
     }
 
     /// The distances at every step count, with the samples' pixels.
     pub fn scores(&self, arm: &str, network: &Network, seed: u64) -> Result<Vec<(Score, Vec<f32>)>> {
         let one = |&steps: &usize| {
             let (pixels, evaluations) = self.sample(network, seed, steps, self.config.evaluate.samples)?;
-            let distance = frechet_distance(&self.moments(&pixels)?, &self.reference)?;
-            Ok((Score { arm: arm.into(), seed, steps, evaluations, distance }, pixels))
+            let distances = self.distances(&pixels)?;
+            Ok((Score { arm: arm.into(), seed, steps, evaluations, distances }, pixels))
         };
         self.config.evaluate.steps.iter().map(one).collect()
     }

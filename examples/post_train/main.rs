@@ -93,7 +93,8 @@ fn score(
     shown: &mut Vec<(String, Vec<f32>)>,
 ) -> Result<()> {
     for (score, samples) in comparison.scores(arm, network, seed)? {
-        println!("  {arm}, seed {seed}, {} steps: {:.3}", score.steps, score.distance);
+        let [convolutions, pixels, texture] = score.distances.map(table::number);
+        println!("  {arm}, seed {seed}, {} steps: {convolutions} (pixels {pixels}, texture {texture})", score.steps);
         if show && score.steps == pictures::steps_to_show(&comparison.config().evaluate.steps) {
             shown.push((format!("{arm} {} steps", score.steps), samples));
         }

@@ -1,11 +1,14 @@
 //! The table, for people and as JSON.
-use crate::compare::Score;
+use crate::compare::{METRICS, Score};
 use burn_mixflow::config::RunConfig;
 use burn_mixflow::{Error, Result};
 use serde::Serialize;
 use std::fmt::Write;
 
 const ARMS: [(&str, &str); 3] = [("none", "no post-training"), ("control", "control"), ("mixflow", "MixFlow")];
+
+/// The arm of real training images: no model can be expected to do better.
+pub const FLOOR: &str = "training images";
 
 /// One line of `results.json`.
 #[derive(Debug, Serialize)]
@@ -28,17 +31,20 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
         scores.iter().filter(|s| s.arm == arm && s.steps == steps).collect()
     };
     let mut rows: Vec<Row> = Vec::new();
-    for (arm, steps) in ARMS.iter().flat_map(|arm| config.evaluate.steps.iter().map(move |steps| (arm.0, *steps))) {
+    let cells = || ARMS.iter().flat_map(|arm| config.evaluate.steps.iter().map(move |steps| (arm.0, *steps)));
+    for (index, (arm, steps)) in (0..METRICS.len()).flat_map(|index| cells().map(move |cell| (index, cell))) {
         let (mine, control) = (find(arm, steps), find("control", steps));
-        let values: Vec<f64> = mine.iter().map(|s| s.distance).collect();
-        let against = |a: &&Score| control.iter().find(|b| b.seed == a.seed).map(|b| a.distance / b.distance - 1.0);
+        let values: Vec<f64> = mine.iter().map(|s| s.distances[index]).collect();
+        let against = |a: &&Score| {
+            control.iter().find(|b| b.seed == a.seed).map(|b| a.distances[index] / b.distances[index] - 1.0)
+        };
         let changes: Vec<f64> = mine.iter().filter_map(against).collect();
         let paired = arm != "control";
         rows.push(Row {
             arm: arm.into(),
             steps,
             evaluations: mine.first().map_or(0, |s| s.evaluations),
-            metric: "frechet_random_convolutions",
+            metric: METRICS[index],
             mean: mean(&values),
             standard_error: standard_error(&values),
             paired_change: paired.then(|| mean(&changes)),
@@ -46,44 +52,48 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
             seeds: values.len(),
         });
     }
-    let floor = scores.iter().find(|s| s.steps == 0).map_or(f64::NAN, |s| s.distance);
-    rows.push(Row {
-        arm: "training images".into(),
+    let floor = scores.iter().filter(|s| s.steps == 0).flat_map(|s| METRICS.into_iter().zip(s.distances));
+    rows.extend(floor.map(|(metric, mean)| Row {
+        arm: FLOOR.into(),
         steps: 0,
         evaluations: 0,
-        metric: "frechet_random_convolutions",
-        mean: floor,
+        metric,
+        mean,
         standard_error: None,
         paired_change: None,
         paired_standard_error: None,
         seeds: 1,
-    });
+    }));
     rows
 }
 
 /// The table as Markdown. A change is in bold when it is beyond twice its standard error.
 pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [f64; 2]) -> String {
     let steps = &config.evaluate.steps;
-    let mut text =
-        String::from("Fréchet distance to held-out images (64 fixed random convolution features; lower is better).\n");
-    let _ = writeln!(
-        text,
-        "Mean ± standard error over {} seeds; in brackets the mean paired change against the control ± its standard error, bold beyond two.\n",
+    let mut text = format!(
+        "Fréchet distance to held-out images, lower is better: mean ± standard error over {} seeds of post-training and\n\
+         sampling; in brackets the mean paired change against the control ± its standard error, bold beyond two.\n",
         config.seeds.len()
     );
-    let _ = writeln!(text, "| arm | {} |", steps.iter().map(|n| format!("{n} steps")).collect::<Vec<_>>().join(" | "));
-    let _ = writeln!(text, "|---|{}", "---|".repeat(steps.len()));
-    for (arm, name) in ARMS {
-        let cells = rows.iter().filter(|r| r.arm == arm).map(cell).collect::<Vec<_>>();
-        let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
-    }
-    if let Some(floor) = rows.last() {
-        let _ = writeln!(text, "\nTraining images against held-out images: {}.", number(floor.mean));
+    for (metric, title) in METRICS.into_iter().zip([
+        "64 fixed random convolution features",
+        "Pixels",
+        "Texture: the same filters, zero-mean",
+    ]) {
+        let heads = steps.iter().map(|n| format!("{n} steps")).collect::<Vec<_>>();
+        let _ = writeln!(text, "\n| {title} | {} |\n|---|{}", heads.join(" | "), "---|".repeat(steps.len()));
+        for (arm, name) in ARMS {
+            let cells = rows.iter().filter(|r| r.metric == metric && r.arm == arm).map(cell).collect::<Vec<_>>();
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+        if let Some(floor) = rows.iter().find(|r| r.metric == metric && r.arm == FLOOR) {
+            let _ = writeln!(text, "\nTraining images against held-out images: {}.", number(floor.mean));
+        }
     }
     let [control, mixflow] = per_step;
     let _ = writeln!(
         text,
-        "Time per training step: control {control:.2} ms, MixFlow {mixflow:.2} ms ({:.3}×), validation and checkpoints included.",
+        "\nTime per training step: control {control:.2} ms, MixFlow {mixflow:.2} ms ({:.3}×), validation and checkpoints included.",
         mixflow / control
     );
     text
@@ -103,7 +113,7 @@ fn cell(row: &Row) -> String {
 }
 
 /// Three significant digits.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let digits = if value.abs() > 0.0 { 2 - value.abs().log10().floor() as i32 } else { 2 };
     format!("{value:.*}", digits.clamp(0, 6) as usize)
 }

@@ -37,8 +37,8 @@ impl DigitsConfig {
         let scale = self.scale > 0.0 && self.scale <= 1.0;
         let held_out = (1..COUNT).contains(&self.held_out);
         [
-            unless(scale, path, "scale", format!("{}: must be in (0, 1]", self.scale)),
-            unless(held_out, path, "held_out", format!("{}: must be in 1..={}", self.held_out, COUNT - 1)),
+            unless(scale, path, "scale", format!("= {}: must be in (0, 1]", self.scale)),
+            unless(held_out, path, "held_out", format!("= {}: must be in 1..={}", self.held_out, COUNT - 1)),
         ]
         .into_iter()
         .flatten()

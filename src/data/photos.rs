@@ -18,6 +18,7 @@ const FILES: [(&str, &[u8]); 2] = [
     ("data/china.jpg", include_bytes!("../../data/china.jpg")),
     ("data/flower.jpg", include_bytes!("../../data/flower.jpg")),
 ];
+const SMALLEST_PATCH: usize = 5;
 const LARGEST_PATCH: usize = 32;
 const MOST_PATCHES: usize = 200_000;
 /// Keeps the streams of held-out patches apart from those of training patches, whatever their number.
@@ -27,7 +28,7 @@ const HELD_OUT: u64 = 1 << 63;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhotosConfig {
-    /// Side of a patch in pixels, in 2..=32.
+    /// Side of a patch in pixels, in 5..=32: the features need 5×5.
     pub patch: usize,
     /// Number of training patches, in 1..=200000.
     pub train: usize,
@@ -47,11 +48,11 @@ impl PhotosConfig {
     /// Every violated condition, with keys below `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let count = |key: &str, n: usize| {
-            unless((1..=MOST_PATCHES).contains(&n), path, key, format!("{n}: must be in 1..={MOST_PATCHES}"))
+            unless((1..=MOST_PATCHES).contains(&n), path, key, format!("= {n}: must be in 1..={MOST_PATCHES}"))
         };
-        let side = (2..=LARGEST_PATCH).contains(&self.patch);
+        let side = (SMALLEST_PATCH..=LARGEST_PATCH).contains(&self.patch);
         [
-            unless(side, path, "patch", format!("{}: must be in 2..={LARGEST_PATCH}", self.patch)),
+            unless(side, path, "patch", format!("= {}: must be in {SMALLEST_PATCH}..={LARGEST_PATCH}", self.patch)),
             count("train", self.train),
             count("held_out", self.held_out),
         ]
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn no_held_out_pixel_is_in_a_training_patch() {
         let photos = photos().unwrap();
-        for patch in [2, 7, 16, 32] {
+        for patch in [5, 7, 16, 32] {
             let config = PhotosConfig { patch, ..Default::default() };
             let touched = |held_out| {
                 let mut touched: Vec<_> = photos.iter().map(|p| vec![false; p.values.len()]).collect();

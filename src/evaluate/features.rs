@@ -41,10 +41,10 @@ impl FeatureExtractor for Pixels {
 
 /// Fixed random convolution features: feature `k` is the mean over all positions of `relu(w_k ∗ image)`.
 ///
-/// The filters `w_k` are 5×5 over all channels, with standard normal entries made zero-mean and of
-/// unit norm, each from its own key, without padding. They answer to edges and texture, not to
-/// brightness, need no weights file, and are the same on every machine; distances on them rank
-/// models of one data set but are not comparable with an FID on Inception features.
+/// The filters `w_k` are 5×5 over all channels, with normal entries of variance 1/size, each from its own key,
+/// without padding. They need no weights file and are the same on every machine; distances on them rank models
+/// of one data set but are not comparable with an FID on Inception features. [`RandomConvolutions::texture`]
+/// makes every filter zero-mean, so that brightness and slow gradients do not count.
 #[derive(Debug, Clone)]
 pub struct RandomConvolutions {
     filters: Tensor<4>,
@@ -60,22 +60,31 @@ impl RandomConvolutions {
     /// # Errors
     /// [`Error::Invalid`] for no channels.
     pub fn new(seed: u64, channels: usize, device: &Device) -> Result<Self> {
+        Self::with(seed, channels, device, |_| ())
+    }
+
+    /// The same filters with their mean taken out: they answer to edges, texture and noise alone.
+    /// # Errors
+    /// [`Error::Invalid`] for no channels.
+    pub fn texture(seed: u64, channels: usize, device: &Device) -> Result<Self> {
+        Self::with(seed, channels, device, |filter| {
+            let mean = filter.iter().sum::<f32>() / filter.len() as f32;
+            filter.iter_mut().for_each(|w| *w -= mean);
+        })
+    }
+
+    fn with(seed: u64, channels: usize, device: &Device, change: impl Fn(&mut [f32])) -> Result<Self> {
         if channels == 0 {
             return Err(Error::Invalid("0 channels: must be at least 1".into()));
         }
         let shape = [Self::FILTERS, channels, Self::SIZE, Self::SIZE];
         let keys: Vec<_> = (0..Self::FILTERS as u64).map(|position| SampleKey { seed, epoch: 0, position }).collect();
         let mut values: Vec<f32> = normal(&keys, Purpose::Features, &shape[1..]).iter().collect();
-        values.chunks_exact_mut(channels * Self::SIZE * Self::SIZE).for_each(normalize);
+        let size = channels * Self::SIZE * Self::SIZE;
+        values.iter_mut().for_each(|w| *w /= (size as f32).sqrt());
+        values.chunks_exact_mut(size).for_each(change);
         Ok(Self { filters: Tensor::from_data(TensorData::new(values, shape), device) })
     }
-}
-
-fn normalize(filter: &mut [f32]) {
-    let mean = filter.iter().sum::<f32>() / filter.len() as f32;
-    filter.iter_mut().for_each(|w| *w -= mean);
-    let norm = filter.iter().map(|w| w * w).sum::<f32>().sqrt();
-    filter.iter_mut().for_each(|w| *w /= norm);
 }
 
 impl FeatureExtractor for RandomConvolutions {
@@ -132,9 +141,24 @@ mod tests {
         for (filter, found) in filters.chunks(75).zip(found) {
             let expected = filter.iter().zip(&pixels).map(|(w, x)| w * x).sum::<f32>().max(0.0);
             assert!((expected - found).abs() < 1e-5);
-            assert!(filter.iter().sum::<f32>().abs() < 1e-5);
-            assert!((filter.iter().map(|w| w * w).sum::<f32>() - 1.0).abs() < 1e-5);
         }
+        let variance = filters.iter().map(|w| w * w).sum::<f32>() / filters.len() as f32;
+        assert!((variance * 75.0 - 1.0).abs() < 0.05, "the mean square is 1/size: {variance}");
+    }
+
+    #[test]
+    fn texture_does_not_see_brightness() {
+        let bank = |make: fn(u64, usize, &Device) -> Result<RandomConvolutions>| make(4, 1, &Device::flex()).unwrap();
+        let of = |bank: &RandomConvolutions, image: Tensor<4>| {
+            bank.extract(image).unwrap().into_data().try_to_vec::<f32>().unwrap()
+        };
+        let (dark, bright) = (images([1, 1, 8, 8]), images([1, 1, 8, 8]) + 1.0);
+        let difference = |bank: RandomConvolutions| {
+            let pairs = of(&bank, dark.clone()).into_iter().zip(of(&bank, bright.clone()));
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        assert!(difference(bank(RandomConvolutions::texture)) < 1e-5);
+        assert!(difference(bank(RandomConvolutions::new)) > 0.1);
     }
 
     #[test]
