@@ -2,6 +2,7 @@
 #[cfg(feature = "pytorch")]
 mod checkpoint;
 mod forward;
+mod objective;
 mod sizes;
 #[cfg(feature = "pytorch")]
 mod steps;
