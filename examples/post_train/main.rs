@@ -53,7 +53,11 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     };
     stage::create(&folder)?;
     println!("results: {}", folder.display());
-    stage::write(&folder.join("config.json"), &table::pretty(&config)?)?;
+    let (kept, text) = (folder.join("config.json"), table::pretty(&config)?);
+    if std::fs::read_to_string(&kept).is_ok_and(|old| old != text) {
+        return Err(Error::Invalid(format!("{}: holds the results of another configuration", folder.display())));
+    }
+    stage::write(&kept, &text)?;
 
     let start = stage::pretrain(&config, &data, &device, &cache)?;
     let comparison = Comparison::new(&config, &data, &device)?;

@@ -284,6 +284,10 @@ impl EvaluateConfig {
                 format!("= {:?}: must name step counts of at least 1", self.steps),
             );
         }
+        let distinct: std::collections::BTreeSet<_> = self.steps.iter().collect();
+        if distinct.len() < self.steps.len() {
+            add(&mut problems, format!("{path}.steps"), ": must not repeat a step count, it would count twice");
+        }
         if self.samples < 2 {
             add(&mut problems, format!("{path}.samples"), format!("= {}: must be at least 2", self.samples));
         }
