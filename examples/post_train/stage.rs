@@ -60,7 +60,8 @@ impl Stage<'_> {
         let network = ema::load(network, start);
         let board = TensorBoard::create(&folder.join("tensorboard"), 0);
         board.text("config", &format!("```json\n{}\n```", crate::table::pretty(self.config)?), 0);
-        let trained = self.train(&stage, network, stage.seed + self.seed, folder, &label, &board)?;
+        let trained =
+            self.train(&stage, network, stage_seed("post_train", stage.seed, self.seed), folder, &label, &board)?;
         let picture = comparison.preview(&trained.network, self.seed)?;
         board.image("samples", picture.width as u32, picture.height as u32, &picture.rgb, stage.steps as i64);
         board.flush();
@@ -95,7 +96,7 @@ impl Stage<'_> {
         let autodiff = Device::autodiff((*device).clone());
         let train = EpochLoader::training(data.train.clone(), images(), &autodiff, stage.batch_size, seed, finished)?
             .with_batches_per_epoch(stage.steps_per_epoch);
-        let valid = EpochLoader::validation(data.held_out.clone(), images(), device, 500, 0)?;
+        let valid = EpochLoader::validation(data.held_out.clone(), images(), device, 500, stage_seed("valid", 0, 0))?;
         let mut training = SupervisedTraining::new(folder, Arc::new(train), Arc::new(valid))
             .metrics((LossMetric::new(), metrics::step()))
             .metric_train_numeric(LearningRateMetric::new())
@@ -137,10 +138,17 @@ impl Stage<'_> {
     }
 }
 
+/// A seed of its own for each stage: without it post-training would replay the draws of pretraining.
+fn stage_seed(stage: &str, seed: u64, repetition: u64) -> u64 {
+    let hash = Sha256::digest(format!("{stage} {seed} {repetition}"));
+    hash.iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 /// Where the pretrained weights of this configuration are kept: named by a hash of all that makes them.
 pub fn cache_folder(config: &RunConfig) -> PathBuf {
     let made_of = serde_json::json!([
         env!("CARGO_PKG_VERSION"),
+        stage_seed("pretrain", config.pretrain.seed, 0),
         config.data,
         config.network,
         config.path,
@@ -172,9 +180,18 @@ pub fn pretrain(config: &RunConfig, data: &DataSplit, device: &Device, cache: &P
     let board = TensorBoard::create(&cache.join("tensorboard"), 0);
     let strategy = config.pretrain.strategy;
     let stage = Stage { config, data, device, strategy, seed: config.pretrain.seed, arm: "pretrain" };
-    let trained = stage.train(&config.pretrain, network, config.pretrain.seed, cache, "pretrain", &board)?;
-    let saved = trained.network.clone().into_record().save(&file);
-    saved.map_err(|e| Error::format(&file, e.to_string()))?;
+    let trained = stage.train(
+        &config.pretrain,
+        network,
+        stage_seed("pretrain", config.pretrain.seed, 0),
+        cache,
+        "pretrain",
+        &board,
+    )?;
+    let part = cache.join("ema.part.bpk");
+    let saved = trained.network.clone().into_record().save(&part);
+    saved.map_err(|e| Error::format(&part, e.to_string()))?;
+    std::fs::rename(&part, &file).map_err(|e| Error::io(&file, e))?;
     Ok(trained.network)
 }
 
