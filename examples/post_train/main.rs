@@ -62,7 +62,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let start = stage::pretrain(&config, &data, &device, &cache)?;
     let comparison = Comparison::new(&config, &data, &device)?;
     let mut scores = vec![comparison.floor(&data.train)?];
-    let mut times = [Duration::ZERO; 2];
+    let mut times = [(Duration::ZERO, 0); 2];
     let mut shown: Vec<(String, Vec<f32>)> = Vec::new();
     for (index, &seed) in config.seeds.iter().enumerate() {
         score(&comparison, "none", &start, seed, index == 0, &mut scores, &mut shown)?;
@@ -70,15 +70,15 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
         for (arm, strategy, time) in [("control", control, 0), ("mixflow", config.post_train.strategy, 1)] {
             let stage = Stage { config: &config, data: &data, device: &device, strategy, seed, arm };
             let trained = stage.post_train(&start, &folder.join(format!("seed-{seed}")).join(arm), &comparison)?;
-            times[time] += trained.time;
+            times[time].0 += trained.time;
+            times[time].1 += trained.steps;
             score(&comparison, arm, &trained.network, seed, index == 0, &mut scores, &mut shown)?;
         }
     }
     let picture = pictures::side_by_side(&data, &shown)?;
     picture.save_png(folder.join("samples.png"))?;
     let rows = table::rows(&config, &scores);
-    let steps = (config.post_train.steps * config.seeds.len()) as f64;
-    let per_step = times.map(|time| time.as_secs_f64() * 1e3 / steps);
+    let per_step = times.map(|(time, steps)| (steps > 0).then(|| time.as_secs_f64() * 1e3 / steps as f64));
     let text = table::markdown(&config, &rows, per_step);
     stage::write(&folder.join("results.json"), &table::json(&config, &rows, per_step)?)?;
     stage::write(&folder.join("table.md"), &text)?;

@@ -45,10 +45,11 @@ pub struct Stage<'a> {
     pub arm: &'a str,
 }
 
-/// A trained network (its EMA, without autodiff) and how long the training took.
+/// A trained network (its EMA, without autodiff), and the time and number of the steps this process ran.
 pub struct Trained {
     pub network: Network,
     pub time: Duration,
+    pub steps: usize,
 }
 
 impl Stage<'_> {
@@ -134,7 +135,8 @@ impl Stage<'_> {
         if let Some(interruption) = result.interrupted {
             return Err(training_error(interruption.reason.unwrap_or_else(|| "interrupted".into())));
         }
-        Ok(Trained { network: result.model.ema().clone(), time })
+        let steps = epochs.saturating_sub(finished) * stage.steps_per_epoch;
+        Ok(Trained { network: result.model.ema().clone(), time, steps })
     }
 }
 

@@ -68,7 +68,7 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
 }
 
 /// The table as Markdown. A change is in bold when it is beyond twice its standard error.
-pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [f64; 2]) -> String {
+pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [Option<f64>; 2]) -> String {
     let steps = &config.evaluate.steps;
     let mut text = format!(
         "Fréchet distance to held-out images, lower is better: mean ± standard error over {} seeds of post-training and\n\
@@ -90,12 +90,13 @@ pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [f64; 2]) -> String 
             let _ = writeln!(text, "\nTraining images against held-out images: {}.", number(floor.mean));
         }
     }
-    let [control, mixflow] = per_step;
-    let _ = writeln!(
-        text,
-        "\nTime per training step: control {control:.2} ms, MixFlow {mixflow:.2} ms ({:.3}×), validation and checkpoints included.",
-        mixflow / control
-    );
+    if let [Some(control), Some(mixflow)] = per_step {
+        let _ = writeln!(
+            text,
+            "\nTime per training step: control {control:.2} ms, MixFlow {mixflow:.2} ms ({:.3}×), validation and checkpoints included.",
+            mixflow / control
+        );
+    }
     text
 }
 
@@ -119,7 +120,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// `results.json`.
-pub fn json(config: &RunConfig, rows: &[Row], per_step: [f64; 2]) -> Result<String> {
+pub fn json(config: &RunConfig, rows: &[Row], per_step: [Option<f64>; 2]) -> Result<String> {
     pretty(&serde_json::json!({
         "rows": rows,
         "milliseconds_per_step": { "control": per_step[0], "mixflow": per_step[1] },

@@ -76,7 +76,7 @@ pub struct StageConfig {
     pub steps: usize,
     /// Samples per step.
     pub batch_size: usize,
-    /// Steps between checkpoints, validations and sample grids.
+    /// Steps between checkpoints and validations.
     pub steps_per_epoch: usize,
     /// Probability of dropping the condition.
     pub condition_dropout: f64,
@@ -179,6 +179,14 @@ impl RunConfig {
         problems.extend(self.network.problems("network", shape, classes));
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &self.post_train)] {
             problems.extend(stage.problems(name));
+            if stage.batch_size > self.data.training_images() {
+                let message = format!(
+                    "= {}: must be at most the {} training images",
+                    stage.batch_size,
+                    self.data.training_images()
+                );
+                add(&mut problems, format!("{name}.batch_size"), message);
+            }
             if self.path == PathConfig::Linear
                 && self.prediction == PredictionKind::Velocity
                 && stage.target != TargetTime::Slowed

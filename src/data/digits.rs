@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 const NAME: &str = "data/digits.csv.gz";
 const BYTES: &[u8] = include_bytes!("../../data/digits.csv.gz");
-const COUNT: usize = 1797;
+pub(super) const COUNT: usize = 1797;
 const PIXELS: usize = 64;
 
 /// How the digits are scaled and split.

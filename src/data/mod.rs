@@ -64,6 +64,14 @@ impl DataConfig {
         }
     }
 
+    /// How many images there are to train on, without loading anything.
+    pub fn training_images(&self) -> usize {
+        match self {
+            Self::Photos(config) => config.train,
+            Self::Digits(config) => digits::COUNT.saturating_sub(config.held_out),
+        }
+    }
+
     /// Every violated condition, with keys below `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         match self {

@@ -1,4 +1,5 @@
-//! `ema ← d·ema + (1 − d)·network`, in f32, parameter by parameter.
+//! `ema ← d·ema + (1 − d)·network`, parameter by parameter, in the type of the network: keep that f32, since in
+//! bf16 an update with d = 0.9999 is rounded away.
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::container::TensorContainer;
 use burn::tensor::{Bool, Int, Tensor};
