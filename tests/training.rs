@@ -12,7 +12,7 @@ use burn_mixflow::monitor::PlainRenderer;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
-use burn_mixflow::train::{EmaConfig, EpochLoader, FlowBatch, FlowOutput, MixFlowTrainStep};
+use burn_mixflow::train::{EmaConfig, EpochLoader, Fault, FlowBatch, FlowOutput, MixFlowTrainStep};
 use burn_train::checkpoint::KeepLastNCheckpoints;
 use burn_train::logger::FileMetricLogger;
 use burn_train::metric::LossMetric;
@@ -253,9 +253,9 @@ fn a_bad_batch_stops_the_run_before_its_update() {
 
     let error = result.error.expect("the run must fail").to_string();
     assert!(error.contains("optimizer step 2") && error.contains("position 16 of epoch 0"), "{error}");
-    let fault = result.model.fault().unwrap();
-    assert_eq!((fault.step, fault.batch.unwrap().position), (2, 16));
-    assert!(fault.norm.is_nan());
+    let Some(Fault::NonFinite { step, norm, batch }) = result.model.fault() else { panic!("a non-finite gradient") };
+    assert_eq!((step, batch.unwrap().position), (2, 16));
+    assert!(norm.is_nan());
     assert_eq!(result.model.updates(), 2);
     assert!(weights(&result.model).iter().all(|w| w.is_finite()));
     assert_eq!(sets.latest().unwrap(), Some(2));
@@ -263,6 +263,16 @@ fn a_bad_batch_stops_the_run_before_its_update() {
     let saved = Step::<4>::new(network(3), mixflow()).load_record(saved);
     assert_eq!(weights(saved.network()), weights(result.model.network()));
     assert_eq!(weights(saved.ema()), weights(result.model.ema()));
+}
+
+#[test]
+fn dropping_conditions_without_a_null_condition_makes_no_update() {
+    let plain = ResidualMlpConfig { size: 4, width: 12, depth: 1, embedding: 8, num_classes: 0, ..Default::default() };
+    let network = plain.init(&Device::flex().autodiff()).unwrap();
+    let step = Step::<4>::new(network.clone(), mixflow()).with_condition_dropout(1.0).unwrap();
+    let step = update(step, &mut SgdConfig::new().init(), batch(0..8));
+    assert_eq!(step.fault(), Some(Fault::NoNullCondition));
+    assert_eq!(weights(step.network()), weights(&network));
 }
 
 #[test]

@@ -7,8 +7,8 @@
 mod batch;
 mod draws;
 pub mod ema;
+mod fault;
 pub mod gradients;
-mod guard;
 mod loader;
 mod loss;
 pub mod metrics;
@@ -18,7 +18,7 @@ mod step;
 pub use batch::FlowBatch;
 pub use draws::Draws;
 pub use ema::EmaConfig;
-pub use guard::NonFinite;
+pub use fault::Fault;
 pub use loader::EpochLoader;
 pub use loss::{LossWeight, Objective, TargetTime};
 pub use output::FlowOutput;

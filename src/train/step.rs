@@ -1,6 +1,6 @@
 //! [`MixFlowTrainStep`]: a network, its EMA, and how it is trained, as one Burn module.
-use super::guard::Guard;
-use super::{Draws, EmaConfig, FlowBatch, FlowOutput, LossWeight, NonFinite, Objective, TargetTime, ema, gradients};
+use super::fault::Guard;
+use super::{Draws, EmaConfig, Fault, FlowBatch, FlowOutput, LossWeight, Objective, TargetTime, ema, gradients};
 use crate::network::PredictionNetwork;
 use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
 use crate::random::SampleKey;
@@ -114,7 +114,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self
     }
 
-    /// Drops the condition of a training sample with this probability.
+    /// Drops the condition of a training sample with this probability. A network without a null condition stops
+    /// the run with [`Fault::NoNullCondition`] before its first update.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the probability is outside [0, 1].
@@ -145,7 +146,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self
     }
 
-    /// Lets a non-finite gradient stop the run: give the interrupter that `SupervisedTraining` uses.
+    /// Lets a [`Fault`] stop the run: give the interrupter that `SupervisedTraining` uses.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
         self.progress.guard.interrupter = Some(interrupter);
         self
@@ -172,15 +173,18 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.progress.at_load.get_or_init(|| self.updates().saturating_sub(since_load)) + since_load
     }
 
-    /// The non-finite gradient that stopped training, if one did.
-    pub fn fault(&self) -> Option<NonFinite> {
+    /// What stopped training, if something did; no update is made after it.
+    pub fn fault(&self) -> Option<Fault> {
         self.progress.guard.fault()
     }
 
     /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included.
     pub fn loss(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>) -> Tensor<1> {
         let condition = match draws.dropped.iter().any(|d| *d) {
-            true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or(batch.condition),
+            true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or_else(|| {
+                self.progress.guard.report(Fault::NoNullCondition);
+                batch.condition
+            }),
             false => batch.condition,
         };
         loss(&self.network, &self.settings.objective, batch.data, &condition, draws)
@@ -205,9 +209,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         let Some(norm) = gradients::global_norm(&self.network, &grads) else { return Some(grads) };
         let norm = norm.into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         self.shared().gradient_norm = Some(norm);
+        if self.fault().is_some() {
+            return None;
+        }
         if !norm.is_finite() {
             let batch = self.shared().last_batch;
-            self.progress.guard.report(NonFinite { step: self.step_count(), norm, batch });
+            self.progress.guard.report(Fault::NonFinite { step: self.step_count(), norm, batch });
             return None;
         }
         let factor = self.settings.clip.map_or(1.0, |max| gradients::clip_factor(norm, max));
