@@ -7,7 +7,7 @@ use burn_mixflow::evaluate::{FeatureExtractor, Moments, Pixels, RandomConvolutio
 use burn_mixflow::models::Network;
 use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::{Purpose, SampleKey};
-use burn_mixflow::sample::{Sampler, SamplerConfig};
+use burn_mixflow::sample::Sampler;
 use burn_mixflow::{Error, Result};
 use rand::RngExt;
 
@@ -99,12 +99,7 @@ impl<'a> Comparison<'a> {
 
     fn sample(&self, network: &Network, seed: u64, steps: usize, count: usize) -> Result<(Vec<f32>, usize)> {
         let evaluate = &self.config.evaluate;
-        let config = SamplerConfig {
-            solver: evaluate.solver,
-            steps,
-            guidance: evaluate.guidance.clone(),
-            batch_size: evaluate.batch_size,
-        };
+        let config = evaluate.sampler(steps);
         let evaluations = config.evaluations();
         let interval = TrainingInterval::sampling(self.config.path, self.config.prediction);
         let sampler = Sampler::new(config, self.config.path.build(), self.config.prediction, interval)?;

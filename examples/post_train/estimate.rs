@@ -48,9 +48,14 @@ pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrai
     let per_sample = started.elapsed().as_secs_f64() / count as f64;
 
     let seeds = config.seeds.len();
-    let steps = if pretrained { 0 } else { config.pretrain.steps } + 2 * seeds * stage.steps;
-    let samples = 3 * seeds * config.evaluate.samples * config.evaluate.steps.iter().sum::<usize>();
-    let seconds = 1.2 * (steps as f64 * per_step + samples as f64 * per_sample);
+    let pretrain = if pretrained { 0 } else { config.pretrain.steps };
+    let steps = pretrain + 2 * seeds * stage.steps;
+    let larger = config.pretrain.batch_size as f64 / stage.batch_size as f64;
+    let work = pretrain as f64 * larger + (2 * seeds * stage.steps) as f64;
+    let evaluations: usize =
+        config.evaluate.steps.iter().map(|&steps| config.evaluate.sampler(steps).evaluations()).sum();
+    let samples = 3 * seeds * config.evaluate.samples * evaluations;
+    let seconds = 1.2 * (work * per_step + samples as f64 * per_sample);
     let minutes = (seconds / 60.0).ceil();
     Ok(format!(
         "About {minutes} minute(s) on {}: {steps} training steps and {} samples of a network with {parameters} parameters{}.",

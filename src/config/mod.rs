@@ -18,7 +18,7 @@ pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
-use crate::sample::{GuidanceConfig, SolverKind};
+use crate::sample::{GuidanceConfig, SamplerConfig, SolverKind};
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{EmaConfig, LossWeight, Objective, TargetTime};
 use crate::{Error, Problem, Result};
@@ -283,6 +283,12 @@ impl StageConfig {
 }
 
 impl EvaluateConfig {
+    /// The sampler with `steps` steps.
+    pub fn sampler(&self, steps: usize) -> SamplerConfig {
+        let (solver, guidance, batch_size) = (self.solver, self.guidance.clone(), self.batch_size);
+        SamplerConfig { solver, steps, guidance, batch_size }
+    }
+
     fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.steps.is_empty() || self.steps.contains(&0) {

@@ -10,7 +10,8 @@ pub struct FlowBatch<const D: usize, C> {
     /// One condition per sample.
     pub condition: C,
     /// One key per sample. `None` lets the step make keys of its own: from the optimizer step while
-    /// training, from the bits of the sample while validating.
+    /// training, from the bits of the sample while validating. Several devices then race for the keys of a step; an
+    /// `EpochLoader` gives every sample its own.
     pub keys: Option<Vec<SampleKey>>,
 }
 
