@@ -13,6 +13,23 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// Adds `path.key = value: condition` unless it `holds`; write checks that NaN fails.
+    pub(crate) fn unless(
+        problems: &mut Vec<Self>,
+        holds: bool,
+        path: &str,
+        key: &str,
+        value: impl std::fmt::Display,
+        condition: impl std::fmt::Display,
+    ) {
+        if !holds {
+            let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+            problems.push(Self { path, message: format!("= {value}: {condition}") });
+        }
+    }
+}
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.path, self.message)
@@ -62,6 +79,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// [`Error::Config`] if there is any problem.
+    pub(crate) fn if_any(problems: Vec<Problem>) -> Result<()> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::Config(problems)) }
+    }
+
     /// Wraps an I/O error together with the path it happened on.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_path_buf(), source }

@@ -165,10 +165,8 @@ impl RunConfig {
             Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
         })?;
         json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
-        match config.problems() {
-            problems if problems.is_empty() => Ok(config),
-            problems => Err(Error::Config(problems)),
-        }
+        Error::if_any(config.problems())?;
+        Ok(config)
     }
 
     /// Every value that violates a condition or would be ignored.
@@ -179,14 +177,9 @@ impl RunConfig {
         problems.extend(self.network.problems("network", shape, classes));
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &self.post_train)] {
             problems.extend(stage.problems(name));
-            if stage.batch_size > self.data.training_images() {
-                let message = format!(
-                    "= {}: must be at most the {} training images",
-                    stage.batch_size,
-                    self.data.training_images()
-                );
-                add(&mut problems, format!("{name}.batch_size"), message);
-            }
+            let (batch, images) = (stage.batch_size, self.data.training_images());
+            let most = format!("must be at most the {images} training images");
+            Problem::unless(&mut problems, batch <= images, name, "batch_size", batch, most);
             if self.path == PathConfig::Linear
                 && self.prediction == PredictionKind::Velocity
                 && stage.target != TargetTime::Slowed
@@ -258,24 +251,15 @@ impl StageConfig {
         for (key, value) in
             [("steps", self.steps), ("batch_size", self.batch_size), ("steps_per_epoch", self.steps_per_epoch)]
         {
-            if value == 0 {
-                add(&mut problems, format!("{path}.{key}"), "= 0: must be at least 1");
-            }
+            Problem::unless(&mut problems, value > 0, path, key, value, "must be at least 1");
         }
-        if self.steps_per_epoch > 0 && !self.steps.is_multiple_of(self.steps_per_epoch) {
-            let message = format!("= {}: must divide steps = {}", self.steps_per_epoch, self.steps);
-            add(&mut problems, format!("{path}.steps_per_epoch"), message);
-        }
-        if !(0.0..=1.0).contains(&self.condition_dropout) {
-            add(
-                &mut problems,
-                format!("{path}.condition_dropout"),
-                format!("= {}: must be in [0, 1]", self.condition_dropout),
-            );
-        }
-        if !(0.0..1.0).contains(&self.ema.decay) {
-            add(&mut problems, format!("{path}.ema.decay"), format!("= {}: must be in [0, 1)", self.ema.decay));
-        }
+        let (epoch, dropout, decay) = (self.steps_per_epoch, self.condition_dropout, self.ema.decay);
+        let divides = epoch == 0 || self.steps.is_multiple_of(epoch);
+        let must = format!("must divide steps = {}", self.steps);
+        Problem::unless(&mut problems, divides, path, "steps_per_epoch", epoch, must);
+        let probability = (0.0..=1.0).contains(&dropout);
+        Problem::unless(&mut problems, probability, path, "condition_dropout", dropout, "must be in [0, 1]");
+        Problem::unless(&mut problems, (0.0..1.0).contains(&decay), path, "ema.decay", decay, "must be in [0, 1)");
         problems.extend(self.optimizer.problems(&format!("{path}.optimizer")));
         problems.extend(self.schedule.problems(&format!("{path}.schedule"), self.steps));
         problems
@@ -291,26 +275,15 @@ impl EvaluateConfig {
 
     fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.steps.is_empty() || self.steps.contains(&0) {
-            add(
-                &mut problems,
-                format!("{path}.steps"),
-                format!("= {:?}: must name step counts of at least 1", self.steps),
-            );
-        }
+        let some = !self.steps.is_empty() && !self.steps.contains(&0);
+        let steps = format!("{:?}", self.steps);
+        Problem::unless(&mut problems, some, path, "steps", steps, "must name step counts of at least 1");
         let distinct: std::collections::BTreeSet<_> = self.steps.iter().collect();
         if distinct.len() < self.steps.len() {
             add(&mut problems, format!("{path}.steps"), ": must not repeat a step count, it would count twice");
         }
-        if self.samples < 2 {
-            add(&mut problems, format!("{path}.samples"), format!("= {}: must be at least 2", self.samples));
-        }
-        if self.batch_size == 0 {
-            add(&mut problems, format!("{path}.batch_size"), "= 0: must be at least 1");
-        }
-        if let Some(guidance) = &self.guidance {
-            problems.extend(guidance.problems(&format!("{path}.guidance")));
-        }
+        Problem::unless(&mut problems, self.samples >= 2, path, "samples", self.samples, "must be at least 2");
+        problems.extend(self.sampler(1).problems(path));
         problems
     }
 }

@@ -31,9 +31,7 @@ impl OptimizerConfig {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut must = |ok: bool, key: &str, value: f64, condition: &str| {
-            if !ok {
-                problems.push(Problem { path: format!("{path}.{key}"), message: format!("= {value}: {condition}") });
-            }
+            Problem::unless(&mut problems, ok, path, key, value, condition);
         };
         let lr = self.learning_rate;
         must(lr > 0.0 && lr <= 1.0, "learning_rate", lr, "must be in (0, 1]");
@@ -98,16 +96,13 @@ impl ScheduleConfig {
     /// Everything out of range, or ignored.
     pub fn problems(&self, path: &str, steps: usize) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut add = |key: &str, message: String| problems.push(Problem { path: format!("{path}.{key}"), message });
         let last = self.final_fraction;
-        if !(last > 0.0 && last <= 1.0) {
-            add("final_fraction", format!("= {last}: must be in (0, 1]"));
-        } else if self.decay == Decay::Constant && last != 1.0 {
-            add("final_fraction", format!("= {last}: would be ignored, decay is \"constant\""));
-        }
-        if self.warm_up > steps {
-            add("warm_up", format!("= {}: must be at most the {steps} steps of the stage", self.warm_up));
-        }
+        let valid = last > 0.0 && last <= 1.0;
+        Problem::unless(&mut problems, valid, path, "final_fraction", last, "must be in (0, 1]");
+        let used = !valid || self.decay != Decay::Constant || last == 1.0;
+        Problem::unless(&mut problems, used, path, "final_fraction", last, "would be ignored, decay is \"constant\"");
+        let most = format!("must be at most the {steps} steps of the stage");
+        Problem::unless(&mut problems, self.warm_up <= steps, path, "warm_up", self.warm_up, most);
         problems
     }
 

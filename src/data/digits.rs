@@ -1,7 +1,7 @@
 //! Handwritten digits, 8×8: x = scale · (v / 8 − 1) for v in 0..=16.
 //!
 //! The test split of UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, CC BY 4.0).
-use super::{DataSplit, ImageSet, unless};
+use super::{DataSplit, ImageSet};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result};
 use rand::Rng;
@@ -34,15 +34,13 @@ impl Default for DigitsConfig {
 impl DigitsConfig {
     /// Every violated condition, with keys below `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
-        let scale = self.scale > 0.0 && self.scale <= 1.0;
-        let held_out = (1..COUNT).contains(&self.held_out);
-        [
-            unless(scale, path, "scale", format!("= {}: must be in (0, 1]", self.scale)),
-            unless(held_out, path, "held_out", format!("= {}: must be in 1..={}", self.held_out, COUNT - 1)),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let mut problems = Vec::new();
+        let (scale, held_out) = (self.scale, self.held_out);
+        Problem::unless(&mut problems, scale > 0.0 && scale <= 1.0, path, "scale", scale, "must be in (0, 1]");
+        let last = COUNT - 1;
+        let some = (1..=last).contains(&held_out);
+        Problem::unless(&mut problems, some, path, "held_out", held_out, format!("must be in 1..={last}"));
+        problems
     }
 }
 

@@ -46,10 +46,7 @@ impl DataConfig {
     /// # Errors
     /// [`Error::Config`] with every violated condition, [`Error::Format`] if a shipped file does not decode.
     pub fn load(&self) -> Result<DataSplit> {
-        let problems = self.problems("data");
-        if !problems.is_empty() {
-            return Err(Error::Config(problems));
-        }
+        Error::if_any(self.problems("data"))?;
         match self {
             Self::Photos(config) => photos::load(config),
             Self::Digits(config) => digits::load(config),
@@ -79,11 +76,6 @@ impl DataConfig {
             Self::Digits(config) => config.problems(path),
         }
     }
-}
-
-/// A [`Problem`] at `path.key` unless `ok`.
-fn unless(ok: bool, path: &str, key: &str, message: String) -> Option<Problem> {
-    (!ok).then(|| Problem { path: format!("{path}.{key}"), message })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! 0.62. A Fréchet distance between the two sets is still not zero: it is the floor to compare with.
 //!
 //! Patches overlap and are drawn with replacement, from 45,120 places in training and 4,212 held out.
-use super::{DataSplit, ImageSet, unless};
+use super::{DataSplit, ImageSet};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result};
 use rand::RngExt;
@@ -47,18 +47,14 @@ impl Default for PhotosConfig {
 impl PhotosConfig {
     /// Every violated condition, with keys below `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
-        let count = |key: &str, n: usize| {
-            unless((1..=MOST_PATCHES).contains(&n), path, key, format!("= {n}: must be in 1..={MOST_PATCHES}"))
+        let mut problems = Vec::new();
+        let mut within = |key: &str, n: usize, range: std::ops::RangeInclusive<usize>| {
+            Problem::unless(&mut problems, range.contains(&n), path, key, n, format!("must be in {range:?}"));
         };
-        let side = (SMALLEST_PATCH..=LARGEST_PATCH).contains(&self.patch);
-        [
-            unless(side, path, "patch", format!("= {}: must be in {SMALLEST_PATCH}..={LARGEST_PATCH}", self.patch)),
-            count("train", self.train),
-            count("held_out", self.held_out),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        within("patch", self.patch, SMALLEST_PATCH..=LARGEST_PATCH);
+        within("train", self.train, 1..=MOST_PATCHES);
+        within("held_out", self.held_out, 1..=MOST_PATCHES);
+        problems
     }
 }
 

@@ -28,17 +28,12 @@ impl NetworkConfig {
             Self::Sit(_) => ("in_channels", "input_size"),
         };
         let mut must = |key: &str, is: usize, want: usize| {
-            if is != want {
-                let message = format!("= {is}: must be {want}, as in the data");
-                problems.push(Problem { path: format!("{path}.{key}"), message });
-            }
+            Problem::unless(&mut problems, is == want, path, key, is, format!("must be {want}, as in the data"));
         };
         must(channel_key, channels, shape[0]);
         must(size_key, size, shape[1]);
-        if !(labels == classes || matches!(self, Self::Sit(_)) && labels > classes) {
-            let message = format!("= {labels}: the data have {classes} classes");
-            problems.push(Problem { path: format!("{path}.num_classes"), message });
-        }
+        let enough = labels == classes || matches!(self, Self::Sit(_)) && labels > classes;
+        Problem::unless(&mut problems, enough, path, "num_classes", labels, format!("the data have {classes} classes"));
         problems
     }
 

@@ -3,7 +3,7 @@
 //! The output is that of a linear layer plus `s(t)` times the input.
 //! Small enough to pretrain and post-train in minutes on a CPU; the network of the photo-patch and digit studies.
 use super::layers::{Law, TimestepEmbedding, WeightInit, gelu_tanh, layer_norm, modulate};
-use super::{replace_labels, require};
+use super::replace_labels;
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -54,10 +54,10 @@ impl ResidualMlpConfig {
             ("expansion", self.expansion),
         ];
         for (key, value) in sizes {
-            require(&mut found, value > 0, path, key, value, "must be at least 1");
+            Problem::unless(&mut found, value > 0, path, key, value, "must be at least 1");
         }
         let even = self.embedding > 0 && self.embedding.is_multiple_of(2);
-        require(&mut found, even, path, "embedding", self.embedding, "must be a positive even number");
+        Problem::unless(&mut found, even, path, "embedding", self.embedding, "must be a positive even number");
         found
     }
 
@@ -74,10 +74,7 @@ impl ResidualMlpConfig {
     /// # Errors
     /// [`Error::Config`] with every violated condition.
     pub fn init_seeded(&self, seed: u64, device: &Device) -> Result<ResidualMlp> {
-        let problems = self.problems("");
-        if !problems.is_empty() {
-            return Err(Error::Config(problems));
-        }
+        Error::if_any(self.problems(""))?;
         let (law, features) = (Law::XavierUniform, self.features());
         let init = &mut WeightInit::new(seed, device);
         Ok(ResidualMlp {

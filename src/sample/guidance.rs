@@ -31,9 +31,10 @@ pub struct GuidanceConfig {
 impl GuidanceConfig {
     /// What is wrong with the values, each under `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
         let valid = self.scale.is_finite() && self.scale >= 0.0;
-        let message = || format!("= {}: must be finite and at least 0", self.scale);
-        if valid { Vec::new() } else { vec![Problem { path: format!("{path}.scale"), message: message() }] }
+        Problem::unless(&mut problems, valid, path, "scale", self.scale, "must be finite and at least 0");
+        problems
     }
 
     /// Whether the unconditional prediction matters, that is, `scale` is not 1.

@@ -30,13 +30,12 @@ pub struct SamplerConfig {
 impl SamplerConfig {
     /// What is wrong with the values, each under `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
-        let counts = [("steps", self.steps), ("batch_size", self.batch_size)];
-        let zeros = counts
-            .iter()
-            .filter(|(_, count)| *count == 0)
-            .map(|(key, _)| Problem { path: format!("{path}.{key}"), message: "= 0: must be at least 1".into() });
-        let guidance = self.guidance.iter().flat_map(|guidance| guidance.problems(&format!("{path}.guidance")));
-        zeros.chain(guidance).collect()
+        let mut problems = Vec::new();
+        for (key, count) in [("steps", self.steps), ("batch_size", self.batch_size)] {
+            Problem::unless(&mut problems, count > 0, path, key, count, "must be at least 1");
+        }
+        problems.extend(self.guidance.iter().flat_map(|guidance| guidance.problems(&format!("{path}.guidance"))));
+        problems
     }
 
     /// Network evaluations per sample (NFE): steps × stages, twice that under guidance.
@@ -87,10 +86,7 @@ impl Sampler {
         prediction: PredictionKind,
         interval: TrainingInterval,
     ) -> Result<Self> {
-        let problems = config.problems("sampler");
-        if !problems.is_empty() {
-            return Err(Error::Config(problems));
-        }
+        Error::if_any(config.problems("sampler"))?;
         let TrainingInterval { start, end } = interval;
         if !(0.0 <= start && start < end && end <= 1.0) {
             return Err(Error::Invalid(format!("sampling from {start} to {end}: must be 0 <= start < end <= 1")));

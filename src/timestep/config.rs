@@ -113,9 +113,7 @@ impl StrategyConfig {
     pub fn build(&self, shift: Option<&TimeShift>) -> Result<Arc<dyn TimestepStrategy>> {
         let mut problems = self.problems("strategy");
         problems.extend(shift.iter().flat_map(|s| s.problems("time_shift")));
-        if !problems.is_empty() {
-            return Err(Error::Config(problems));
-        }
+        Error::if_any(problems)?;
         let (density, slowing) = self.factors();
         Ok(Arc::new(Product::new(density, slowing, shift.copied())?))
     }

@@ -1,5 +1,4 @@
 //! The law of the training timestep `t`.
-use super::require;
 use crate::Problem;
 use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution, StandardNormal};
@@ -71,7 +70,14 @@ impl Density {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut positive = |key, value: f64| {
-            require(&mut problems, path, key, value, value > 0.0 && value.is_finite(), "finite and > 0");
+            Problem::unless(
+                &mut problems,
+                value > 0.0 && value.is_finite(),
+                path,
+                key,
+                value,
+                "must be finite and > 0",
+            );
         };
         match *self {
             Self::Uniform {} | Self::Cosmap {} => {}
@@ -81,11 +87,11 @@ impl Density {
             }
             Self::LogitNormal { mean, std } => {
                 positive("std", std);
-                require(&mut problems, path, "mean", mean, mean.is_finite(), "finite");
+                Problem::unless(&mut problems, mean.is_finite(), path, "mean", mean, "must be finite");
             }
             Self::Mode { scale } => {
                 let fulfilled = (-1.0..=MAX_MODE_SCALE).contains(&scale);
-                require(&mut problems, path, "scale", scale, fulfilled, "in [-1, 2/(pi - 2)]");
+                Problem::unless(&mut problems, fulfilled, path, "scale", scale, "must be in [-1, 2/(pi - 2)]");
             }
         }
         problems

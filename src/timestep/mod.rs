@@ -34,7 +34,6 @@ pub use product::Product;
 pub use shift::TimeShift;
 pub use slowing::Slowing;
 
-use crate::Problem;
 use std::fmt::Debug;
 
 /// The two timesteps of one training sample, both in [0, 1] (0 noise, 1 data).
@@ -50,11 +49,4 @@ pub struct Timesteps {
 pub trait TimestepStrategy: Debug + Send + Sync {
     /// One pair; equal generators give equal pairs.
     fn sample(&self, rng: &mut dyn rand::Rng) -> Timesteps;
-}
-
-/// Reports `value` at `path.key` unless it fulfils the `condition`; write conditions that NaN fails.
-fn require(problems: &mut Vec<Problem>, path: &str, key: &str, value: f64, fulfilled: bool, condition: &str) {
-    if !fulfilled {
-        problems.push(Problem { path: format!("{path}.{key}"), message: format!("= {value}: must be {condition}") });
-    }
 }

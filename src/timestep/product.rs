@@ -16,7 +16,8 @@ impl Product {
         let mut problems = density.problems("density");
         problems.extend(slowing.problems("slowing"));
         problems.extend(shift.iter().flat_map(|s| s.problems("time_shift")));
-        if problems.is_empty() { Ok(Self { density, slowing, shift }) } else { Err(Error::Config(problems)) }
+        Error::if_any(problems)?;
+        Ok(Self { density, slowing, shift })
     }
 }
 

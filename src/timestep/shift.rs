@@ -1,5 +1,4 @@
 //! `t' = t/(t + s(1 − t))`: the static time shift.
-use super::require;
 use crate::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,7 +47,14 @@ impl TimeShift {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut positive = |key, value: f64| {
-            require(&mut problems, path, key, value, value > 0.0 && value.is_finite(), "finite and > 0");
+            Problem::unless(
+                &mut problems,
+                value > 0.0 && value.is_finite(),
+                path,
+                key,
+                value,
+                "must be finite and > 0",
+            );
         };
         match *self {
             Self::Factor { factor } => positive("factor", factor),

@@ -1,5 +1,4 @@
 //! The law of the slowed timestep `m` given the training timestep `t`.
-use super::require;
 use crate::Problem;
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -80,7 +79,7 @@ impl Slowing {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut unit = |key, value: f64| {
-            require(&mut problems, path, key, value, (0.0..=1.0).contains(&value), "in [0, 1]");
+            Problem::unless(&mut problems, (0.0..=1.0).contains(&value), path, key, value, "must be in [0, 1]");
         };
         match *self {
             Self::None {} | Self::UniformAll {} | Self::UniformBelow {} => {}

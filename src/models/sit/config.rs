@@ -1,8 +1,8 @@
 //! The sizes of a SiT, its named models and its parameters, counted without allocating any.
 use super::{FinalLayer, LabelEmbedding, PatchEmbedding, Sit, SitBlock, sincos_2d};
 use crate::models::layers::{Law, TimestepEmbedding, WeightInit};
-use crate::models::{frozen, require};
 use crate::{Error, Problem, Result};
+use burn::module::Module;
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ impl SitConfig {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut found = Vec::new();
         let mut check = |holds, key: &str, value: &dyn std::fmt::Display, condition: &str| {
-            require(&mut found, holds, path, key, value, condition);
+            Problem::unless(&mut found, holds, path, key, value, condition);
         };
         check(self.input_size > 0, "input_size", &self.input_size, "must be at least 1");
         check(
@@ -126,15 +126,12 @@ impl SitConfig {
     /// # Errors
     /// [`Error::Config`] with every violated condition.
     pub fn init_seeded(&self, seed: u64, device: &Device) -> Result<Sit> {
-        let problems = self.problems("");
-        if !problems.is_empty() {
-            return Err(Error::Config(problems));
-        }
+        Error::if_any(self.problems(""))?;
         let width = self.hidden_size;
         let mut init = WeightInit::new(seed, device);
         let positions = sincos_2d(width, self.grid()).into_iter().map(|v| v as f32).collect();
         Ok(Sit {
-            pos_embed: frozen(init.constant(positions, [1, self.grid().pow(2), width])),
+            pos_embed: init.constant(positions, [1, self.grid().pow(2), width]).no_grad(),
             x_embedder: PatchEmbedding::new(self.in_channels, self.patch_size, width, &mut init),
             t_embedder: TimestepEmbedding::new(HALF_FEATURES, width, Law::Normal { std: 0.02 }, &mut init),
             y_embedder: LabelEmbedding::new(self.label_rows(), width, &mut init),
