@@ -81,6 +81,12 @@ impl PlainRenderer {
         let _ = writeln!(self.out, "{}: {text}", self.label).and_then(|()| self.out.flush());
     }
 
+    fn begin(&mut self, split: &str, total_items: usize) {
+        self.split = split.to_string();
+        (self.items, self.total_items) = (0, total_items);
+        self.finals.clear();
+    }
+
     fn position(&self) -> String {
         format!("epoch {}/{}", self.epoch, self.epochs)
     }
@@ -200,9 +206,7 @@ impl TrainingProgressLogger for PlainRenderer {
     }
 
     fn start_split(&mut self, split: &str, total_items: usize) {
-        self.split = split.to_string();
-        (self.items, self.total_items) = (0, total_items);
-        self.finals.clear();
+        self.begin(split, total_items);
     }
 
     fn update_split(&mut self, items_processed: usize) {
@@ -227,9 +231,7 @@ impl EvaluationProgressLogger for PlainRenderer {
     fn start_global_progress(&mut self, _total_tests: usize) {}
 
     fn start_test(&mut self, name: &str, total_items: usize) {
-        self.split = name.to_string();
-        (self.items, self.total_items) = (0, total_items);
-        self.finals.clear();
+        self.begin(name, total_items);
     }
 
     fn update_test_progress(&mut self, items_processed: usize) {
@@ -237,7 +239,7 @@ impl EvaluationProgressLogger for PlainRenderer {
     }
 
     fn end_test(&mut self) {
-        self.finish(&format!("test {}", self.split.clone()));
+        self.finish(&format!("test {}", self.split));
     }
 
     fn end_global_progress(&mut self) {}

@@ -1,5 +1,6 @@
 //! `ema ← d·ema + (1 − d)·network`, parameter by parameter, in the type of the network: keep that f32, since in
 //! bf16 an update with d = 0.9999 is rounded away.
+use super::norm::Norm;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::container::TensorContainer;
 use burn::tensor::{Bool, Int, Tensor};
@@ -42,86 +43,103 @@ pub fn start<M: Module>(network: &M) -> M {
 
 /// One update. Parameters are paired by their path in the module.
 pub fn update<M: Module>(ema: M, network: &M, decay: f64) -> M {
-    let mut source = Collect::default();
-    network.visit(&mut source);
-    ema.map(&mut Follow { path: Vec::new(), source: source.tensors, decay })
+    ema.map(&mut Follow { source: Paired::of(network), decay })
 }
 
 /// `network` with the weights of `ema`, each parameter trainable or frozen as it was in `network`.
 ///
 /// This is how training goes on from an average: the average itself is frozen.
 pub fn load<M: Module>(network: M, ema: &M) -> M {
-    let mut source = Collect::default();
-    ema.visit(&mut source);
-    network.map(&mut Load { path: Vec::new(), source: source.tensors })
+    network.map(&mut Load { source: Paired::of(ema) })
 }
 
 /// `‖ema − network‖₂` over all float parameters, of shape `[1]`; `None` without float parameters.
 pub fn distance<M: Module>(ema: &M, network: &M) -> Option<Tensor<1>> {
-    let mut source = Collect::default();
-    network.visit(&mut source);
-    let mut distance = Distance { path: Vec::new(), source: source.tensors, sum: None };
+    let mut distance = Distance { source: Paired::of(network), norm: Norm::default() };
     ema.visit(&mut distance);
-    distance.sum.map(Tensor::sqrt)
+    distance.norm.value()
 }
 
+/// The tensors of one module, handed out at the same path of another.
 #[derive(Default)]
-struct Collect {
+struct Paired {
     path: Vec<String>,
     tensors: TensorContainer<String>,
 }
 
-impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _: &str) {
+impl Paired {
+    fn of<M: Module>(module: &M) -> Self {
+        let mut paired = Self::default();
+        module.visit(&mut paired);
+        paired
+    }
+    fn enter(&mut self, name: &str) {
         self.path.push(name.to_string());
     }
-    fn exit_module(&mut self, _: &str, _: &str) {
+    fn exit(&mut self) {
         self.path.pop();
     }
+    fn key(&self) -> String {
+        self.path.join(".")
+    }
+    /// The float tensor at this path, on the device and in the type of `like`: sharded optimizers leave the
+    /// parameters scattered over the devices.
+    fn float<const D: usize>(&mut self, like: &Tensor<D>) -> Option<Tensor<D>> {
+        let source = self.tensors.remove::<Tensor<D>>(&self.key())?;
+        Some(source.to_device(&like.device()).cast(like.dtype()))
+    }
+}
+
+impl ModuleVisitor for Paired {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.enter(name);
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.exit();
+    }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.tensors.register(self.path.join("."), param.base().without_autodiff());
+        self.tensors.register(self.key(), param.base().without_autodiff());
     }
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.tensors.register(self.path.join("."), param.val());
+        self.tensors.register(self.key(), param.val());
     }
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.tensors.register(self.path.join("."), param.val());
+        self.tensors.register(self.key(), param.val());
     }
 }
 
 struct Follow {
-    path: Vec<String>,
-    source: TensorContainer<String>,
+    source: Paired,
     decay: f64,
 }
 
 impl ModuleMapper for Follow {
     fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+        self.source.enter(name);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.source.exit();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(source) = self.source.remove::<Tensor<D>>(&self.path.join(".")) else { return param };
         let (id, ema, mapper) = param.consume();
         let autodiff = ema.is_autodiff();
         let ema = ema.without_autodiff();
-        // Sharded optimizers leave the parameters scattered over the devices.
-        let source = source.to_device(&ema.device()).cast(ema.dtype());
-        let next = ema.mul_scalar(self.decay) + source.mul_scalar(1.0 - self.decay);
+        let next = match self.source.float(&ema) {
+            Some(source) => ema.mul_scalar(self.decay) + source.mul_scalar(1.0 - self.decay),
+            None => ema,
+        };
         // Burn's distributed training asserts that every float parameter is an autodiff tensor.
         let next = if autodiff { Tensor::from_inner(next) } else { next };
         Param::from_mapped_value(id, next, mapper)
     }
     fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
-        match self.source.remove::<Tensor<D, Int>>(&self.path.join(".")) {
+        match self.source.tensors.remove::<Tensor<D, Int>>(&self.source.key()) {
             Some(source) => param.map(|_| source),
             None => param,
         }
     }
     fn map_bool<const D: usize>(&mut self, param: Param<Tensor<D, Bool>>) -> Param<Tensor<D, Bool>> {
-        match self.source.remove::<Tensor<D, Bool>>(&self.path.join(".")) {
+        match self.source.tensors.remove::<Tensor<D, Bool>>(&self.source.key()) {
             Some(source) => param.map(|_| source),
             None => param,
         }
@@ -129,50 +147,41 @@ impl ModuleMapper for Follow {
 }
 
 struct Load {
-    path: Vec<String>,
-    source: TensorContainer<String>,
+    source: Paired,
 }
 
 impl ModuleMapper for Load {
     fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+        self.source.enter(name);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.source.exit();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(source) = self.source.remove::<Tensor<D>>(&self.path.join(".")) else { return param };
-        param.map(|old| {
-            let source = source.to_device(&old.clone().without_autodiff().device()).cast(old.dtype());
-            if !old.is_autodiff() {
-                return source;
-            }
-            Tensor::from_inner(source).set_require_grad(old.is_require_grad())
+        param.map(|old| match self.source.float(&old.clone().without_autodiff()) {
+            Some(source) if old.is_autodiff() => Tensor::from_inner(source).set_require_grad(old.is_require_grad()),
+            source => source.unwrap_or(old),
         })
     }
 }
 
 struct Distance {
-    path: Vec<String>,
-    source: TensorContainer<String>,
-    sum: Option<Tensor<1>>,
+    source: Paired,
+    norm: Norm,
 }
 
 impl ModuleVisitor for Distance {
     fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+        self.source.enter(name);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.source.exit();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(source) = self.source.remove::<Tensor<D>>(&self.path.join(".")) else { return };
         let ema = param.base().without_autodiff();
-        let square = (ema.clone() - source.to_device(&ema.device())).square().sum();
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum + square,
-            None => square,
-        });
+        if let Some(source) = self.source.float(&ema) {
+            self.norm.add(ema - source);
+        }
     }
 }
 

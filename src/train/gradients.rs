@@ -2,29 +2,27 @@
 //!
 //! Burn's own `GradientClippingConfig::Norm` clips each tensor by itself; this is the global norm of
 //! PyTorch's `clip_grad_norm_`.
+use super::norm::Norm;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::Tensor;
 
 /// `‖g‖₂` over every gradient of `module`, shape `[1]`, f32; `None` if there is no gradient.
 pub fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
-    struct Norm<'a> {
+    struct Visit<'a> {
         gradients: &'a GradientsParams,
-        sum: Option<Tensor<1>>,
+        norm: Norm,
     }
-    impl ModuleVisitor for Norm<'_> {
+    impl ModuleVisitor for Visit<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let Some(gradient) = self.gradients.get::<D>(param.id) else { return };
-            let square = gradient.cast(FloatDType::F32).square().sum();
-            self.sum = Some(match self.sum.take() {
-                Some(sum) => sum.clone() + square.to_device(&sum.device()),
-                None => square,
-            });
+            if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                self.norm.add(gradient);
+            }
         }
     }
-    let mut norm = Norm { gradients, sum: None };
-    module.visit(&mut norm);
-    norm.sum.map(Tensor::sqrt)
+    let mut visit = Visit { gradients, norm: Norm::default() };
+    module.visit(&mut visit);
+    visit.norm.value()
 }
 
 /// Every gradient times `factor`.

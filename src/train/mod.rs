@@ -12,6 +12,7 @@ pub mod gradients;
 mod loader;
 mod loss;
 pub mod metrics;
+mod norm;
 mod output;
 mod step;
 

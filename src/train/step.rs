@@ -323,10 +323,9 @@ where
     fn step(&self, mut batch: Self::Input) -> FlowOutput {
         let shape = batch.data.dims();
         let keys = batch.keys.take().unwrap_or_else(|| content_keys(&batch.data, self.settings.seed));
-        let interval = self.settings.objective.interval;
-        let draws = Draws::new(&keys, shape, &Plain, interval, 0.0, &batch.data.device());
-        let objective = Objective { target: TargetTime::Slowed, ..self.settings.objective.clone() };
-        let loss = loss(&self.ema, &objective, batch.data, &batch.condition, &draws);
+        let objective = &self.settings.objective;
+        let draws = Draws::new(&keys, shape, &Plain, objective.interval, 0.0, &batch.data.device());
+        let loss = loss(&self.ema, objective, batch.data, &batch.condition, &draws);
         FlowOutput {
             loss,
             timesteps: draws.timesteps,
