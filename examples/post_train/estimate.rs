@@ -2,7 +2,6 @@
 use crate::stage::Images;
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use burn_dataset::Dataset;
 use burn_mixflow::config::RunConfig;
@@ -26,11 +25,10 @@ pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrai
     let count = stage.batch_size.min(data.train.len());
     let items = (0..count).map(|i| data.train.get(i)).collect::<std::result::Result<Vec<_>, _>>();
     let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
-    let mut batch = Images(data.shape).batch(items, &device.clone().autodiff());
+    let mut batch = Images(data.shape).batch(items.clone(), &device.clone().autodiff());
     batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
     let mut one = |step: MixFlowTrainStep<_, 4>| {
-        let output = TrainStep::step(&step, batch.clone());
-        let grads: GradientsParams = output.grads;
+        let grads = TrainStep::step(&step, batch.clone()).grads;
         step.optimize(&mut optimizer, 1e-6.into(), grads)
     };
     step = one(step);
@@ -41,7 +39,7 @@ pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrai
     let per_step = started.elapsed().as_secs_f64() / TIMED_STEPS as f64;
 
     let network = step.ema().clone().valid();
-    let images = Images(data.shape).batch((0..count).map_while(|i| data.train.get(i).ok()).collect(), device);
+    let images = Images(data.shape).batch(items, device);
     let time = burn::tensor::Tensor::<1>::zeros([count], device);
     let started = Instant::now();
     let _ = PredictionNetwork::<4>::predict(&network, images.data, time, &images.condition).output.into_data();

@@ -13,7 +13,7 @@ use burn_mixflow::models::Network;
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::{Error, Result};
 use compare::{Comparison, Score};
-use stage::Stage;
+use stage::{Arm, Experiment};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,17 +59,18 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     }
     stage::write(&kept, &text)?;
 
-    let start = stage::pretrain(&config, &data, &device, &cache)?;
-    let comparison = Comparison::new(&config, &data, &device)?;
-    let mut scores = vec![comparison.floor(&data.train)?];
+    let experiment = Experiment { config: &config, data: &data, device: &device };
+    let start = experiment.pretrain(&cache)?;
+    let comparison = Comparison::new(experiment)?;
+    let mut scores = vec![comparison.floor()?];
     let mut times = [(Duration::ZERO, 0); 2];
     let mut shown: Vec<(String, Vec<f32>)> = Vec::new();
     for (index, &seed) in config.seeds.iter().enumerate() {
         score(&comparison, "none", &start, seed, index == 0, &mut scores, &mut shown)?;
         let control = StrategyConfig::Standard {};
         for (arm, strategy, time) in [("control", control, 0), ("mixflow", config.post_train.strategy, 1)] {
-            let stage = Stage { config: &config, data: &data, device: &device, strategy, seed, arm };
-            let trained = stage.post_train(&start, &folder.join(format!("seed-{seed}")).join(arm), &comparison)?;
+            let folder = folder.join(format!("seed-{seed}")).join(arm);
+            let trained = experiment.post_train(&Arm { name: arm, strategy, seed }, &start, &folder, &comparison)?;
             times[time].0 += trained.time;
             times[time].1 += trained.steps;
             score(&comparison, arm, &trained.network, seed, index == 0, &mut scores, &mut shown)?;
@@ -99,7 +100,7 @@ fn score(
     for (score, samples) in comparison.scores(arm, network, seed)? {
         let [convolutions, pixels, texture] = score.distances.map(table::number);
         println!("  {arm}, seed {seed}, {} steps: {convolutions} (pixels {pixels}, texture {texture})", score.steps);
-        if show && score.steps == pictures::steps_to_show(&comparison.config().evaluate.steps) {
+        if show && score.steps == comparison.steps_to_show() {
             shown.push((format!("{arm} {} steps", score.steps), samples));
         }
         scores.push(score);
@@ -107,7 +108,7 @@ fn score(
     Ok(())
 }
 
-/// `DataSplit` is loaded once and shared by every stage.
+/// The values drawn black and white: symmetric about 0, and wide enough for the held-out images.
 pub(crate) fn image_range(data: &DataSplit) -> (f32, f32) {
     let top = data.held_out.pixels().iter().fold(0.0f32, |top, v| top.max(v.abs()));
     (-top, top)

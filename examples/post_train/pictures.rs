@@ -3,11 +3,6 @@ use crate::image_range;
 use burn_mixflow::Result;
 use burn_mixflow::data::{DataSplit, Picture, grid, side_by_side as beside};
 
-/// The step count to show: 10 if it is measured, else the middle one.
-pub fn steps_to_show(steps: &[usize]) -> usize {
-    if steps.contains(&10) { 10 } else { steps[steps.len() / 2] }
-}
-
 /// Held-out images and the samples of every arm from the same noise.
 pub fn side_by_side(data: &DataSplit, arms: &[(String, Vec<f32>)]) -> Result<Picture> {
     let size: usize = data.shape.iter().product();

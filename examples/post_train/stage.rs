@@ -35,14 +35,19 @@ impl Batcher<ImageItem, FlowBatch<4, Tensor<1, Int>>> for Images {
     }
 }
 
-/// What a stage needs to know.
-pub struct Stage<'a> {
+/// What every stage needs to know.
+#[derive(Clone, Copy)]
+pub struct Experiment<'a> {
     pub config: &'a RunConfig,
     pub data: &'a DataSplit,
     pub device: &'a Device,
+}
+
+/// One post-training.
+pub struct Arm<'a> {
+    pub name: &'a str,
     pub strategy: StrategyConfig,
     pub seed: u64,
-    pub arm: &'a str,
 }
 
 /// A trained network (its EMA, without autodiff), and the time and number of the steps this process ran.
@@ -52,20 +57,40 @@ pub struct Trained {
     pub steps: usize,
 }
 
-impl Stage<'_> {
+impl Experiment<'_> {
     /// Post-trains a copy of `start`; writes checkpoints, metrics and TensorBoard events to `folder`.
-    pub fn post_train(&self, start: &Network, folder: &Path, comparison: &Comparison) -> Result<Trained> {
-        let stage = StageConfig { strategy: self.strategy, ..self.config.post_train.clone() };
-        let label = format!("{} seed {}", self.arm, self.seed);
-        let network = self.config.network.init(0, &Device::autodiff(self.device.clone()))?;
+    pub fn post_train(&self, arm: &Arm, start: &Network, folder: &Path, comparison: &Comparison) -> Result<Trained> {
+        let stage = StageConfig { strategy: arm.strategy, ..self.config.post_train.clone() };
+        let label = format!("{} seed {}", arm.name, arm.seed);
+        let network = self.config.network.init(0, &self.device.clone().autodiff())?;
         let network = ema::load(network, start);
         let board = TensorBoard::create(&folder.join("tensorboard"), 0);
         board.text("config", &format!("```json\n{}\n```", crate::table::pretty(self.config)?), 0);
         let trained =
-            self.train(&stage, network, stage_seed("post_train", stage.seed, self.seed), folder, &label, &board)?;
-        let picture = comparison.preview(&trained.network, self.seed)?;
+            self.train(&stage, network, stage_seed("post_train", stage.seed, arm.seed), folder, &label, &board)?;
+        let picture = comparison.preview(&trained.network, arm.seed)?;
         board.image("samples", picture.width as u32, picture.height as u32, &picture.rgb, stage.steps as i64);
         board.flush();
+        Ok(trained)
+    }
+
+    /// Loads the pretrained EMA, or trains it; an interrupted pretraining goes on at its last checkpoint.
+    pub fn pretrain(&self, cache: &Path) -> Result<Network> {
+        let stage = &self.config.pretrain;
+        let network = self.config.network.init(stage.seed, &self.device.clone().autodiff())?;
+        let file = cache.join("ema.bpk");
+        if is_pretrained(cache) {
+            println!("pretrained weights: {} (cached)", file.display());
+            let record = ModuleRecord::load(&file).map_err(|e| Error::format(&file, e.to_string()))?;
+            return network.valid().try_load_record(record).map_err(|e| Error::format(&file, e.to_string()));
+        }
+        create(cache)?;
+        let board = TensorBoard::create(&cache.join("tensorboard"), 0);
+        let seed = stage_seed("pretrain", stage.seed, 0);
+        let trained = self.train(stage, network, seed, cache, "pretrain", &board)?.network;
+        let part = cache.join("ema.part.bpk");
+        trained.clone().into_record().save(&part).map_err(|e| Error::format(&part, e.to_string()))?;
+        std::fs::rename(&part, &file).map_err(|e| Error::io(&file, e))?;
         Ok(trained)
     }
 
@@ -78,7 +103,7 @@ impl Stage<'_> {
         label: &str,
         board: &TensorBoard,
     ) -> Result<Trained> {
-        let Self { config, data, device, .. } = self;
+        let Self { config, data, device } = *self;
         let interrupter = Interrupter::new();
         let every = (stage.steps_per_epoch as u64 / 10).max(1);
         let step = MixFlowTrainStep::new(network, stage.strategy.build(stage.time_shift.as_ref())?)
@@ -94,7 +119,7 @@ impl Stage<'_> {
         let epochs = stage.steps / stage.steps_per_epoch;
         let (model, optimizer, scheduler) = sets.parts();
         let images = || Images(data.shape);
-        let autodiff = Device::autodiff((*device).clone());
+        let autodiff = device.clone().autodiff();
         let train = EpochLoader::training(data.train.clone(), images(), &autodiff, stage.batch_size, seed, finished)?
             .with_batches_per_epoch(stage.steps_per_epoch);
         let valid = EpochLoader::validation(data.held_out.clone(), images(), device, 500, stage_seed("valid", 0, 0))?;
@@ -150,7 +175,6 @@ fn stage_seed(stage: &str, seed: u64, repetition: u64) -> u64 {
 pub fn cache_folder(config: &RunConfig) -> PathBuf {
     let made_of = serde_json::json!([
         env!("CARGO_PKG_VERSION"),
-        stage_seed("pretrain", config.pretrain.seed, 0),
         config.data,
         config.network,
         config.path,
@@ -166,35 +190,6 @@ pub fn cache_folder(config: &RunConfig) -> PathBuf {
 /// Whether the cache holds finished weights.
 pub fn is_pretrained(cache: &Path) -> bool {
     cache.join("ema.bpk").exists()
-}
-
-/// Loads the pretrained EMA, or trains it; an interrupted pretraining goes on at its last checkpoint.
-pub fn pretrain(config: &RunConfig, data: &DataSplit, device: &Device, cache: &Path) -> Result<Network> {
-    let network = config.network.init(config.pretrain.seed, &device.clone().autodiff())?;
-    let file = cache.join("ema.bpk");
-    if is_pretrained(cache) {
-        println!("pretrained weights: {} (cached)", file.display());
-        let record = ModuleRecord::load(&file).map_err(|e| Error::format(&file, e.to_string()))?;
-        let loaded = network.valid().try_load_record(record).map_err(|e| Error::format(&file, e.to_string()))?;
-        return Ok(loaded);
-    }
-    create(cache)?;
-    let board = TensorBoard::create(&cache.join("tensorboard"), 0);
-    let strategy = config.pretrain.strategy;
-    let stage = Stage { config, data, device, strategy, seed: config.pretrain.seed, arm: "pretrain" };
-    let trained = stage.train(
-        &config.pretrain,
-        network,
-        stage_seed("pretrain", config.pretrain.seed, 0),
-        cache,
-        "pretrain",
-        &board,
-    )?;
-    let part = cache.join("ema.part.bpk");
-    let saved = trained.network.clone().into_record().save(&part);
-    saved.map_err(|e| Error::format(&part, e.to_string()))?;
-    std::fs::rename(&part, &file).map_err(|e| Error::io(&file, e))?;
-    Ok(trained.network)
 }
 
 /// `base/1`, or the next free number.

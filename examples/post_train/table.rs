@@ -32,7 +32,8 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
     };
     let mut rows: Vec<Row> = Vec::new();
     let cells = || ARMS.iter().flat_map(|arm| config.evaluate.steps.iter().map(move |steps| (arm.0, *steps)));
-    for (index, (arm, steps)) in (0..METRICS.len()).flat_map(|index| cells().map(move |cell| (index, cell))) {
+    let metrics = METRICS.iter().enumerate();
+    for (index, metric, (arm, steps)) in metrics.flat_map(|(i, (name, _))| cells().map(move |cell| (i, *name, cell))) {
         let (mine, control) = (find(arm, steps), find("control", steps));
         let values: Vec<f64> = mine.iter().map(|s| s.distances[index]).collect();
         let against = |a: &&Score| {
@@ -43,8 +44,8 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
         rows.push(Row {
             arm: arm.into(),
             steps,
-            evaluations: mine.first().map_or(0, |s| s.evaluations),
-            metric: METRICS[index],
+            evaluations: config.evaluate.sampler(steps).evaluations(),
+            metric,
             mean: mean(&values),
             standard_error: standard_error(&values),
             paired_change: paired.then(|| mean(&changes)),
@@ -53,7 +54,7 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
         });
     }
     let floor = scores.iter().filter(|s| s.steps == 0).flat_map(|s| METRICS.into_iter().zip(s.distances));
-    rows.extend(floor.map(|(metric, mean)| Row {
+    rows.extend(floor.map(|((metric, _), mean)| Row {
         arm: FLOOR.into(),
         steps: 0,
         evaluations: 0,
@@ -75,11 +76,7 @@ pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [Option<f64>; 2]) ->
          sampling; in brackets the mean paired change against the control ± its standard error, bold beyond two.\n",
         config.seeds.len()
     );
-    for (metric, title) in METRICS.into_iter().zip([
-        "64 fixed random convolution features",
-        "Pixels",
-        "Texture: the same filters, zero-mean",
-    ]) {
+    for (metric, title) in METRICS {
         let heads = steps.iter().map(|n| format!("{n} steps")).collect::<Vec<_>>();
         let _ = writeln!(text, "\n| {title} | {} |\n|---|{}", heads.join(" | "), "---|".repeat(steps.len()));
         for (arm, name) in ARMS {
