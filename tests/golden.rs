@@ -1,4 +1,6 @@
 //! Numbers from the official code against this crate. The folder `tests/golden`, or `MIXFLOW_GOLDEN`, holds them.
+mod golden_fid;
+mod golden_paths;
 mod golden_sit;
 
 use burn::tensor::{Device, Int, Shape, Tensor, TensorData};

@@ -1,32 +1,8 @@
 //! Paths and time maps against tables written by the official code (folder: `MIXFLOW_GOLDEN`, else `tests/golden`).
-use burn::tensor::{Device, Tensor, TensorData};
+use crate::{Array, Arrays};
+use burn::tensor::{Device, Tensor};
 use burn_mixflow::path::{PathConfig, PredictionKind, drift, interpolate, velocity_target};
 use burn_mixflow::timestep::{Density, Slowing, TimeShift};
-use safetensors::{Dtype, SafeTensors};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-struct Table {
-    values: Vec<f64>,
-    shape: Vec<usize>,
-}
-
-fn read(name: &str) -> BTreeMap<String, Table> {
-    let folder = std::env::var_os("MIXFLOW_GOLDEN").map_or_else(|| PathBuf::from("tests/golden"), PathBuf::from);
-    let bytes = std::fs::read(folder.join(name)).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let table = |view: safetensors::tensor::TensorView<'_>| {
-        let values = match view.dtype() {
-            Dtype::F64 => view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
-            Dtype::F32 => {
-                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect()
-            }
-            other => panic!("{other:?}"),
-        };
-        Table { values, shape: view.shape().to_vec() }
-    };
-    file.tensors().into_iter().map(|(name, view)| (name, table(view))).collect()
-}
 
 fn slowing(name: &str) -> Slowing {
     match name {
@@ -39,17 +15,17 @@ fn slowing(name: &str) -> Slowing {
 
 #[test]
 fn the_papers_time_maps_are_reproduced_to_the_last_bit() {
-    let file = read("mixflow/time_maps.safetensors");
-    let (u, r) = (&file["u"].values, &file["r"].values);
+    let file = Arrays::golden("mixflow/time_maps.safetensors");
+    let (u, r) = (&file.get("u").values, &file.get("r").values);
     let mut compared = 0;
     for (prefix, density) in [("U", Density::Uniform {}), ("Beta21", Density::BETA_2_1)] {
         let t: Vec<f64> = u.iter().map(|u| density.map(*u).unwrap()).collect();
-        let expected = &file[&format!("{prefix}.t")].values;
+        let expected = &file.get(&format!("{prefix}.t")).values;
         // 1 ulp: the table has √0.5 one below the correctly rounded value. Its m are compared given its t, with ==.
         let within_an_ulp = |(a, b): (&f64, &f64)| a.to_bits().abs_diff(b.to_bits()) <= 1;
         assert_eq!(t.len(), expected.len());
         assert!(t.iter().zip(expected).all(within_an_ulp), "{prefix}.t: {t:?} {expected:?}");
-        for (key, table) in &file {
+        for (key, table) in &file.0 {
             let Some(law) = key.strip_prefix(&format!("{prefix}.m.")) else { continue };
             let m: Vec<f64> = expected.iter().zip(r).map(|(t, r)| slowing(law).map(*t, *r)).collect();
             assert_eq!(m, table.values, "{key}");
@@ -61,8 +37,8 @@ fn the_papers_time_maps_are_reproduced_to_the_last_bit() {
 
 #[test]
 fn shifted_time_maps_are_the_reversed_ones_seen_from_the_other_end() {
-    let file = read("mixflow/time_maps.safetensors");
-    let (u, r) = (&file["u"].values, &file["r"].values);
+    let file = Arrays::golden("mixflow/time_maps.safetensors");
+    let (u, r) = (&file.get("u").values, &file.get("r").values);
     let rae = TimeShift::Dimension { dim: 48.0 * 4096.0, base: 4096.0 };
     let shifts =
         [("rev", TimeShift::Factor { factor: 1.0 }), ("rev.rae", rae), ("rev.sd3", TimeShift::Factor { factor: 3.0 })];
@@ -71,8 +47,8 @@ fn shifted_time_maps_are_the_reversed_ones_seen_from_the_other_end() {
     let mut compared = 0;
     for (prefix, shift) in shifts {
         let t: Vec<f64> = u.iter().map(|u| shift.map(Density::BETA_2_1.map(*u).unwrap())).collect();
-        assert!(t.iter().zip(&file[&format!("{prefix}.t")].values).all(|(a, b)| close(*a, *b)), "{prefix}.t");
-        for (key, table) in &file {
+        assert!(t.iter().zip(&file.get(&format!("{prefix}.t")).values).all(|(a, b)| close(*a, *b)), "{prefix}.t");
+        for (key, table) in &file.0 {
             let Some(law) = key.strip_prefix(&format!("{prefix}.m.")) else { continue };
             for ((t, r), expected) in t.iter().zip(r).zip(&table.values) {
                 assert!(close(slowing(law).map(*t, *r), *expected), "{key} at t = {t}");
@@ -85,7 +61,7 @@ fn shifted_time_maps_are_the_reversed_ones_seen_from_the_other_end() {
 
 /// The largest difference relative to the largest finite entry of the same sample, or to 0.1 where that is
 /// smaller; over the samples in `keep` and the entries that are finite in the table.
-fn error(ours: &[f64], table: &Table, keep: impl Fn(usize) -> bool) -> f64 {
+fn error(ours: &[f64], table: &Array, keep: impl Fn(usize) -> bool) -> f64 {
     assert_eq!(ours.len(), table.values.len());
     let per_sample = table.values.len() / table.shape[0];
     let samples = ours.chunks_exact(per_sample).zip(table.values.chunks_exact(per_sample)).enumerate();
@@ -103,15 +79,11 @@ fn error(ours: &[f64], table: &Table, keep: impl Fn(usize) -> bool) -> f64 {
 
 #[test]
 fn paths_and_conversions_are_sits() {
-    let file = read("sit/paths.safetensors");
+    let file = Arrays::golden("sit/paths.safetensors");
     let device = Device::default();
-    let tensor = |name: &str| {
-        let table = &file[name];
-        let values: Vec<f32> = table.values.iter().map(|v| *v as f32).collect();
-        Tensor::<4>::from_data(TensorData::new(values, table.shape.clone()), &device)
-    };
+    let tensor = |name: &str| file.tensor::<4>(name, &device);
     let values = |t: Tensor<4>| t.into_data().iter::<f32>().map(f64::from).collect::<Vec<_>>();
-    let exact = &file["t"].values;
+    let exact = &file.get("t").values;
     let times: Vec<f32> = exact.iter().map(|t| *t as f32).collect();
     let (x, x0, x1, output) = (tensor("x"), tensor("x0"), tensor("x1"), tensor("model_out"));
 
@@ -121,7 +93,7 @@ fn paths_and_conversions_are_sits() {
         let rounded = if config == PathConfig::Vp { 1e-3 } else { 1e-5 };
         let check = |key: &str, ours: Vec<f64>, tolerance: f64, last: f64| {
             for (tolerance, last) in [(1e-5, 0.9), (tolerance, last)] {
-                let error = error(&ours, &file[&format!("{name}.{key}")], |i| exact[i] <= last);
+                let error = error(&ours, file.get(&format!("{name}.{key}")), |i| exact[i] <= last);
                 assert!(error <= tolerance, "{name}.{key} up to t = {last}: {error:e}");
             }
         };
@@ -138,7 +110,7 @@ fn paths_and_conversions_are_sits() {
         let parts = drift(&*path, x.clone(), &times);
         check("drift_mean", values(parts.mean.neg()), 1e-5, 1.0);
         let variance = parts.variance.expand(x.dims());
-        let table = &file[&format!("{name}.drift_var")];
+        let table = file.get(&format!("{name}.drift_var"));
         let ours = values(variance);
         let per_sample = ours.len() / table.values.len();
         check("drift_var", ours.into_iter().step_by(per_sample).collect(), 1e-5, 1.0);
