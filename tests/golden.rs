@@ -2,6 +2,7 @@
 mod golden_fid;
 mod golden_paths;
 mod golden_sit;
+mod golden_support;
 
 use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
 use serde_json::Value;

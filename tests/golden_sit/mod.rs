@@ -9,10 +9,10 @@ mod steps;
 mod training;
 mod weights;
 
-use crate::{Arrays, json, path};
-use burn::module::Module;
+use crate::golden_support::init_and_import;
+use crate::{Arrays, json};
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, WeightSource, export_safetensors, import};
+use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, WeightSource};
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, Sit, SitConfig};
 
 const NAMES: KeyMap<'static> = KeyMap(OFFICIAL_NAMES);
@@ -27,15 +27,10 @@ fn config(key: &str) -> SitConfig {
 fn network(key: &str, file: &str, source: WeightSource, device: &Device) -> Sit {
     let options = ImportOptions { source, ..Default::default() };
     let fresh = config(key).init(device).expect("a valid configuration");
-    let (sit, report) = import(&fresh, &path(file), &options, NAMES).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(report.loaded, config(key).parameters().len());
-    sit
+    init_and_import(&fresh, file, &options, NAMES)
 }
 
-/// The parameters of a module as an exported file holds them.
-fn exported<M: Module>(module: &M) -> Arrays {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("weights.safetensors");
-    export_safetensors(module, &file, NAMES).unwrap_or_else(|e| panic!("{e}"));
-    Arrays::read(&file)
+/// The parameters as an exported file holds them.
+fn exported(sit: &Sit) -> Arrays {
+    crate::golden_support::exported(sit, NAMES)
 }

@@ -1,6 +1,5 @@
-use super::{exported, network};
+use super::{NAMES, network};
 use crate::{Arrays, TOLERANCE, close};
-use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use burn_mixflow::checkpoint::weights::WeightSource;
@@ -22,20 +21,8 @@ pub(super) fn dropped(sit: &Sit, golden: &Arrays, labels: &str, draws: &str, dev
     sit.drop_condition(&golden.labels(labels, device), &marks).expect("a null label")
 }
 
-/// The same module holding gradients in place of weights; zero where there is none.
 pub(super) fn gradients(sit: &Sit, grads: &GradientsParams) -> Arrays {
-    struct Replace<'a>(&'a GradientsParams);
-    impl ModuleMapper for Replace<'_> {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let (id, value, mapper) = param.consume();
-            let data = match self.0.get::<D>(id) {
-                Some(gradient) => gradient.into_data(),
-                None => value.zeros_like().into_data(),
-            };
-            Param::from_mapped_value(id, Tensor::from_data(data, &Device::default()), mapper)
-        }
-    }
-    exported(&sit.clone().map(&mut Replace(grads)))
+    crate::golden_support::gradients(sit, grads, NAMES)
 }
 
 #[test]

@@ -1,0 +1,36 @@
+use crate::Arrays;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, export_safetensors, import};
+
+/// The parameters of a module as an exported file holds them.
+pub fn exported<M: Module>(module: &M, names: KeyMap<'_>) -> Arrays {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("weights.safetensors");
+    export_safetensors(module, &file, names).unwrap_or_else(|e| panic!("{e}"));
+    Arrays::read(&file)
+}
+
+/// A copy of `fresh` with the weights of a golden file, all of them.
+pub fn init_and_import<M: Module>(fresh: &M, file: &str, options: &ImportOptions, names: KeyMap<'_>) -> M {
+    let (module, report) = import(fresh, &crate::path(file), options, names).unwrap_or_else(|e| panic!("{e}"));
+    assert!(report.missing.is_empty() && report.unused.is_empty() && report.loaded > 0, "{report:?}");
+    module
+}
+
+/// The same module holding gradients in place of weights, as an exported file; zero where there is none.
+pub fn gradients<M: Module>(module: &M, grads: &GradientsParams, names: KeyMap<'_>) -> Arrays {
+    struct Replace<'a>(&'a GradientsParams);
+    impl ModuleMapper for Replace<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, value, mapper) = param.consume();
+            let data = match self.0.get::<D>(id) {
+                Some(gradient) => gradient.into_data(),
+                None => value.zeros_like().into_data(),
+            };
+            Param::from_mapped_value(id, Tensor::from_data(data, &Device::default()), mapper)
+        }
+    }
+    exported(&module.clone().map(&mut Replace(grads)), names)
+}
