@@ -20,7 +20,7 @@ use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
 use crate::sample::{GuidanceConfig, SamplerConfig, SolverKind};
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{EmaConfig, LossWeight, Objective, TargetTime};
+use crate::train::{EmaConfig, LossWeight, Objective, Precision, TargetTime};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -74,8 +74,12 @@ pub struct StageConfig {
     pub time_shift: Option<TimeShift>,
     /// Optimizer steps.
     pub steps: usize,
-    /// Samples per step.
+    /// Samples per step, over all devices and accumulated passes.
     pub batch_size: usize,
+    /// Forward and backward passes that make one step; divides `batch_size`.
+    pub accumulation: usize,
+    /// The type of numbers that training computes in.
+    pub precision: Precision,
     /// Steps between checkpoints and validations.
     pub steps_per_epoch: usize,
     /// Probability of dropping the condition.
@@ -98,6 +102,8 @@ impl Default for StageConfig {
             time_shift: None,
             steps: 1000,
             batch_size: 128,
+            accumulation: 1,
+            precision: Precision::F32,
             steps_per_epoch: 500,
             condition_dropout: 0.0,
             optimizer: OptimizerConfig::default(),
@@ -202,6 +208,13 @@ impl RunConfig {
                 ": must be {\"kind\": \"standard\"}; the strategy under test belongs to post_train",
             );
         }
+        if self.post_train.strategy == (StrategyConfig::Standard {}) {
+            add(
+                &mut problems,
+                "post_train.strategy".into(),
+                ": must name a strategy other than \"standard\", which the control has already",
+            );
+        }
         if self.loss_weight != LossWeight::Uniform
             && !matches!(self.prediction, PredictionKind::Noise | PredictionKind::Score)
         {
@@ -253,6 +266,16 @@ impl StageConfig {
         {
             Problem::unless(&mut problems, value > 0, path, key, value, "must be at least 1");
         }
+        let (batch, passes) = (self.batch_size, self.accumulation);
+        let shared = passes > 0 && batch.is_multiple_of(passes);
+        Problem::unless(
+            &mut problems,
+            shared,
+            path,
+            "accumulation",
+            passes,
+            format!("must divide batch_size = {batch}"),
+        );
         let (epoch, dropout, decay) = (self.steps_per_epoch, self.condition_dropout, self.ema.decay);
         let divides = epoch == 0 || self.steps.is_multiple_of(epoch);
         let must = format!("must divide steps = {}", self.steps);
@@ -305,7 +328,8 @@ mod tests {
 
     #[test]
     fn a_small_configuration_is_enough() {
-        assert_eq!(problems(""), "");
+        assert_eq!(problems(r#", "post_train": {"strategy": {"kind": "mixflow"}}"#), "");
+        assert!(problems("").contains("post_train.strategy : must name a strategy other than \"standard\""));
     }
 
     #[test]

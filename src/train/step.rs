@@ -1,6 +1,8 @@
 //! [`MixFlowTrainStep`]: a network, its EMA, and how it is trained, as one Burn module.
 use super::fault::Guard;
-use super::{Draws, EmaConfig, Fault, FlowBatch, FlowOutput, LossWeight, Objective, TargetTime, ema, gradients};
+use super::{
+    Draws, EmaConfig, Fault, FlowBatch, FlowOutput, LossWeight, Objective, Precision, TargetTime, ema, gradients,
+};
 use crate::network::PredictionNetwork;
 use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
 use crate::random::SampleKey;
@@ -42,6 +44,7 @@ struct Settings {
     objective: Objective,
     ema: EmaConfig,
     clip: Option<f64>,
+    precision: Precision,
     condition_dropout: f64,
     micro_batches: usize,
     distance_every: u64,
@@ -87,6 +90,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
                 },
                 ema: EmaConfig::default(),
                 clip: None,
+                precision: Precision::F32,
                 condition_dropout: 0.0,
                 micro_batches: 1,
                 distance_every: 0,
@@ -111,6 +115,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// Clips the global gradient norm to `norm`, after accumulation and before the update.
     pub fn with_clip(mut self, norm: Option<f64>) -> Self {
         self.settings.clip = norm;
+        self
+    }
+
+    /// Sets the type of numbers that training computes in; validation and sampling compute in that of the weights.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.settings.precision = precision;
         self
     }
 
@@ -187,7 +197,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             }),
             false => batch.condition,
         };
-        loss(&self.network, &self.settings.objective, batch.data, &condition, draws)
+        let network = self.settings.precision.apply(&self.network);
+        loss(&network, &self.settings.objective, batch.data, &condition, draws)
     }
 
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
