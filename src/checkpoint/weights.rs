@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use burn::module::Module;
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, SafetensorsStore, bridge};
-use burn::tensor::DType;
+use burn::tensor::{DType, TensorData};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use schemars::JsonSchema;
@@ -206,6 +206,19 @@ fn read(file: &Path, source: WeightSource) -> Result<(WeightSource, Stored)> {
         return Err(Error::Weights(format!("{}: it has no weights under `ema`", file.display())));
     }
     Ok((WeightSource::Raw, stored))
+}
+
+/// Every tensor of a file by its name, read into memory.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be opened, [`Error::Format`] if it or one of its tensors cannot be read.
+pub(crate) fn read_arrays(file: &Path) -> Result<BTreeMap<String, TensorData>> {
+    let (_, stored) = read(file, WeightSource::Raw)?;
+    let data = |(name, tensor)| match bridge::into_data(tensor) {
+        Ok(data) => Ok((name, data)),
+        Err(e) => Err(Error::format(file, format!("`{name}`: {e}"))),
+    };
+    stored.into_iter().map(data).collect()
 }
 
 /// The tensors below a top-level key, without it.

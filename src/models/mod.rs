@@ -6,10 +6,12 @@
 //! ([`layers::init`]), the same on every device.
 mod any;
 pub mod layers;
+pub mod rae;
 pub mod residual_mlp;
 pub mod sit;
 
 pub use any::{Network, NetworkConfig};
+pub use rae::{Rae, RaeConfig};
 pub use residual_mlp::{ResidualMlp, ResidualMlpConfig};
 pub use sit::{Sit, SitConfig};
 

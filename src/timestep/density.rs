@@ -1,4 +1,5 @@
 //! The law of the training timestep `t`.
+use super::normal::normal_quantile;
 use crate::Problem;
 use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution, StandardNormal};
@@ -47,19 +48,24 @@ fn one() -> f64 {
     1.0
 }
 
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
 impl Density {
     /// The paper's Beta(2, 1).
     pub const BETA_2_1: Self = Self::Beta { a: 2.0, b: 1.0 };
 
     /// The increasing map from `u` in [0, 1] to `t` (the inverse distribution function), where there is a closed
-    /// form: every law but the logit-normal and Beta(a, b) with a and b both different from 1.
+    /// form: every law but Beta(a, b) with a and b both different from 1.
     pub fn map(&self, u: f64) -> Option<f64> {
         let t = match *self {
             Self::Uniform {} => u,
             Self::Beta { a: 2.0, b: 1.0 } => u.sqrt(),
             Self::Beta { a, b: 1.0 } => u.powf(a.recip()),
             Self::Beta { a: 1.0, b } => 1.0 - (1.0 - u).powf(b.recip()),
-            Self::Beta { .. } | Self::LogitNormal { .. } => return None,
+            Self::Beta { .. } => return None,
+            Self::LogitNormal { mean, std } => logistic(mean + std * normal_quantile(u)),
             Self::Mode { scale } => u + scale * ((FRAC_PI_2 * u).cos().powi(2) - 1.0 + u),
             Self::Cosmap {} => 1.0 - 1.0 / ((FRAC_PI_2 * u).tan() + 1.0),
         };
@@ -102,7 +108,7 @@ impl Density {
         match *self {
             Self::LogitNormal { mean, std } => {
                 let z: f64 = StandardNormal.sample(rng);
-                1.0 / (1.0 + (-(mean + std * z)).exp())
+                logistic(mean + std * z)
             }
             Self::Beta { a, b } if a != 1.0 && b != 1.0 => match Beta::new(a, b) {
                 Ok(law) => law.sample(rng),
