@@ -2,16 +2,18 @@
 //!
 //! [`ResidualMlp`] learns small vectors and images in minutes on a CPU;
 //! [`Sit`] is the Scalable Interpolant Transformer of ImageNet latents, whose official weights
-//! load through [`checkpoint::weights`](crate::checkpoint::weights). Initial weights are a pure function of a seed
+//! load through [`checkpoint::weights`](crate::checkpoint::weights); [`Repa`] is SiT with REPA's alignment. Initial weights are a pure function of a seed
 //! ([`layers::init`]), the same on every device.
 mod any;
 pub mod layers;
 pub mod rae;
+pub mod repa;
 pub mod residual_mlp;
 pub mod sit;
 
 pub use any::{Network, NetworkConfig};
 pub use rae::{Rae, RaeConfig};
+pub use repa::{Repa, RepaCondition, RepaConfig};
 pub use residual_mlp::{ResidualMlp, ResidualMlpConfig};
 pub use sit::{Sit, SitConfig};
 

@@ -4,7 +4,7 @@
 //! same seed gives other weights on another backend. Here the n-th tensor of a model has its own stream.
 use crate::random::{Purpose, SampleKey};
 use burn::module::Param;
-use burn::nn::{Embedding, Linear};
+use burn::nn::{Embedding, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -84,6 +84,14 @@ impl WeightInit {
     /// A table of `rows` vectors.
     pub fn embedding(&mut self, rows: usize, width: usize, law: Law) -> Embedding {
         Embedding { weight: self.weight([rows, width], rows, width, law) }
+    }
+
+    /// A layer norm over `width` values with scale 1, shift 0 and ε = 1e-5; it takes no stream of random numbers.
+    pub fn layer_norm(&self, width: usize) -> LayerNorm {
+        let mut norm = LayerNormConfig::new(width).init(&self.device);
+        norm.gamma = self.constant(vec![1.0; width], [width]);
+        norm.beta = Some(self.zeros([width]));
+        norm
     }
 
     /// A parameter of zeros; it takes no stream of random numbers.
