@@ -90,8 +90,7 @@ fn noise_levels() {
     let values = |name: &str| &golden.get(name).values;
     let sigmoid: Vec<f64> = values("normal").iter().map(|n| 1.0 / (1.0 + (-n).exp())).collect();
     close("u", &sigmoid, values("u"), TOLERANCE);
-    // The official trainer looks σ up in a descending table of 1000 shifted levels.
-    let sigma: Vec<f64> = values("u").iter().map(|u| 1.0 - SHIFT.map((u * 1000.0).floor() / 1000.0)).collect();
+    let sigma: Vec<f64> = values("u").iter().map(|u| 1.0 - SHIFT.map(1.0 - u)).collect();
     close("sigma", &sigma, values("sigma"), TOLERANCE);
 
     let gamma = golden.scalar("mix_gamma");

@@ -1,5 +1,5 @@
 //! The sizes of an MMDiT, its named models and its initial weights.
-use super::{FinalLayer, HEAD_SIZE, JointBlock, Mmdit, PooledEmbedding};
+use super::{FinalLayer, HALF_FEATURES, HEAD_SIZE, JointBlock, Mmdit, PooledEmbedding};
 use crate::models::layers::{Law, TimestepEmbedding, WeightInit};
 use crate::models::sit::{PatchEmbedding, sincos_2d};
 use crate::{Error, Problem, Result};
@@ -7,9 +7,6 @@ use burn::module::Module;
 use burn::tensor::Device;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Half the number of sinusoidal features of the timestep.
-const HALF_FEATURES: usize = 128;
 
 /// Sizes of a [`Mmdit`]; the defaults are those of Stable Diffusion 3.5 Medium at 1024 pixels.
 ///

@@ -52,6 +52,9 @@ pub const CHECKPOINT_PREFIX: &str = "model.diffusion_model.";
 /// The network is told σ times this.
 const TOLD_SCALE: f64 = 1000.0;
 
+/// Half the number of sinusoidal features of the timestep.
+const HALF_FEATURES: usize = 128;
+
 /// Values of a head.
 const HEAD_SIZE: usize = 64;
 

@@ -1,5 +1,5 @@
 //! The parameters of an MMDiT, counted without allocating any.
-use super::{HEAD_SIZE, MmditConfig};
+use super::{HALF_FEATURES, HEAD_SIZE, MmditConfig};
 
 impl MmditConfig {
     /// Official names, without a prefix, and shapes (PyTorch layout) of all parameters and of the positions, in the
