@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::{module::Module, store::ModuleRecord};
 use burn_mixflow::config::{RunConfig, StageConfig};
 use burn_mixflow::data::{DataSplit, ImageItem};
-use burn_mixflow::models::Network;
+use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::run::{Stage, Trained};
 use burn_mixflow::timestep::StrategyConfig;
@@ -18,14 +18,15 @@ use std::path::{Path, PathBuf};
 #[derive(Clone)]
 pub struct Images(pub [usize; 3]);
 
-impl Batcher<ImageItem, FlowBatch<4, Tensor<1, Int>>> for Images {
-    fn batch(&self, items: Vec<ImageItem>, device: &Device) -> FlowBatch<4, Tensor<1, Int>> {
+impl Batcher<ImageItem, FlowBatch<4, NetworkCondition>> for Images {
+    fn batch(&self, items: Vec<ImageItem>, device: &Device) -> FlowBatch<4, NetworkCondition> {
         let [channels, height, width] = self.0;
         let count = items.len();
         let labels: Vec<i64> = items.iter().map(|i| i.label).collect();
         let pixels: Vec<f32> = items.into_iter().flat_map(|i| i.pixels).collect();
         let data = Tensor::from_data(TensorData::new(pixels, [count, channels, height, width]), device);
-        FlowBatch::new(data, Tensor::from_data(TensorData::new(labels, [count]), device))
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device);
+        FlowBatch::new(data, labels.into())
     }
 }
 

@@ -165,12 +165,7 @@ impl RunConfig {
     /// [`Error::Config`] with the path of a misspelt, missing or mistyped key, or with every value that
     /// violates a condition or would be ignored.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let config: Self = serde_path_to_error::deserialize(&mut json).map_err(|e| {
-            let path = e.path().to_string();
-            Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
-        })?;
-        json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
+        let config: Self = parse(text)?;
         Error::if_any(config.problems())?;
         Ok(config)
     }
@@ -181,6 +176,13 @@ impl RunConfig {
         problems.extend(self.device.problems("device"));
         let (shape, classes) = self.data.shape();
         problems.extend(self.network.problems("network", shape, classes));
+        if self.network.reads_text() {
+            add(
+                &mut problems,
+                "network.kind".into(),
+                " = \"mmdit\": needs text embeddings, which these data do not have",
+            );
+        }
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &self.post_train)] {
             problems.extend(stage.problems(name));
             let (batch, images) = (stage.batch_size, self.data.training_images());
@@ -309,6 +311,17 @@ impl EvaluateConfig {
         problems.extend(self.sampler(1).problems(path));
         problems
     }
+}
+
+/// A JSON text as `T`; a misspelt, missing or mistyped key is named by its path.
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let config = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+        let path = e.path().to_string();
+        Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
+    })?;
+    json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
+    Ok(config)
 }
 
 fn add(problems: &mut Vec<Problem>, path: String, message: impl Into<String>) {

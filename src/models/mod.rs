@@ -5,6 +5,7 @@
 //! an alignment loss), [`Rae`] (DiT^DH, with its decoder) and [`Mmdit`] (Stable Diffusion 3.5). Initial weights are a
 //! pure function of a seed ([`layers::init`]), the same on every device.
 mod any;
+mod condition;
 pub mod layers;
 pub mod mmdit;
 pub mod rae;
@@ -13,6 +14,7 @@ pub mod residual_mlp;
 pub mod sit;
 
 pub use any::{Network, NetworkConfig};
+pub use condition::NetworkCondition;
 pub use mmdit::{Mmdit, MmditConfig};
 pub use rae::{Rae, RaeConfig};
 pub use repa::{Repa, RepaCondition, RepaConfig};
