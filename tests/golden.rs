@@ -1,6 +1,7 @@
 //! Numbers from the official code against this crate. The folder `tests/golden`, or `MIXFLOW_GOLDEN`, holds them.
 mod golden_fid;
 mod golden_paths;
+mod golden_rae;
 mod golden_sit;
 mod golden_support;
 
