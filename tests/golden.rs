@@ -3,6 +3,7 @@ mod golden_fid;
 mod golden_paths;
 mod golden_repa;
 mod golden_sd35;
+mod golden_rae;
 mod golden_sit;
 mod golden_support;
 
