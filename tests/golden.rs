@@ -1,4 +1,5 @@
 //! Numbers from the official code against this crate. The folder `tests/golden`, or `MIXFLOW_GOLDEN`, holds them.
+mod golden_checkpoints;
 mod golden_fid;
 mod golden_paths;
 mod golden_sit;
@@ -46,6 +47,7 @@ impl Arrays {
             let values = match view.dtype() {
                 safetensors::Dtype::F32 => numbers(data, |b| f64::from(f32::from_le_bytes(b))),
                 safetensors::Dtype::F64 => numbers(data, f64::from_le_bytes),
+                safetensors::Dtype::U8 => numbers(data, |[b]: [u8; 1]| f64::from(b)),
                 safetensors::Dtype::I64 => numbers(data, |b| i64::from_le_bytes(b) as f64),
                 other => panic!("{name}: {other:?}"),
             };

@@ -29,7 +29,8 @@ fn device() -> Device {
 }
 
 fn step(auxiliary: f64) -> MixFlowTrainStep<Aligned, 2> {
-    let layer = LinearConfig::new(3, 3).with_initializer(burn::nn::Initializer::Constant { value: 0.3 }).init(&device());
+    let layer =
+        LinearConfig::new(3, 3).with_initializer(burn::nn::Initializer::Constant { value: 0.3 }).init(&device());
     MixFlowTrainStep::new(Aligned { layer, auxiliary }, StrategyConfig::Mixflow { gamma: 0.8 }.build(None).unwrap())
 }
 

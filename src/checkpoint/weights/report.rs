@@ -60,7 +60,10 @@ mod tests {
             unused: (0..300).map(|i| format!("vae.{i}")).collect(),
         };
         let text = report.to_string();
-        assert!(text.starts_with("7 tensors loaded from the EMA weights, names without `module.`\n1 missing"), "{text}");
+        assert!(
+            text.starts_with("7 tensors loaded from the EMA weights, names without `module.`\n1 missing"),
+            "{text}"
+        );
         assert!(text.contains("300 unused:\n  `vae.0`") && text.ends_with("`vae.19`\n  and 280 more"), "{text}");
     }
 }

@@ -94,9 +94,10 @@ fn damaged_files_are_errors() {
 /// Writes scalars-in-a-row of the given names and lengths.
 fn write(file: &Path, tensors: &[(&str, &[usize])]) {
     let data: Vec<Vec<u8>> = tensors.iter().map(|(_, s)| vec![0; 4 * s.iter().product::<usize>()]).collect();
-    let views = tensors.iter().zip(&data).map(|((name, shape), data)| {
-        (*name, TensorView::new(safetensors::Dtype::F32, shape.to_vec(), data).unwrap())
-    });
+    let views = tensors
+        .iter()
+        .zip(&data)
+        .map(|((name, shape), data)| (*name, TensorView::new(safetensors::Dtype::F32, shape.to_vec(), data).unwrap()));
     safetensors::serialize_to_file(views, None, file).unwrap();
 }
 

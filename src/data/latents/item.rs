@@ -36,7 +36,10 @@ impl TextItem {
         let [context, pooled] = Array::read_named(file, ["context", "pooled"])?;
         if context.shape.len() != 2 || pooled.shape.len() != 1 {
             let (c, p) = (context.shape, pooled.shape);
-            return Err(Error::format(file, format!("context {c:?} and pooled {p:?}: must be [tokens, width], [width]")));
+            return Err(Error::format(
+                file,
+                format!("context {c:?} and pooled {p:?}: must be [tokens, width], [width]"),
+            ));
         }
         Ok(Self { context, pooled })
     }

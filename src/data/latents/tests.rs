@@ -54,7 +54,8 @@ fn message<T>(result: Result<T>) -> String {
 
 #[test]
 fn json_names_the_folders_and_refuses_misspelt_keys() {
-    let text = r#"{"folder": "a", "shape": [4, 8, 8], "classes": 10, "posterior": true, "scale": 0.18215, "held_out": 4}"#;
+    let text =
+        r#"{"folder": "a", "shape": [4, 8, 8], "classes": 10, "posterior": true, "scale": 0.18215, "held_out": 4}"#;
     let config: LatentsConfig = serde_json::from_str(text).unwrap();
     assert_eq!(config, LatentsConfig { folder: "a".into(), ..sit() });
     assert!(serde_json::from_str::<LatentsConfig>(&text.replace("scale", "scael")).is_err());
@@ -111,13 +112,7 @@ fn features_stand_beside_their_latents() {
 
 #[test]
 fn normalised_latents_have_unit_scale_and_come_back() {
-    let raw = LatentsConfig {
-        folder: tiny("rae/latents"),
-        shape: [8, 4, 4],
-        posterior: false,
-        scale: 1.0,
-        ..sit()
-    };
+    let raw = LatentsConfig { folder: tiny("rae/latents"), shape: [8, 4, 4], posterior: false, scale: 1.0, ..sit() };
     let config = LatentsConfig { normalization: Some(tiny("rae/stat.safetensors")), ..raw.clone() };
     let split = config.open().unwrap();
     let items = [all(&split.train), all(&split.held_out)].concat();
