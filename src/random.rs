@@ -41,6 +41,8 @@ pub enum Purpose {
     GenerationCondition = 8,
     /// Random features of an evaluation.
     Features = 9,
+    /// Where in its posterior the data `x1` of a sample lie.
+    Posterior = 10,
 }
 
 impl SampleKey {

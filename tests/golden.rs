@@ -1,9 +1,10 @@
 //! Numbers from the official code against this crate. The folder `tests/golden`, or `MIXFLOW_GOLDEN`, holds them.
+mod golden_checkpoints;
 mod golden_fid;
 mod golden_paths;
+mod golden_rae;
 mod golden_repa;
 mod golden_sd35;
-mod golden_rae;
 mod golden_sit;
 mod golden_support;
 
@@ -51,6 +52,7 @@ impl Arrays {
                 safetensors::Dtype::F64 => numbers(data, f64::from_le_bytes),
                 safetensors::Dtype::F16 => halves(data, DType::F16),
                 safetensors::Dtype::BF16 => halves(data, DType::BF16),
+                safetensors::Dtype::U8 => numbers(data, |[b]: [u8; 1]| f64::from(b)),
                 safetensors::Dtype::I64 => numbers(data, |b| i64::from_le_bytes(b) as f64),
                 other => panic!("{name}: {other:?}"),
             };

@@ -188,7 +188,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.progress.guard.fault()
     }
 
-    /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included.
+    /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included. The data are taken
+    /// as they are: see [`FlowBatch::drawn`] for data with a deviation.
     pub fn loss(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>) -> Tensor<1> {
         let condition = match draws.dropped.iter().any(|d| *d) {
             true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or_else(|| {
@@ -198,7 +199,11 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             false => batch.condition,
         };
         let network = self.settings.precision.apply(&self.network);
-        loss(&network, &self.settings.objective, batch.data, &condition, draws)
+        let (loss, auxiliary) = losses(&network, &self.settings.objective, batch.data, &condition, draws);
+        match auxiliary {
+            Some(auxiliary) => loss + auxiliary,
+            None => loss,
+        }
     }
 
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
@@ -248,13 +253,14 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     }
 }
 
-fn loss<N: PredictionNetwork<D>, const D: usize>(
+/// The regression losses `[batch]` and the network's auxiliary loss `[1]`.
+fn losses<N: PredictionNetwork<D>, const D: usize>(
     network: &N,
     objective: &Objective,
     data: Tensor<D>,
     condition: &N::Condition,
     draws: &Draws<D>,
-) -> Tensor<1> {
+) -> (Tensor<1>, Option<Tensor<1>>) {
     let slowed: Vec<f32> = draws.timesteps.iter().map(|t| t.slowed).collect();
     let training: Vec<f32> = draws.timesteps.iter().map(|t| t.training).collect();
     let count = training.len();
@@ -262,10 +268,7 @@ fn loss<N: PredictionNetwork<D>, const D: usize>(
     let noisy = interpolate(objective.path.as_ref(), data.clone(), draws.noise.clone(), &slowed);
     let prediction = network.predict(noisy, told, condition);
     let loss = objective.loss(prediction.output, data, draws.noise.clone(), &draws.timesteps);
-    match prediction.auxiliary_loss {
-        Some(auxiliary) => loss + auxiliary,
-        None => loss,
-    }
+    (loss, prediction.auxiliary_loss)
 }
 
 /// Plain flow matching: `t ~ U`, `m = t`.
@@ -294,7 +297,7 @@ where
         let device = batch.data.device();
         let draws = Draws::new(&keys, shape, strategy.as_ref(), objective.interval, *condition_dropout, &device);
         self.shared().last_batch = keys.first().copied();
-        let loss = self.loss(batch, &draws);
+        let loss = self.loss(batch.drawn(&keys), &draws);
         let mean = loss.clone().mean();
         let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
         let mut grads = mean.backward();
@@ -336,7 +339,9 @@ where
         let keys = batch.keys.take().unwrap_or_else(|| content_keys(&batch.data, self.settings.seed));
         let objective = &self.settings.objective;
         let draws = Draws::new(&keys, shape, &Plain, objective.interval, 0.0, &batch.data.device());
-        let loss = loss(&self.ema, objective, batch.data, &batch.condition, &draws);
+        let FlowBatch { data, condition, .. } = batch.drawn(&keys);
+        // Without the auxiliary loss, so that curves compare between systems.
+        let (loss, _) = losses(&self.ema, objective, data, &condition, &draws);
         FlowOutput {
             loss,
             timesteps: draws.timesteps,

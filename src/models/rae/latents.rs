@@ -1,5 +1,5 @@
 //! Normalization of latents by statistics per channel and place: (z − mean) / √(var + 1e-5).
-use crate::checkpoint::weights::read_arrays;
+use crate::checkpoint::weights::read_numbers;
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
@@ -28,7 +28,7 @@ impl LatentStatistics {
     /// [`Error::Io`] if the file cannot be opened, [`Error::Format`] if it cannot be read, lacks one of the two, or the
     /// two are not of one shape `[channels, height, width]`.
     pub fn read(file: &Path, device: &Device) -> Result<Self> {
-        let mut arrays = read_arrays(file)?;
+        let mut arrays = read_numbers(file)?;
         let mut take = |name: &str| -> Result<TensorData> {
             let missing = || Error::format(file, format!("it has no `{name}`; latent statistics are `mean` and `var`"));
             arrays.remove(name).ok_or_else(missing)
