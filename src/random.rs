@@ -41,6 +41,8 @@ pub enum Purpose {
     GenerationCondition = 8,
     /// Random features of an evaluation.
     Features = 9,
+    /// The increments of the Brownian motion of a generated sample; the epoch of the key is the step.
+    Diffusion = 10,
 }
 
 impl SampleKey {
