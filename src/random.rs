@@ -43,6 +43,8 @@ pub enum Purpose {
     Features = 9,
     /// Where in its posterior the data `x1` of a sample lie.
     Posterior = 10,
+    /// The increments of the Brownian motion of a generated sample; the epoch of the key is the step.
+    Diffusion = 11,
 }
 
 impl SampleKey {

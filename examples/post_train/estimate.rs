@@ -50,8 +50,12 @@ pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrai
     let steps = pretrain + 2 * seeds * stage.steps;
     let larger = config.pretrain.batch_size as f64 / stage.batch_size as f64;
     let work = pretrain as f64 * larger + (2 * seeds * stage.steps) as f64;
-    let evaluations: usize =
-        config.evaluate.steps.iter().map(|&steps| config.evaluate.sampler(steps).evaluations()).sum();
+    let evaluations: usize = config
+        .evaluate
+        .steps
+        .iter()
+        .map(|&steps| config.evaluate.sampler(steps).evaluations().unwrap_or_default())
+        .sum();
     let samples = 3 * seeds * config.evaluate.samples * evaluations;
     let seconds = 1.2 * (work * per_step + samples as f64 * per_sample);
     let minutes = (seconds / 60.0).ceil();

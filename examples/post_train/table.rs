@@ -44,7 +44,7 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
         rows.push(Row {
             arm: arm.into(),
             steps,
-            evaluations: config.evaluate.sampler(steps).evaluations(),
+            evaluations: config.evaluate.sampler(steps).evaluations().unwrap_or_default(),
             metric,
             mean: mean(&values),
             standard_error: standard_error(&values),

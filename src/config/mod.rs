@@ -18,7 +18,7 @@ pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
-use crate::sample::{GuidanceConfig, SamplerConfig, SolverKind};
+use crate::sample::{GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{EmaConfig, LossWeight, Objective, Precision, TargetTime};
 use crate::{Error, Problem, Result};
@@ -118,8 +118,8 @@ impl Default for StageConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateConfig {
-    /// The solver.
-    pub solver: SolverKind,
+    /// The solver, one with fixed steps.
+    pub solver: SolverConfig,
     /// Step counts to compare at.
     pub steps: Vec<usize>,
     /// Samples per arm, seed and step count.
@@ -135,7 +135,7 @@ pub struct EvaluateConfig {
 impl Default for EvaluateConfig {
     fn default() -> Self {
         Self {
-            solver: SolverKind::Euler,
+            solver: SolverConfig::Euler,
             steps: vec![5, 10, 20, 50],
             samples: 2000,
             batch_size: 500,
@@ -294,8 +294,8 @@ impl StageConfig {
 impl EvaluateConfig {
     /// The sampler with `steps` steps.
     pub fn sampler(&self, steps: usize) -> SamplerConfig {
-        let (solver, guidance, batch_size) = (self.solver, self.guidance.clone(), self.batch_size);
-        SamplerConfig { solver, steps, guidance, batch_size }
+        let guidance = self.guidance.clone();
+        SamplerConfig { guidance, ..SamplerConfig::new(self.solver, steps, self.batch_size) }
     }
 
     fn problems(&self, path: &str) -> Vec<Problem> {
@@ -308,7 +308,12 @@ impl EvaluateConfig {
             add(&mut problems, format!("{path}.steps"), ": must not repeat a step count, it would count twice");
         }
         Problem::unless(&mut problems, self.samples >= 2, path, "samples", self.samples, "must be at least 2");
-        problems.extend(self.sampler(1).problems(path));
+        let fewest = self.steps.iter().copied().filter(|steps| *steps > 0).min().unwrap_or(2);
+        let sampler = self.sampler(fewest);
+        problems.extend(sampler.problems(path));
+        if sampler.evaluations().is_none() {
+            add(&mut problems, format!("{path}.solver"), ": must have fixed steps, the comparison is at equal cost");
+        }
         problems
     }
 }

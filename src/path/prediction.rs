@@ -71,16 +71,23 @@ impl PredictionKind {
         if self == kind {
             return output;
         }
-        combine(output, noisy, times, |t| {
-            let c = path.coefficients(t);
-            let (source_data, source_noise) = self.in_data_and_noise(&c);
-            let (data, noise) = kind.in_data_and_noise(&c);
-            let determinant = source_data * c.sigma - source_noise * c.alpha;
-            let scale = kind.scale(&c);
-            let of_output = scale / self.scale(&c) * (data * c.sigma - noise * c.alpha) / determinant;
-            let of_noisy = scale * (source_data * noise - source_noise * data) / determinant;
-            (of_output, of_noisy)
-        })
+        combine(output, noisy, times, |t| self.weights(kind, path, t))
+    }
+
+    /// The weights `(a, b)` at time `t` with which this prediction `output` at `noisy` is, as a prediction of
+    /// `kind`, `a output + b noisy`.
+    pub fn weights(self, kind: Self, path: &dyn Path, t: f64) -> (f64, f64) {
+        if self == kind {
+            return (1.0, 0.0);
+        }
+        let c = path.coefficients(t);
+        let (source_data, source_noise) = self.in_data_and_noise(&c);
+        let (data, noise) = kind.in_data_and_noise(&c);
+        let determinant = source_data * c.sigma - source_noise * c.alpha;
+        let scale = kind.scale(&c);
+        let of_output = scale / self.scale(&c) * (data * c.sigma - noise * c.alpha) / determinant;
+        let of_noisy = scale * (source_data * noise - source_noise * data) / determinant;
+        (of_output, of_noisy)
     }
 
     /// The weights of `x1` and `x0` in this quantity divided by its [scale](Self::scale).

@@ -1,0 +1,171 @@
+//! The times at which steps start and end.
+use crate::Problem;
+use crate::timestep::TimeShift;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the steps are laid out between noise and data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TimesConfig {
+    /// Steps of the same length.
+    Uniform {},
+    /// Uniform in `u`, then `t = u/(u + s(1 − u))`: finer near the data for s < 1, near the noise for s > 1.
+    ///
+    /// RAE uses the shift it trains with and stops at `u = 0.999`, a little before the data.
+    Shifted {
+        /// The shift.
+        shift: TimeShift,
+        /// The last `u`, in (0, 1]; t is then `u/(u + s(1 − u))`, 0.993 for RAE at 256 pixels.
+        #[serde(default = "rae_last")]
+        last: f64,
+    },
+    /// The noise levels of the Stable Diffusion 3.5 reference: σ from 1 down to the shifted 1/1000 in equal
+    /// steps, shifted (so the low end is shifted twice), then 0.
+    Sd3 {
+        /// s; 3 in the reference. Finite, > 0.
+        #[serde(default = "sd3_shift")]
+        shift: f64,
+    },
+    /// `t = u^p` with uniform `u`: finer near the noise for p > 1, near the data for p < 1.
+    Power {
+        /// p. Finite, > 0.
+        exponent: f64,
+    },
+}
+
+impl Default for TimesConfig {
+    fn default() -> Self {
+        Self::Uniform {}
+    }
+}
+
+/// What the number of steps counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepCount {
+    /// The steps themselves.
+    #[default]
+    Intervals,
+    /// The times between which they lie, the first and the last included: one more than the steps. So counts
+    /// the official code of SiT and RAE, whose 250 "steps" of an ODE are 249.
+    Points,
+}
+
+fn rae_last() -> f64 {
+    0.999
+}
+
+fn sd3_shift() -> f64 {
+    3.0
+}
+
+/// `steps + 1` equally spaced times from 0 (noise) to 1 (data).
+pub fn uniform_times(steps: usize) -> Vec<f64> {
+    (0..=steps).map(|i| if i == steps { 1.0 } else { i as f64 / steps as f64 }).collect()
+}
+
+impl TimesConfig {
+    /// `steps + 1` increasing times from `start` to `end`, in [0, 1]; a shifted grid may end before `end`.
+    pub fn times(&self, steps: usize, start: f64, end: f64) -> Vec<f64> {
+        let between = |low: f64, high: f64, u: f64| if u == 1.0 { high } else { low + u * (high - low) };
+        let unit = uniform_times(steps).into_iter();
+        match *self {
+            Self::Uniform {} => unit.map(|u| between(start, end, u)).collect(),
+            Self::Power { exponent } => unit.map(|u| between(start, end, u.powf(exponent))).collect(),
+            Self::Sd3 { shift } => sd3_times(steps, shift).into_iter().map(|u| between(start, end, u)).collect(),
+            Self::Shifted { shift, last } => {
+                let inverse = TimeShift::Factor { factor: shift.factor().recip() };
+                let (low, high) = (inverse.map(start), inverse.map(end).min(last));
+                unit.map(|u| shift.map(between(low, high, u))).collect()
+            }
+        }
+    }
+
+    /// The time of `u` in a shifted grid; `u` itself in any other.
+    pub fn shifted(&self, u: f64) -> f64 {
+        if let Self::Shifted { shift, .. } = self { shift.map(u) } else { u }
+    }
+
+    /// What is wrong with the values, each under `path`.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        match *self {
+            Self::Uniform {} => {}
+            Self::Shifted { shift, last } => {
+                problems = shift.problems(&format!("{path}.shift"));
+                Problem::unless(&mut problems, last > 0.0 && last <= 1.0, path, "last", last, "must be in (0, 1]");
+            }
+            Self::Sd3 { shift } => {
+                Problem::unless(&mut problems, positive(shift), path, "shift", shift, "must be finite and > 0");
+            }
+            Self::Power { exponent } => {
+                let valid = positive(exponent);
+                Problem::unless(&mut problems, valid, path, "exponent", exponent, "must be finite and > 0");
+            }
+        }
+        problems
+    }
+}
+
+fn sd3_times(steps: usize, factor: f64) -> Vec<f64> {
+    let shift = TimeShift::Factor { factor };
+    let lowest = 1.0 - shift.map(1.0 - 1e-3);
+    let level = |i: usize| 1.0 - (1.0 - lowest) * i as f64 / steps.saturating_sub(1).max(1) as f64;
+    (0..=steps).map(|i| if i == steps { 1.0 } else { shift.map(1.0 - level(i)) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid(json: &str) -> TimesConfig {
+        let config: TimesConfig = serde_json::from_str(json).unwrap();
+        assert!(config.problems("t").is_empty());
+        config
+    }
+
+    const GRIDS: [&str; 5] = [
+        r#"{"kind": "uniform"}"#,
+        r#"{"kind": "power", "exponent": 2}"#,
+        r#"{"kind": "sd3"}"#,
+        r#"{"kind": "shifted", "shift": {"dim": 196608}, "last": 1}"#,
+        r#"{"kind": "shifted", "shift": {"factor": 0.5}, "last": 1}"#,
+    ];
+
+    #[test]
+    fn grids_increase_from_the_start_to_the_end() {
+        for json in GRIDS {
+            for (steps, start, end) in [(1, 0.0, 1.0), (7, 0.0, 1.0), (5, 1e-3, 0.96), (250, 0.0, 0.999)] {
+                let times = grid(json).times(steps, start, end);
+                assert_eq!(times.len(), steps + 1, "{json}");
+                assert!((times[0] - start).abs() < 1e-15 && (times[steps] - end).abs() < 1e-15, "{json}: {times:?}");
+                assert!(times.windows(2).all(|w| w[0] < w[1]), "{json}: {times:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_grid_of_rae_is_the_published_one_and_never_reaches_the_data() {
+        // As printed by the official code for 50 points, from both ends.
+        let times = grid(r#"{"kind": "shifted", "shift": {"dim": 196608}}"#).times(49, 0.0, 1.0);
+        let reversed: Vec<f64> = times.iter().map(|t| 1.0 - t).collect();
+        for (found, expected) in reversed.iter().zip([1.0, 0.997_005, 0.993_902, 0.990_684]) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+        for (found, expected) in reversed.iter().rev().zip([0.006_887, 0.131_505, 0.231_979, 0.314_705]) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn impossible_values_are_reported_and_misspelt_keys_refused() {
+        let path = |json: &str| serde_json::from_str::<TimesConfig>(json).unwrap().problems("t")[0].path.clone();
+        assert_eq!(path(r#"{"kind": "shifted", "shift": {"factor": 0}}"#), "t.shift.factor");
+        assert_eq!(path(r#"{"kind": "shifted", "shift": {"factor": 1}, "last": 0}"#), "t.last");
+        assert_eq!(path(r#"{"kind": "sd3", "shift": -1}"#), "t.shift");
+        assert_eq!(path(r#"{"kind": "power", "exponent": 0}"#), "t.exponent");
+        assert!(serde_json::from_str::<TimesConfig>(r#"{"kind": "power", "exponent": 1, "p": 2}"#).is_err());
+    }
+}
