@@ -11,9 +11,11 @@
 //! ```
 mod device;
 mod optimizer;
+mod system;
 
 pub use device::DeviceName;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
+pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 ROOT = Path(__file__).resolve().parents[2]
 ITEMS = 24
@@ -89,6 +89,13 @@ def rae(folder, images, labels):
     save_file({"mean": mean, "var": np.ascontiguousarray(var)}, folder / "stat.safetensors")
 
 
+def decoder(folder):
+    """A bare state dict, as the official decoder files are, of the tiny decoder of the golden data."""
+    tensors = load_file(ROOT / "tests/golden/rae/decoder.safetensors")
+    prefix = "decoder."
+    save_file({k[len(prefix):]: v for k, v in tensors.items() if k.startswith(prefix)}, folder / "decoder.safetensors")
+
+
 def sd35(folder, images, labels):
     channels = np.concatenate([images[:, None] ** k for k in (1, 2, 3)] + [blur(images)[:, None]], 1)
     mixed = np.einsum("oc,nchw->nohw", waves(16, 8), np.concatenate([channels, np.roll(channels, 1, -1)], 1))
@@ -109,6 +116,7 @@ def main():
         folder = target / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         make(folder, images, labels)
+    decoder(target / "rae")
 
 
 main()

@@ -1,0 +1,188 @@
+//! The way of an official checkpoint: load, post-train, sample, write back.
+use super::{Samples, Stage, Trained};
+use crate::checkpoint::weights::{ImportReport, KeyMap, import};
+use crate::config::{LabelSampling, SystemConfig};
+use crate::data::latents::{Array, LatentBatcher, LatentItem, LatentSplit, stack_features, stack_labels, stack_texts};
+use crate::models::mmdit::{NullText, TextCondition};
+use crate::models::rae::DECODER_OFFICIAL_NAMES;
+use crate::models::{Network, NetworkCondition};
+use crate::monitor::TensorBoard;
+use crate::network::Condition;
+use crate::path::TrainingInterval;
+use crate::random::{Purpose, SampleKey};
+use crate::sample::{Networks, Progress, Sampler, WeakGuidanceConfig};
+use crate::train::FlowBatch;
+use crate::{Error, Result};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::Dataset;
+use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
+use rand::RngExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A [`SystemConfig`] with its devices and data opened.
+pub struct System {
+    config: SystemConfig,
+    devices: Vec<Device>,
+    data: LatentSplit,
+}
+
+impl System {
+    /// Opens the devices and lists the data.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for a device this build or machine does not have; what opening the data reports.
+    pub fn open(config: SystemConfig) -> Result<Self> {
+        let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
+        let data = config.data.open()?;
+        Ok(Self { config, devices, data })
+    }
+
+    /// Makes `folder` and keeps the configuration in it, so that two runs never mix.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it holds the results of another configuration, [`Error::Io`] if it cannot be written.
+    pub fn claim(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let (file, text) = (folder.join("config.json"), self.json()?);
+        if std::fs::read_to_string(&file).is_ok_and(|old| old != text) {
+            let folder = folder.display();
+            return Err(Error::Invalid(format!("{folder}: holds the results of another configuration")));
+        }
+        std::fs::write(&file, text).map_err(|e| Error::io(&file, e))
+    }
+
+    fn json(&self) -> Result<String> {
+        serde_json::to_string_pretty(&self.config).map_err(|e| Error::Invalid(e.to_string()))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &SystemConfig {
+        &self.config
+    }
+
+    /// The training and held-out latents.
+    pub fn data(&self) -> &LatentSplit {
+        &self.data
+    }
+
+    fn device(&self) -> &Device {
+        &self.devices[0]
+    }
+
+    /// The network with the official weights, ready to train.
+    ///
+    /// # Errors
+    /// As [`Network::import`].
+    pub fn load(&self) -> Result<(Network, ImportReport)> {
+        let network = self.config.network.init(self.config.post_train.seed, &self.device().clone().autodiff())?;
+        network.import(&self.config.weights.file, &self.config.weights.options())
+    }
+
+    /// Post-trains `network`, or goes on from the newest checkpoint below `folder`; stops after `until_epoch`.
+    ///
+    /// # Errors
+    /// As [`Stage::run`].
+    pub fn post_train(&self, network: Network, folder: &Path, until_epoch: Option<usize>) -> Result<Trained<Network>> {
+        let board = TensorBoard::create(&folder.join("tensorboard"), 0);
+        board.text("config", &format!("```json\n{}\n```", self.json()?), 0);
+        let stage = Stage {
+            config: &self.config.post_train,
+            objective: self.config.objective(),
+            seed: self.config.post_train.seed,
+            devices: &self.devices,
+            folder,
+            label: "post_train",
+            board: &board,
+            until_epoch,
+        };
+        let trained = stage.run(network, self.data.train.clone(), self.data.held_out.clone(), self.batcher());
+        board.flush();
+        trained
+    }
+
+    /// Latents with everything the networks may read beside them.
+    fn batcher(&self) -> impl Batcher<LatentItem, FlowBatch<4, NetworkCondition>> + Clone + use<> {
+        let null = self.data.null_text.as_ref().map(|text| {
+            let device = Device::flex();
+            let (context, pooled) = (tensor::<2>(&text.context, &device), tensor::<1>(&text.pooled, &device));
+            Arc::new(NullText { context: context.unsqueeze(), pooled: Some(pooled.unsqueeze()) })
+        });
+        LatentBatcher::new(self.config.data.shape, move |items: &[LatentItem], device: &Device| NetworkCondition {
+            labels: stack_labels(items, device),
+            features: stack_features(items, device),
+            text: stack_texts(items, device).map(|(context, pooled)| {
+                let text = TextCondition::new(context, Some(pooled));
+                match &null {
+                    Some(null) => text.with_null(null.clone()).to_device(device),
+                    None => text,
+                }
+            }),
+        })
+    }
+
+    /// Generates as the section `sample` says, with `network` on the first device, without autodiff.
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`]; what loading the weak network or the decoder reports.
+    pub fn sample(&self, network: &Network, progress: &mut dyn FnMut(Progress)) -> Result<Samples> {
+        let SystemConfig { sample, path, prediction, data, .. } = &self.config;
+        let interval = TrainingInterval::sampling(*path, *prediction);
+        let sampler = Sampler::new(sample.sampler.clone(), path.build(), *prediction, interval)?;
+        let weak = match (&sample.weak, &sample.sampler.weak_guidance) {
+            (Some(weak), _) => {
+                let network = weak.network.init(0, self.device())?;
+                Some(network.import(&weak.weights.file, &weak.weights.options())?.0)
+            }
+            (None, Some(WeakGuidanceConfig::SkipLayer { .. })) => Some(network.skipping(&sample.skipped_layers)?),
+            (None, _) => None,
+        };
+        let networks = Networks { main: network, weak: weak.as_ref() };
+        let labels = self.labels();
+        let condition = self.condition(&labels)?;
+        let [channels, height, width] = data.shape;
+        let shape = [sample.count, channels, height, width];
+        let latents = sampler.sample(networks, &condition, shape, sample.seed, self.device(), progress)?;
+        let latents = self.data.scaling.to_latents(latents);
+        let pixels = match &sample.decoder {
+            None => None,
+            Some(decoder) => {
+                let (weights, names) = (&decoder.weights, KeyMap(DECODER_OFFICIAL_NAMES));
+                let network = decoder.network.init(self.device())?;
+                let (network, _) = import(&network, &weights.file, &weights.options(), names)?;
+                Some(network.decode(latents.clone())?.clamp(0.0, 1.0))
+            }
+        };
+        Ok(Samples { latents, labels, pixels })
+    }
+
+    fn labels(&self) -> Vec<i64> {
+        let (sample, classes) = (&self.config.sample, self.config.data.classes.max(1));
+        (0..sample.count)
+            .map(|position| match sample.labels {
+                LabelSampling::Equal => (position % classes) as i64,
+                LabelSampling::Random => {
+                    let key = SampleKey { seed: sample.seed, epoch: 0, position: position as u64 };
+                    key.rng(Purpose::GenerationCondition).random_range(0..classes) as i64
+                }
+            })
+            .collect()
+    }
+
+    /// The labels, and the texts of the held-out items in turn.
+    fn condition(&self, labels: &[i64]) -> Result<NetworkCondition> {
+        let device = self.device();
+        if !self.config.network.reads_text() {
+            let labels = Tensor::<1, Int>::from_data(TensorData::new(labels.to_vec(), [labels.len()]), device);
+            return Ok(labels.into());
+        }
+        let held_out = &self.data.held_out;
+        let items = (0..labels.len()).map(|i| held_out.get(i % held_out.len())).collect::<Result<Vec<_>, _>>();
+        let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
+        Ok(self.batcher().batch(items, device).condition)
+    }
+}
+
+fn tensor<const D: usize>(array: &Array, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(array.values.clone(), Shape::from(array.shape.clone())), device)
+}
