@@ -61,7 +61,8 @@ fn every_layer_from_the_recorded_output_of_the_one_before() {
     for i in 0..config.depth {
         let name = format!("blocks.{i}");
         let official = |layer: &str| format!("{name}.{layer}");
-        let names = [("attn", official("attn")), ("mlp", official("mlp")), ("modulation", official("adaLN_modulation.1"))];
+        let names =
+            [("attn", official("attn")), ("mlp", official("mlp")), ("modulation", official("adaLN_modulation.1"))];
         let names: Vec<(&str, &str)> = names.iter().map(|(here, there)| (*here, there.as_str())).collect();
         let block = part(SitBlock::new(width, config.num_heads, hidden, init), &names);
         golden.check(&format!("mid.{name}"), block.forward(tokens, condition.clone()));

