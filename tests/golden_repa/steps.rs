@@ -42,12 +42,12 @@ fn steps<'a>(mut replay: Replay<'a>, mut repa: Repa, device: &Device) -> (Replay
         let norm = value(&gradients::global_norm(&repa, &grads).expect("gradients"));
         check("grad_norm_before_clip", norm, LOSS_TOLERANCE);
         let factor = gradients::clip_factor(norm, number("max_grad_norm"));
-        assert!(factor < 1.0, "the record covers clipping");
         let grads = gradients::scale(&repa, grads, factor);
         repa = replay.step(repa, grads, number("lr"));
 
         let found = exported(&repa).0;
         for (name, expected) in expected["param_norms"].as_object().expect("norms") {
+            // The norm of a bias with keys is not determined either.
             if without_key_bias(name, &found[name].values).len() < found[name].values.len() {
                 continue;
             }

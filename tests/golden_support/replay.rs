@@ -67,7 +67,8 @@ impl<'a> Replay<'a> {
             }
         }
         let mut module = self.optimizer.step(rate, module, grads);
-        if let Some(unsettled) = self.unsettled.as_ref().filter(|_| first) {
+        let shifts = |u: &&Unsettled| u.values().flatten().any(|(_, shift)| *shift != 0.0);
+        if let Some(unsettled) = self.unsettled.as_ref().filter(|_| first).filter(shifts) {
             module = shifted(&module, unsettled, self.names);
         }
         for (name, array) in exported(&module, self.names).0 {
