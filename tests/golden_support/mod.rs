@@ -3,6 +3,6 @@ mod module;
 mod replay;
 mod shapes;
 
-pub use module::{exported, gradients, init_and_import};
+pub use module::{exported, gradients, init_and_import, shifted};
 pub use replay::{Replay, without_key_bias};
 pub use shapes::official_shapes;

@@ -1,9 +1,12 @@
-use super::{exported, gradients};
+use super::{exported, gradients, shifted};
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn_mixflow::checkpoint::weights::KeyMap;
 use std::collections::BTreeMap;
+
+/// By name the entries whose first step Adam does not determine, and what to add to them after it.
+type Unsettled = BTreeMap<String, Vec<(usize, f64)>>;
 
 /// Repeats recorded optimizer steps: AdamW, its moments and the average of the weights.
 pub struct Replay<'a> {
@@ -13,6 +16,7 @@ pub struct Replay<'a> {
     decay: f64,
     ema: BTreeMap<String, crate::Array>,
     moments: BTreeMap<String, Vec<[f64; 2]>>,
+    unsettled: Option<Unsettled>,
 }
 
 impl<'a> Replay<'a> {
@@ -21,20 +25,52 @@ impl<'a> Replay<'a> {
         let [first, second] = betas.map(|b| b as f32);
         let adam = AdamWConfig::new().with_beta_1(first).with_beta_2(second).with_epsilon(1e-8).with_weight_decay(0.0);
         let ema = exported(module, names).0;
-        Self { names, optimizer: adam.init(), betas, decay, ema, moments: BTreeMap::new() }
+        Self { names, optimizer: adam.init(), betas, decay, ema, moments: BTreeMap::new(), unsettled: None }
+    }
+
+    /// The same, with what a first replay found [unsettled](Self::unsettled) settled as recorded.
+    pub fn settled(self, unsettled: Unsettled) -> Self {
+        Self { unsettled: Some(unsettled), ..self }
+    }
+
+    /// Adam divides its first gradient by its own size: where that gradient is rounding, so is its step, and later
+    /// gradients inherit it. These entries, fewer than one of a hundred, each with the weight in `raw` less that of
+    /// `module`, at the end of this replay.
+    pub fn unsettled<M: Module>(&self, module: &M, raw: &Arrays) -> Unsettled {
+        let found = exported(module, self.names).0;
+        let mut unsettled = self.unsettled.clone().unwrap_or_default();
+        for (name, entries) in &mut unsettled {
+            for (i, shift) in entries {
+                *shift = raw.get(name).values[*i] - found[name].values[*i];
+            }
+        }
+        let (some, all): (usize, usize) =
+            (unsettled.values().map(Vec::len).sum(), found.values().map(|a| a.values.len()).sum());
+        assert!(100 * some < all, "{some} of {all}");
+        unsettled
     }
 
     /// One update of `module` by `grads`, clipped already.
     pub fn step<M: Module + burn::module::ModuleDisplay>(&mut self, module: M, grads: GradientsParams, rate: f64) -> M {
         let [b1, b2] = self.betas;
-        for (name, array) in gradients(&module, &grads, self.names).0 {
+        let first = self.moments.is_empty();
+        let gradients = gradients(&module, &grads, self.names).0;
+        if first && self.unsettled.is_none() {
+            let rounding = |(name, array): (&String, &crate::Array)| (name.clone(), rounding(&array.values));
+            self.unsettled = Some(gradients.iter().map(rounding).collect());
+        }
+        for (name, array) in gradients {
             let moments = self.moments.entry(name).or_insert_with(|| vec![[0.0; 2]; array.values.len()]);
             for ([first, second], g) in moments.iter_mut().zip(array.values) {
                 *first = b1 * *first + (1.0 - b1) * g;
                 *second = b2 * *second + (1.0 - b2) * g * g;
             }
         }
-        let module = self.optimizer.step(rate, module, grads);
+        let mut module = self.optimizer.step(rate, module, grads);
+        let shifts = |u: &&Unsettled| u.values().flatten().any(|(_, shift)| *shift != 0.0);
+        if let Some(unsettled) = self.unsettled.as_ref().filter(|_| first).filter(shifts) {
+            module = shifted(&module, unsettled, self.names);
+        }
         for (name, array) in exported(&module, self.names).0 {
             let average = &mut self.ema.get_mut(&name).expect("the same names").values;
             for (a, w) in average.iter_mut().zip(array.values) {
@@ -82,6 +118,14 @@ impl<'a> Replay<'a> {
             }
         }
     }
+}
+
+/// The entries that are rounding beside the largest of their tensor, and not exactly zero; to be shifted by nothing yet.
+fn rounding(gradient: &[f64]) -> Vec<(usize, f64)> {
+    let largest = gradient.iter().fold(0.0f64, |a, g| a.max(g.abs()));
+    let resolution = 16.0 * f64::from(f32::EPSILON) * largest;
+    let unsettled = (0..gradient.len()).filter(|i| gradient[*i] != 0.0 && gradient[*i].abs() < resolution);
+    unsettled.map(|i| (i, 0.0)).collect()
 }
 
 /// The values that a step of Adam determines. Softmax does not see the bias of the keys: its gradient is zero but for

@@ -44,3 +44,58 @@ impl SelfAttention {
         self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, count, width]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Param;
+    use burn::tensor::{Device, Distribution};
+
+    fn layer(device: &Device) -> SelfAttention {
+        let init = &mut WeightInit::new(4, device);
+        SelfAttention::new(8, 2, Law::XavierUniform, init).with_qk_norm(init)
+    }
+
+    #[test]
+    fn normed_queries_and_keys_have_no_scale() {
+        let device = Device::default();
+        let tokens = Tensor::<3>::random([2, 3, 8], Distribution::Normal(0.0, 1.0), &device);
+        let plain = layer(&device);
+        let mut scaled = plain.clone();
+        scaled.qkv.weight =
+            scaled.qkv.weight.map(|w| Tensor::cat(vec![w.clone().narrow(1, 0, 16) * 50.0, w.narrow(1, 16, 8)], 1));
+        let difference = (plain.forward(tokens.clone()) - scaled.forward(tokens)).abs().max().into_scalar::<f32>();
+        // ε = 1e-5 beside variances of about 1.
+        assert!(difference < 1e-3, "{difference}");
+    }
+
+    #[test]
+    fn gradients_of_the_norms_are_difference_quotients() {
+        let device = Device::default().autodiff();
+        let tokens = Tensor::<3>::random([2, 3, 8], Distribution::Normal(0.0, 1.0), &device);
+        let loss = |layer: &SelfAttention| layer.forward(tokens.clone()).square().sum();
+        let layer = layer(&device);
+        let grads = loss(&layer).backward();
+        for key in [false, true] {
+            let norm = |layer: &SelfAttention| if key { layer.k_norm.clone() } else { layer.q_norm.clone() }.unwrap();
+            let found = norm(&layer).gamma.val().grad(&grads).unwrap().into_data().try_to_vec::<f32>().unwrap();
+            for (i, found) in found.into_iter().enumerate() {
+                let moved = |step: f32| {
+                    let mut values = [1.0_f32; 4];
+                    values[i] += step;
+                    let mut norm = norm(&layer);
+                    norm.gamma = Param::from_tensor(Tensor::from_floats(values, &device));
+                    let mut layer = layer.clone();
+                    if key {
+                        layer.k_norm = Some(norm)
+                    } else {
+                        layer.q_norm = Some(norm)
+                    }
+                    loss(&layer).into_scalar::<f32>()
+                };
+                let quotient = (moved(0.01) - moved(-0.01)) / 0.02;
+                assert!((quotient - found).abs() < 5e-3 * (1.0 + found.abs()), "{key} {i}: {found}, {quotient}");
+            }
+        }
+    }
+}

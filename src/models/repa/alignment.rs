@@ -40,7 +40,7 @@ mod tests {
         assert!((value(alignment_loss(vec![z.clone()], &[z.clone() * 7.0])) + 1.0).abs() < 1e-6);
         assert!((value(alignment_loss(vec![z.clone()], &[z.clone() * -0.1])) - 1.0).abs() < 1e-6);
         let turned = Tensor::<3>::from_floats([[[-4.0, 3.0], [1.0, 0.0]]], &device);
-        assert!(value(alignment_loss(vec![z.clone()], &[turned.clone()])).abs() < 1e-6);
+        assert!(value(alignment_loss(vec![z.clone()], std::slice::from_ref(&turned))).abs() < 1e-6);
         // Two encoders count alike, whatever their widths.
         let wide = Tensor::<3>::ones([1, 2, 5], &device);
         let loss = alignment_loss(vec![z, wide.clone()], &[turned, wide]);
