@@ -15,6 +15,7 @@ mod config;
 mod decoder;
 mod decoder_config;
 mod decoder_layer;
+mod init;
 mod latents;
 mod norm;
 mod parameters;
