@@ -44,9 +44,7 @@ fn initial_weights_have_the_stated_laws() {
             continue;
         } else if name.contains("adaLN_modulation") || name.starts_with("final_layer.linear") {
             0.0
-        } else if name.contains("norm") {
-            1.0
-        } else if name == "t_embedder.W" {
+        } else if name.contains("norm") || name == "t_embedder.W" {
             1.0
         } else if name.starts_with("y_embedder") || name.starts_with("t_embedder") && name.ends_with("weight") {
             0.02

@@ -7,7 +7,6 @@ use crate::models::layers::{Law, WeightInit, modulate};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 /// Attention and SwiGLU, both modulated by the condition, which may differ from token to token.
 #[derive(Module, Debug)]
@@ -31,10 +30,11 @@ impl RaeBlock {
         }
     }
 
-    /// Tokens `[batch, tokens, width]` under the condition `[batch, 1 or tokens, width]`.
-    pub fn forward(&self, tokens: Tensor<3>, condition: Tensor<3>, rope: &Rope) -> Tensor<3> {
+    /// Tokens `[batch, tokens, width]` under SiLU of the condition, `[batch, 1 or tokens, width]`: officially every
+    /// modulation takes that SiLU itself, and all blocks share the condition.
+    pub fn forward(&self, tokens: Tensor<3>, activated: Tensor<3>, rope: &Rope) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(silu(condition));
+        let parts = self.modulation.forward(activated);
         let part = |i: usize| parts.clone().narrow(2, i * width, width);
         let mixed = self.attn.forward(modulate(self.norm1.forward(tokens.clone()), part(0), part(1)), rope);
         let tokens = tokens + part(2) * mixed;
@@ -43,7 +43,7 @@ impl RaeBlock {
     }
 }
 
-/// Linear(modulate(RMS(x), shift, scale)), (shift, scale) = Linear(SiLU(c)); the linear weights start at zero.
+/// Linear(modulate(RMS(x), shift, scale)), (shift, scale) = Linear(SiLU(condition)); the linear weights start at zero.
 #[derive(Module, Debug)]
 pub struct RaeFinalLayer {
     norm_final: Rms,
@@ -61,10 +61,10 @@ impl RaeFinalLayer {
         }
     }
 
-    /// Tokens `[batch, tokens, width]` under the condition `[batch, tokens, width]` to `[batch, tokens, outputs]`.
-    pub fn forward(&self, tokens: Tensor<3>, condition: Tensor<3>) -> Tensor<3> {
+    /// Tokens `[batch, tokens, width]` under SiLU of the condition, of the same shape, to `[batch, tokens, outputs]`.
+    pub fn forward(&self, tokens: Tensor<3>, activated: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(silu(condition));
+        let parts = self.modulation.forward(activated);
         let [shift, scale] = [0, 1].map(|i| parts.clone().narrow(2, i * width, width));
         self.linear.forward(modulate(self.norm_final.forward(tokens), shift, scale))
     }

@@ -28,7 +28,8 @@ impl RaeDecoder {
     /// Pixels `[batch, 3, height, width]` of `latents` `[batch, channels, grid, grid]`, not normalized ones (see
     /// [`LatentStatistics`](super::LatentStatistics)).
     ///
-    /// Values are nominally in [0, 1], but as officially not clamped. Computes in the type of the weights; the result
+    /// Values are nominally in [0, 1], but as officially not clamped. Latents of another size, which the official code
+    /// resizes to the grid, are an error. Computes in the type of the weights; the result
     /// has the type of `latents`.
     ///
     /// # Errors

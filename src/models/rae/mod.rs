@@ -15,6 +15,7 @@ mod config;
 mod decoder;
 mod decoder_config;
 mod decoder_layer;
+mod init;
 mod latents;
 mod norm;
 mod parameters;
@@ -95,9 +96,10 @@ impl Rae {
     pub fn encode(&self, noisy: Tensor<4>, reversed_time: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
         let time = self.t_embedder.forward(reversed_time);
         let condition = silu(time.clone() + self.y_embedder.forward(labels)).unsqueeze_dim::<3>(1);
+        let activated = silu(condition);
         let mut tokens = self.s_embedder.forward(noisy) + self.pos_embed.val();
         for block in &self.blocks[..self.encoder_depth] {
-            tokens = block.forward(tokens, condition.clone(), &self.enc_feat_rope);
+            tokens = block.forward(tokens, activated.clone(), &self.enc_feat_rope);
         }
         // Only the time enters once more, not the label.
         let tokens = silu(tokens + time.unsqueeze_dim::<3>(1));
@@ -111,11 +113,12 @@ impl Rae {
     /// [`Rae::encode`].
     pub fn decode(&self, noisy: Tensor<4>, condition: Tensor<3>) -> Tensor<4> {
         let [batch, channels, height, width] = noisy.dims();
+        let activated = silu(condition);
         let mut tokens = self.x_embedder.forward(noisy);
         for block in &self.blocks[self.encoder_depth..] {
-            tokens = block.forward(tokens, condition.clone(), &self.dec_feat_rope);
+            tokens = block.forward(tokens, activated.clone(), &self.dec_feat_rope);
         }
-        let tokens = self.final_layer.forward(tokens, condition);
+        let tokens = self.final_layer.forward(tokens, activated);
         tokens.swap_dims(1, 2).reshape([batch, channels, height, width])
     }
 }
