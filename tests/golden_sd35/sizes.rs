@@ -2,7 +2,6 @@ use super::{MODELS, config, shapes};
 use crate::golden_support::official_shapes;
 use crate::json;
 use burn_mixflow::models::mmdit::{CHECKPOINT_PREFIX, MmditConfig};
-use serde_json::Value;
 
 /// The sizes that the official constructor was given.
 fn constructor(model: &str) -> MmditConfig {
@@ -18,7 +17,7 @@ fn constructor(model: &str) -> MmditConfig {
         context_width: context["in_features"].as_u64().expect("a width") as usize,
         mlp_ratio: keys["mlp_ratio"].as_f64().unwrap_or(4.0),
         dual_attention: serde_json::from_value(keys["x_block_self_attn_layers"].clone()).expect("blocks"),
-        qk_norm: keys["qk_norm"] == Value::from("rms"),
+        qk_norm: keys["qk_norm"] == "rms",
         ..MmditConfig::default()
     }
 }

@@ -27,11 +27,12 @@ pub struct Stream {
     modulation: Linear,
 }
 
-/// What a stream brings to the joint attention, and what it needs afterwards.
-struct Prepared {
-    heads: Heads,
-    normed: Tensor<3>,
+/// What a stream needs after the joint attention.
+struct Kept {
+    /// The pieces of the modulation, side by side.
     parts: Tensor<3>,
+    /// What its own attention reads, where it has one.
+    normed: Option<Tensor<3>>,
 }
 
 impl Stream {
@@ -49,24 +50,26 @@ impl Stream {
         }
     }
 
-    fn before(&self, tokens: Tensor<3>, condition: Tensor<2>) -> Prepared {
+    /// What the stream brings to the joint attention, and what it needs afterwards.
+    fn before(&self, tokens: Tensor<3>, condition: Tensor<2>) -> (Heads, Kept) {
         let parts = self.modulation.forward(condition).unsqueeze_dim::<3>(1);
         let normed = token_norm(tokens);
         let [shift, scale] = [0, 1].map(|i| part(&parts, i, &normed));
-        Prepared { heads: self.attn.heads(modulate(normed.clone(), shift, scale)), normed, parts }
+        let kept = Kept { parts, normed: self.attn2.as_ref().map(|_| normed.clone()) };
+        (self.attn.heads(modulate(normed, shift, scale)), kept)
     }
 
     /// The tokens after attention and MLP; unchanged where the stream ends.
-    fn after(&self, tokens: Tensor<3>, mixed: Tensor<3>, prepared: (Tensor<3>, Tensor<3>)) -> Tensor<3> {
+    fn after(&self, tokens: Tensor<3>, mixed: Tensor<3>, kept: Kept) -> Tensor<3> {
         let Some(mlp) = &self.mlp else { return tokens };
-        let (normed, parts) = prepared;
-        let part = |i| part(&parts, i, &tokens);
-        let mut sum = tokens.clone() + part(2) * self.attn.project(mixed);
-        if let Some(own) = &self.attn2 {
-            sum = sum + part(8) * own.forward(modulate(normed, part(6), part(7)));
+        let [shift, scale, gate] = [3, 4, 5].map(|i| part(&kept.parts, i, &tokens));
+        let mut sum = tokens.clone() + part(&kept.parts, 2, &tokens) * self.attn.project(mixed);
+        if let (Some(own), Some(normed)) = (&self.attn2, kept.normed) {
+            let [shift, scale, gate] = [6, 7, 8].map(|i| part(&kept.parts, i, &tokens));
+            sum = sum + gate * own.forward(modulate(normed, shift, scale));
         }
-        let mapped = mlp.forward(modulate(token_norm(sum.clone()), part(3), part(4)));
-        sum + part(5) * mapped
+        let mapped = mlp.forward(modulate(token_norm(sum.clone()), shift, scale));
+        sum + gate * mapped
     }
 }
 
@@ -99,14 +102,10 @@ impl JointBlock {
     /// block returns the text as it came.
     pub fn forward(&self, context: Tensor<3>, tokens: Tensor<3>, condition: Tensor<2>) -> (Tensor<3>, Tensor<3>) {
         let ([_, length, _], [_, count, _]) = (context.dims(), tokens.dims());
-        let text = self.context_block.before(context.clone(), condition.clone());
-        let image = self.x_block.before(tokens.clone(), condition);
-        let mixed = text.heads.join(image.heads).attend();
-        let of_text = mixed.clone().narrow(1, 0, length);
-        let of_image = mixed.narrow(1, length, count);
-        (
-            self.context_block.after(context, of_text, (text.normed, text.parts)),
-            self.x_block.after(tokens, of_image, (image.normed, image.parts)),
-        )
+        let (text, text_kept) = self.context_block.before(context.clone(), condition.clone());
+        let (image, image_kept) = self.x_block.before(tokens.clone(), condition);
+        let mixed = text.join(image).attend();
+        let [of_text, of_image] = [(0, length), (length, count)].map(|(from, n)| mixed.clone().narrow(1, from, n));
+        (self.context_block.after(context, of_text, text_kept), self.x_block.after(tokens, of_image, image_kept))
     }
 }

@@ -40,33 +40,27 @@ impl TextCondition {
 
     /// The prompts with the marked ones, one mark per sample, replaced by the empty prompt.
     ///
-    /// `None` without an encoding of the empty prompt, if it is of another length while some prompt stays, or if it
-    /// lacks the pooled vector that the prompts have. If all are dropped its length is the new length.
+    /// `None` without an encoding of the empty prompt, if that has another length or width than the prompts (attention
+    /// sees every token, so there is no padding), or if it lacks the pooled vector that the prompts have.
     pub fn drop(&self, dropped: &[bool]) -> Option<Self> {
         let null = self.null.as_ref()?;
         let [batch, length, width] = self.context.dims();
-        let [_, null_length, _] = null.context.dims();
-        let all = dropped.iter().all(|d| *d);
-        if !all && length != null_length {
+        if null.context.dims() != [1, length, width] {
             return None;
         }
         let marks = Tensor::<1, Bool>::from_data(TensorData::from(dropped), &self.context.device());
-        let context = null.context.clone().cast(self.context.dtype()).expand([batch, null_length, width]);
-        let context = if all {
-            context
-        } else {
-            let marks = marks.clone().reshape([batch, 1, 1]).expand([batch, length, width]);
-            self.context.clone().mask_where(marks, context)
-        };
+        let empty = null.context.clone().cast(self.context.dtype()).expand([batch, length, width]);
+        let replaced = marks.clone().reshape([batch, 1, 1]).expand([batch, length, width]);
         let pooled = match &self.pooled {
             Some(pooled) => {
-                let [batch, width] = pooled.dims();
-                let empty = null.pooled.clone()?.cast(pooled.dtype()).expand([batch, width]);
-                Some(pooled.clone().mask_where(marks.reshape([batch, 1]).expand([batch, width]), empty))
+                let width = pooled.dims()[1];
+                let empty = null.pooled.clone().filter(|p| p.dims() == [1, width])?.cast(pooled.dtype());
+                let replaced = marks.reshape([batch, 1]).expand([batch, width]);
+                Some(pooled.clone().mask_where(replaced, empty.expand([batch, width])))
             }
             None => None,
         };
-        Some(Self { context, pooled, null: Some(null.clone()) })
+        Some(Self { context: self.context.clone().mask_where(replaced, empty), pooled, null: Some(null.clone()) })
     }
 }
 
@@ -126,16 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_prompt_of_another_length_can_replace_all_or_nothing() {
-        let longer = prompts(3).with_null(null(2, true));
-        assert!(longer.drop(&[true, false, true]).is_none());
-        assert_eq!(longer.drop(&[true; 3]).unwrap().context.dims(), [3, 2, 2]);
-    }
-
-    #[test]
     fn what_has_no_empty_counterpart_cannot_be_dropped() {
         assert!(prompts(2).drop(&[false; 3]).is_none());
         assert!(prompts(2).with_null(null(2, false)).drop(&[true; 3]).is_none());
+        assert!(prompts(3).with_null(null(2, true)).drop(&[true; 3]).is_none());
     }
 
     #[test]
