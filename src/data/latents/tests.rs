@@ -106,7 +106,7 @@ fn features_stand_beside_their_latents() {
     assert_eq!((data.dims(), deviation.unwrap().dims()), ([5, 4, 8, 8], [5, 4, 8, 8]));
     assert_eq!(labels.into_data().iter::<i64>().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     assert_eq!((stacked.len(), stacked[1].dims()), (2, [5, 16, 12]));
-    let third: Vec<f32> = stacked[0].clone().slice([3..4]).into_data().iter().collect();
+    let third: Vec<f32> = stacked[0].clone().narrow(0, 3, 1).into_data().iter().collect();
     assert_eq!(third, items[3].features[0].values);
 }
 
