@@ -1,10 +1,9 @@
-//! The tensors of a file, their bytes unread. No damage to a file panics.
+//! The tensors of a file, their bytes unread. Burn's readers check what they are given: damage is an error.
 use super::Stored;
 use crate::{Error, Result};
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::TensorData;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Opens safetensors if the name ends in `.safetensors`, else a PyTorch file.
@@ -13,17 +12,9 @@ pub(super) fn open(file: &Path) -> Result<Stored> {
     std::fs::File::open(file).map_err(|e| Error::io(file, e))?;
     if file.extension().is_some_and(|e| e == "safetensors") {
         let mut store = SafetensorsStore::from_file(file);
-        guarded(file, || store.get_all_tensors().cloned().map_err(|e| e.to_string()))
+        store.get_all_tensors().cloned().map_err(|e| Error::format(file, e.to_string()))
     } else {
-        guarded(file, || open_pytorch(file))
-    }
-}
-
-/// Turns a panic of a reader into an error: a checkpoint is a stranger's data.
-pub(super) fn guarded<T>(file: &Path, read: impl FnOnce() -> Result<T, String>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(result) => result.map_err(|message| Error::format(file, message)),
-        Err(_) => Err(Error::format(file, "damaged: its reader gave up")),
+        open_pytorch(file).map_err(|message| Error::format(file, message))
     }
 }
 
@@ -42,6 +33,9 @@ fn open_pytorch(_: &Path) -> Result<Stored, String> {
 /// All tensors of a safetensors or PyTorch file, read into memory.
 pub(crate) fn read_numbers(file: &Path) -> Result<BTreeMap<String, TensorData>> {
     let stored = open(file)?;
-    let read = |(name, tensor)| bridge::into_data(tensor).map(|data| (name, data)).map_err(|e| e.to_string());
-    guarded(file, || stored.into_iter().map(read).collect())
+    let read = |(name, tensor)| {
+        let data = bridge::into_data(tensor).map_err(|e| Error::format(file, format!("`{name}`: {e}")))?;
+        Ok((name, data))
+    };
+    stored.into_iter().map(read).collect()
 }

@@ -2,7 +2,7 @@
 use super::names::covers;
 use super::report::lines;
 use super::source::Set;
-use super::{ImportReport, KeyMap, WeightSource, detect, file, official, source};
+use super::{ImportReport, KeyMap, WeightSource, detect, official, source};
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::store::burn_pack::Tensor as StoredTensor;
@@ -74,7 +74,7 @@ pub fn import<M: Module>(
     }
 
     let convert = |(tensor, target): (StoredTensor, &StoredTensor)| converted(tensor, target, names);
-    let tensors = file::guarded(file, || fitting.into_iter().map(convert).collect::<Result<Vec<_>, _>>())?;
+    let tensors = fitting.into_iter().map(convert).collect::<Result<_, _>>().map_err(|e| Error::format(file, e))?;
     let mut loaded = module.clone();
     let result = loaded.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     if !result.errors.is_empty() || !result.unused.is_empty() || result.missing.len() != missing.len() {

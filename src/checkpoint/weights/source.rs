@@ -35,7 +35,7 @@ pub(super) struct Set {
 /// prefixes such as `model.diffusion_model.` are cut off.
 ///
 /// # Errors
-/// As [`import`](super::import), when the file cannot be read or has no EMA that was asked for.
+/// As [`import`](super::import()), when the file cannot be read or has no EMA that was asked for.
 pub fn tensor_shapes(file: &Path, source: WeightSource) -> Result<BTreeMap<String, Vec<usize>>> {
     let set = read(file, source, |_| false)?;
     Ok(set.tensors.into_iter().map(|(name, tensor)| (name, tensor.shape.to_vec())).collect())

@@ -7,9 +7,11 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 /// Makes batches of latents `[batch, C, H, W]` with the conditions that a function makes of the items.
 ///
 /// ```
-/// use burn_mixflow::data::latents::{LatentBatcher, stack_features, stack_labels};
+/// use burn::tensor::Device;
+/// use burn_mixflow::data::latents::{LatentBatcher, LatentItem, stack_features, stack_labels};
 /// let labels = LatentBatcher::new([4, 32, 32], stack_labels);
-/// let both = LatentBatcher::new([4, 32, 32], |items, device| (stack_labels(items, device), stack_features(items, device)));
+/// let both = |items: &[LatentItem], device: &Device| (stack_labels(items, device), stack_features(items, device));
+/// let aligned = LatentBatcher::new([4, 32, 32], both);
 /// ```
 #[derive(Debug, Clone)]
 pub struct LatentBatcher<F> {

@@ -48,8 +48,9 @@ pub(super) fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<String>> {
             let entry = entry.map_err(|e| Error::io(&path, e))?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let name = if inner.is_empty() { name } else { format!("{inner}/{name}") };
+            let kind = entry.file_type().map_err(|e| Error::io(entry.path(), e))?;
             // Links are followed: large sets are often linked together.
-            if entry.path().is_dir() {
+            if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
                 folders.push(name);
             } else if extensions.iter().any(|e| Path::new(&name).extension() == Some(e.as_ref())) && name != NULL_TEXT {
                 found.push(name);

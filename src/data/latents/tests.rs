@@ -1,7 +1,8 @@
 use super::*;
 use crate::data::latents::array::Array;
-use crate::train::FlowBatch;
+use crate::train::{EpochLoader, FlowBatch};
 use crate::{Error, Result};
+use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, Tensor};
 use burn_dataset::Dataset;
@@ -106,7 +107,7 @@ fn features_stand_beside_their_latents() {
     assert_eq!((data.dims(), deviation.unwrap().dims()), ([5, 4, 8, 8], [5, 4, 8, 8]));
     assert_eq!(labels.into_data().iter::<i64>().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
     assert_eq!((stacked.len(), stacked[1].dims()), (2, [5, 16, 12]));
-    let third: Vec<f32> = stacked[0].clone().slice([3..4]).into_data().iter().collect();
+    let third: Vec<f32> = stacked[0].clone().narrow(0, 3, 1).into_data().iter().collect();
     assert_eq!(third, items[3].features[0].values);
 }
 
@@ -176,6 +177,24 @@ fn an_absent_or_damaged_file_is_an_error_that_names_it() {
     assert!(split.train.get(1).is_ok());
     assert!(message(LatentsConfig { shape: [8, 8, 8], ..config }.open()).contains("[8, 8, 8]: must be [16, 8, 8]"));
     assert!(matches!(LatentsConfig { folder: "/nowhere".into(), ..sit() }.open(), Err(Error::Io { .. })));
+}
+
+#[test]
+fn a_loader_yields_keyed_batches_and_an_absent_file_as_an_error() {
+    let (folder, config) = copied();
+    let split = config.open().unwrap();
+    let batcher = LatentBatcher::new([4, 8, 8], stack_labels);
+    let loader = EpochLoader::training(split.train, batcher, &Device::flex(), 5, 1, 0).unwrap();
+    let batches: Vec<_> = loader.iter().map(|batch| batch.unwrap()).collect();
+    assert_eq!(batches.len(), 4);
+    for FlowBatch { data, deviation, condition, keys } in batches {
+        assert_eq!((data.dims(), condition.dims(), keys.unwrap().len()), ([5, 4, 8, 8], [5], 5));
+        assert_eq!(deviation.unwrap().dims(), data.dims());
+    }
+    std::fs::remove_file(folder.path().join("00000/img-mean-std-00000007.npy")).unwrap();
+    let results: Vec<_> = loader.iter().collect();
+    let errors: Vec<String> = results.into_iter().filter_map(|r| r.err()).map(|e| e.to_string()).collect();
+    assert!(errors.len() == 1 && errors[0].contains("img-mean-std-00000007.npy"), "{errors:?}");
 }
 
 #[test]
