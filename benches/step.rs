@@ -35,7 +35,7 @@ fn training(bencher: Bencher, strategy: StrategyConfig) {
         epoch += 1;
         let keys = Some(keys(BATCH, epoch));
         let step = state.take().expect("put back by every round");
-        let output = TrainStep::step(&step, FlowBatch { data: data.clone(), condition: labels.clone(), keys });
+        let output = TrainStep::step(&step, FlowBatch { keys, ..FlowBatch::new(data.clone(), labels.clone()) });
         state = Some(step.optimize(&mut optimizer, 1e-4.into(), output.grads));
     });
 }

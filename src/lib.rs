@@ -24,6 +24,7 @@ pub mod monitor;
 pub mod network;
 pub mod path;
 pub mod random;
+pub mod run;
 pub mod sample;
 pub mod timestep;
 pub mod train;

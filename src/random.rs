@@ -41,8 +41,10 @@ pub enum Purpose {
     GenerationCondition = 8,
     /// Random features of an evaluation.
     Features = 9,
+    /// Where in its posterior the data `x1` of a sample lie.
+    Posterior = 10,
     /// The increments of the Brownian motion of a generated sample; the epoch of the key is the step.
-    Diffusion = 10,
+    Diffusion = 11,
 }
 
 impl SampleKey {

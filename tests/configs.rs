@@ -191,7 +191,7 @@ fn the_documented_error_messages_are_real() {
         r#", "post_train": {"strategy": {"kind": "mixflow", "gama": 0.1}}"#,
         r#", "post_train": {"steps": "many"}"#,
         r#", "device": "tpu", "post_train": {"strategy": {"kind": "mixflow", "gamma": 1.1}, "steps": 10, "steps_per_epoch": 3, "condition_dropout": 0.1}"#,
-        r#", "post_train": {"target": "training", "schedule": {"final_fraction": 0.05}}"#,
+        r#", "post_train": {"strategy": {"kind": "mixflow"}, "target": "training", "schedule": {"final_fraction": 0.05}}"#,
     ] {
         let error = RunConfig::parse(&format!("{start}{extra}}}")).unwrap_err();
         assert!(matches!(error, Error::Config(_)));

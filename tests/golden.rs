@@ -1,10 +1,14 @@
 //! Numbers from the official code against this crate. The folder `tests/golden`, or `MIXFLOW_GOLDEN`, holds them.
+mod golden_checkpoints;
 mod golden_fid;
 mod golden_paths;
+mod golden_rae;
+mod golden_repa;
+mod golden_sd35;
 mod golden_sit;
 mod golden_support;
 
-use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
+use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor, TensorData};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +50,9 @@ impl Arrays {
             let values = match view.dtype() {
                 safetensors::Dtype::F32 => numbers(data, |b| f64::from(f32::from_le_bytes(b))),
                 safetensors::Dtype::F64 => numbers(data, f64::from_le_bytes),
+                safetensors::Dtype::F16 => halves(data, DType::F16),
+                safetensors::Dtype::BF16 => halves(data, DType::BF16),
+                safetensors::Dtype::U8 => numbers(data, |[b]: [u8; 1]| f64::from(b)),
                 safetensors::Dtype::I64 => numbers(data, |b| i64::from_le_bytes(b) as f64),
                 other => panic!("{name}: {other:?}"),
             };
@@ -83,6 +90,12 @@ impl Arrays {
 
 fn numbers<const N: usize>(data: &[u8], read: impl Fn([u8; N]) -> f64) -> Vec<f64> {
     data.chunks_exact(N).map(|chunk| read(chunk.try_into().expect("a whole number"))).collect()
+}
+
+/// Numbers of two bytes.
+fn halves(data: &[u8], dtype: DType) -> Vec<f64> {
+    let bytes = Bytes::from_bytes_vec(data.to_vec());
+    TensorData::from_bytes(bytes, Shape::from(vec![data.len() / 2]), dtype).iter::<f64>().collect()
 }
 
 /// Fails where a difference exceeds `tolerance` times the largest expected entry, or is not a number.

@@ -87,7 +87,7 @@ fn train(folder: &Path, last: usize, pause: Duration) {
     if let Some(epoch) = finished {
         run = run.checkpoint(epoch);
     }
-    let schedule = ScheduleConfig { warm_up: 8, decay: Decay::Cosine, final_fraction: 0.1 };
+    let schedule = ScheduleConfig { warm_up: 8, decay: Decay::Cosine, final_fraction: 0.1, ..Default::default() };
     let rate = schedule.build(0.02, EPOCHS * BATCHES_PER_EPOCH);
     let step = step.with_interrupter(run.interrupter());
     let result = run.launch(Learner::new(step, AdamWConfig::new().init(), rate));

@@ -71,7 +71,7 @@ fn batch(positions: std::ops::Range<u64>) -> Batch<4> {
     let n = keys.len();
     let data = Tensor::from_data(normal(&keys, Purpose::Data, &[1, 4, 4]), &device());
     let labels: Vec<i64> = keys.iter().map(|k| (k.position % 3) as i64).collect();
-    FlowBatch { data, condition: Tensor::from_data(TensorData::new(labels, [n]), &device()), keys: Some(keys) }
+    FlowBatch { keys: Some(keys), ..FlowBatch::new(data, Tensor::from_data(TensorData::new(labels, [n]), &device())) }
 }
 
 fn unkeyed(positions: std::ops::Range<u64>) -> Batch<4> {
@@ -122,7 +122,7 @@ fn update(step: Step<4>, optimizer: &mut ModuleOptimizer, batch: Batch<4>) -> St
 fn standard_is_plain_flow_matching_bit_for_bit() {
     let network = network(3);
     let step = Step::<4>::new(network.clone(), strategy(StrategyConfig::Standard {}));
-    let Batch { data, condition, keys } = batch(0..8);
+    let Batch { data, condition, keys, .. } = batch(0..8);
     let keys = keys.unwrap();
     let output = TrainStep::step(&step, FlowBatch { keys: Some(keys.clone()), ..batch(0..8) });
 
@@ -359,7 +359,7 @@ fn condition_dropout_drops_what_it_says_and_moves_no_other_draw() {
         let keys = keys(0..64);
         let data = Tensor::from_data(normal(&keys, Purpose::Data, &[5]), &device());
         let labels = Tensor::from_data(TensorData::new((0..64_i64).map(|i| i % 3).collect(), [64]), &device());
-        let output = TrainStep::step(&step, FlowBatch { data, condition: labels, keys: Some(keys) }).item;
+        let output = TrainStep::step(&step, FlowBatch { keys: Some(keys), ..FlowBatch::new(data, labels) }).item;
         let labels = seen.lock().unwrap().pop().unwrap();
         (labels, output.timesteps, values(output.loss))
     };
@@ -402,8 +402,8 @@ fn the_ema_is_the_recursion_over_the_weights() {
 fn vectors_and_images_train_alike() {
     let image = Step::<4>::new(network(3), mixflow());
     let vector = Step::<2>::new(network(3), mixflow());
-    let Batch { data, condition, keys } = batch(0..8);
-    let flat = FlowBatch { data: data.reshape([8, 16]), condition, keys };
+    let Batch { data, condition, keys, .. } = batch(0..8);
+    let flat = FlowBatch { keys, ..FlowBatch::new(data.reshape([8, 16]), condition) };
     let (image_output, vector_output) = (TrainStep::step(&image, batch(0..8)), TrainStep::step(&vector, flat));
     assert_eq!(values(image_output.item.loss), values(vector_output.item.loss));
     let image = image.optimize(&mut SgdConfig::new().init(), RATE.into(), image_output.grads);

@@ -108,7 +108,8 @@ impl<'a> Comparison<'a> {
         let sampler = Sampler::new(config.evaluate.sampler(steps), config.path.build(), config.prediction, interval)?;
         let [channels, height, width] = data.shape;
         let labels = self.labels(seed, count);
-        let samples = sampler.sample(network, &labels, [count, channels, height, width], seed, device, &mut |_| ())?;
+        let samples =
+            sampler.sample(network, &labels.into(), [count, channels, height, width], seed, device, &mut |_| ())?;
         samples.into_data().try_to_vec::<f32>().map_err(|e| Error::Invalid(format!("samples: {e:?}")))
     }
 

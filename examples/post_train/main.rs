@@ -73,7 +73,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
             let trained = experiment.post_train(&Arm { name: arm, strategy, seed }, &start, &folder, &comparison)?;
             times[time].0 += trained.time;
             times[time].1 += trained.steps;
-            score(&comparison, arm, &trained.network, seed, index == 0, &mut scores, &mut shown)?;
+            score(&comparison, arm, &trained.ema, seed, index == 0, &mut scores, &mut shown)?;
         }
     }
     let picture = pictures::side_by_side(&data, &shown)?;
@@ -112,9 +112,4 @@ fn score(
 pub(crate) fn image_range(data: &DataSplit) -> (f32, f32) {
     let top = data.held_out.pixels().iter().fold(0.0f32, |top, v| top.max(v.abs()));
     (-top, top)
-}
-
-/// Burn's own failures, in this crate's error.
-pub(crate) fn training_error(error: impl std::fmt::Display) -> Error {
-    Error::Training(error.to_string())
 }

@@ -1,37 +1,32 @@
-//! One training stage, run by Burn's `SupervisedTraining`.
+//! The two stages of the experiment, and where they are kept.
 use crate::compare::Comparison;
-use crate::training_error;
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::{module::Module, store::ModuleRecord};
-use burn_mixflow::checkpoint::CheckpointSets;
 use burn_mixflow::config::{RunConfig, StageConfig};
 use burn_mixflow::data::{DataSplit, ImageItem};
-use burn_mixflow::models::Network;
-use burn_mixflow::monitor::{TensorBoard, TensorBoardLogger, renderer};
+use burn_mixflow::models::{Network, NetworkCondition};
+use burn_mixflow::monitor::TensorBoard;
+use burn_mixflow::run::{Stage, Trained};
 use burn_mixflow::timestep::StrategyConfig;
-use burn_mixflow::train::{EpochLoader, FlowBatch, MixFlowTrainStep, ema, metrics};
+use burn_mixflow::train::{FlowBatch, ema};
 use burn_mixflow::{Error, Result};
-use burn_train::checkpoint::KeepLastNCheckpoints;
-use burn_train::logger::FileMetricLogger;
-use burn_train::metric::{LearningRateMetric, LossMetric};
-use burn_train::{Interrupter, Learner, SupervisedTraining};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Stacks images and labels.
+#[derive(Clone)]
 pub struct Images(pub [usize; 3]);
 
-impl Batcher<ImageItem, FlowBatch<4, Tensor<1, Int>>> for Images {
-    fn batch(&self, items: Vec<ImageItem>, device: &Device) -> FlowBatch<4, Tensor<1, Int>> {
+impl Batcher<ImageItem, FlowBatch<4, NetworkCondition>> for Images {
+    fn batch(&self, items: Vec<ImageItem>, device: &Device) -> FlowBatch<4, NetworkCondition> {
         let [channels, height, width] = self.0;
         let count = items.len();
         let labels: Vec<i64> = items.iter().map(|i| i.label).collect();
         let pixels: Vec<f32> = items.into_iter().flat_map(|i| i.pixels).collect();
         let data = Tensor::from_data(TensorData::new(pixels, [count, channels, height, width]), device);
-        FlowBatch::new(data, Tensor::from_data(TensorData::new(labels, [count]), device))
+        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device);
+        FlowBatch::new(data, labels.into())
     }
 }
 
@@ -50,16 +45,15 @@ pub struct Arm<'a> {
     pub seed: u64,
 }
 
-/// A trained network (its EMA, without autodiff), and the time and number of the steps this process ran.
-pub struct Trained {
-    pub network: Network,
-    pub time: Duration,
-    pub steps: usize,
-}
-
 impl Experiment<'_> {
     /// Post-trains a copy of `start`; writes checkpoints, metrics and TensorBoard events to `folder`.
-    pub fn post_train(&self, arm: &Arm, start: &Network, folder: &Path, comparison: &Comparison) -> Result<Trained> {
+    pub fn post_train(
+        &self,
+        arm: &Arm,
+        start: &Network,
+        folder: &Path,
+        comparison: &Comparison,
+    ) -> Result<Trained<Network>> {
         let stage = StageConfig { strategy: arm.strategy, ..self.config.post_train.clone() };
         let label = format!("{} seed {}", arm.name, arm.seed);
         let network = self.config.network.init(0, &self.device.clone().autodiff())?;
@@ -68,7 +62,7 @@ impl Experiment<'_> {
         board.text("config", &format!("```json\n{}\n```", crate::table::pretty(self.config)?), 0);
         let trained =
             self.train(&stage, network, stage_seed("post_train", stage.seed, arm.seed), folder, &label, &board)?;
-        let picture = comparison.preview(&trained.network, arm.seed)?;
+        let picture = comparison.preview(&trained.ema, arm.seed)?;
         board.image("samples", picture.width as u32, picture.height as u32, &picture.rgb, stage.steps as i64);
         board.flush();
         Ok(trained)
@@ -87,7 +81,7 @@ impl Experiment<'_> {
         create(cache)?;
         let board = TensorBoard::create(&cache.join("tensorboard"), 0);
         let seed = stage_seed("pretrain", stage.seed, 0);
-        let trained = self.train(stage, network, seed, cache, "pretrain", &board)?.network;
+        let trained = self.train(stage, network, seed, cache, "pretrain", &board)?.ema;
         let part = cache.join("ema.part.bpk");
         trained.clone().into_record().save(&part).map_err(|e| Error::format(&part, e.to_string()))?;
         std::fs::rename(&part, &file).map_err(|e| Error::io(&file, e))?;
@@ -102,66 +96,12 @@ impl Experiment<'_> {
         folder: &Path,
         label: &str,
         board: &TensorBoard,
-    ) -> Result<Trained> {
+    ) -> Result<Trained<Network>> {
         let Self { config, data, device } = *self;
-        let interrupter = Interrupter::new();
-        let every = (stage.steps_per_epoch as u64 / 10).max(1);
-        let step = MixFlowTrainStep::new(network, stage.strategy.build(stage.time_shift.as_ref())?)
-            .with_objective(config.objective(stage))
-            .with_ema(stage.ema)
-            .with_clip(stage.optimizer.clip)
-            .with_condition_dropout(stage.condition_dropout)?
-            .with_ema_distance_every(every)
-            .with_seed(seed)
-            .with_interrupter(interrupter.clone());
-        let sets = CheckpointSets::open(folder.join("checkpoints"))?;
-        let finished = sets.latest()?.unwrap_or(0);
-        let epochs = stage.steps / stage.steps_per_epoch;
-        let (model, optimizer, scheduler) = sets.parts();
-        let images = || Images(data.shape);
-        let autodiff = device.clone().autodiff();
-        let train = EpochLoader::training(data.train.clone(), images(), &autodiff, stage.batch_size, seed, finished)?
-            .with_batches_per_epoch(stage.steps_per_epoch);
-        let valid = EpochLoader::validation(data.held_out.clone(), images(), device, 500, stage_seed("valid", 0, 0))?;
-        let mut training = SupervisedTraining::new(folder, Arc::new(train), Arc::new(valid))
-            .metrics((LossMetric::new(), metrics::step()))
-            .metric_train_numeric(LearningRateMetric::new())
-            .metric_train_numeric(metrics::mean_t())
-            .metric_train_numeric(metrics::mean_slowing())
-            .metric_train_numeric(metrics::gradient_norm())
-            .metric_train_numeric(metrics::ema_distance())
-            .metric_train_numeric(metrics::samples_per_second())
-            .metric_train_numeric(metrics::slowing_histogram(board.clone(), every));
-        for gauge in metrics::loss_by_t(4) {
-            training = training.metric_train_numeric(gauge);
-        }
-        let mut training = training
-            .with_metric_logger(FileMetricLogger::new(folder))
-            .with_metric_logger(TensorBoardLogger::new(board.clone(), (stage.steps_per_epoch / 50).max(1)))
-            .with_custom_checkpointers(model, optimizer, scheduler)
-            .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
-            .with_interrupter(interrupter.clone())
-            .with_application_logger(None)
-            .renderer(renderer(label, interrupter, (finished > 0).then_some(finished)))
-            .num_epochs(epochs);
-        if finished > 0 {
-            training = training.checkpoint(finished);
-        }
-        let scheduler = stage.schedule.build(stage.optimizer.learning_rate, stage.steps);
-        let started = Instant::now();
-        let result = training.launch(Learner::new(step, stage.optimizer.build(), scheduler));
-        let time = started.elapsed();
-        if let Some(fault) = result.model.fault() {
-            return Err(training_error(fault));
-        }
-        if let Some(error) = result.error {
-            return Err(training_error(error));
-        }
-        if let Some(interruption) = result.interrupted {
-            return Err(training_error(interruption.reason.unwrap_or_else(|| "interrupted".into())));
-        }
-        let steps = epochs.saturating_sub(finished) * stage.steps_per_epoch;
-        Ok(Trained { network: result.model.ema().clone(), time, steps })
+        let objective = config.objective(stage);
+        let devices = std::slice::from_ref(device);
+        let stage = Stage { config: stage, objective, seed, devices, folder, label, board, until_epoch: None };
+        stage.run(network, data.train.clone(), data.held_out.clone(), Images(data.shape))
     }
 }
 

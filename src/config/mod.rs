@@ -20,7 +20,7 @@ use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
 use crate::sample::{GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{EmaConfig, LossWeight, Objective, TargetTime};
+use crate::train::{EmaConfig, LossWeight, Objective, Precision, TargetTime};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -74,8 +74,12 @@ pub struct StageConfig {
     pub time_shift: Option<TimeShift>,
     /// Optimizer steps.
     pub steps: usize,
-    /// Samples per step.
+    /// Samples per step, over all devices and accumulated passes.
     pub batch_size: usize,
+    /// Forward and backward passes that make one step; divides `batch_size`.
+    pub accumulation: usize,
+    /// The type of numbers that training computes in.
+    pub precision: Precision,
     /// Steps between checkpoints and validations.
     pub steps_per_epoch: usize,
     /// Probability of dropping the condition.
@@ -98,6 +102,8 @@ impl Default for StageConfig {
             time_shift: None,
             steps: 1000,
             batch_size: 128,
+            accumulation: 1,
+            precision: Precision::F32,
             steps_per_epoch: 500,
             condition_dropout: 0.0,
             optimizer: OptimizerConfig::default(),
@@ -159,12 +165,7 @@ impl RunConfig {
     /// [`Error::Config`] with the path of a misspelt, missing or mistyped key, or with every value that
     /// violates a condition or would be ignored.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let config: Self = serde_path_to_error::deserialize(&mut json).map_err(|e| {
-            let path = e.path().to_string();
-            Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
-        })?;
-        json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
+        let config: Self = parse(text)?;
         Error::if_any(config.problems())?;
         Ok(config)
     }
@@ -175,6 +176,13 @@ impl RunConfig {
         problems.extend(self.device.problems("device"));
         let (shape, classes) = self.data.shape();
         problems.extend(self.network.problems("network", shape, classes));
+        if self.network.reads_text() {
+            add(
+                &mut problems,
+                "network.kind".into(),
+                " = \"mmdit\": needs text embeddings, which these data do not have",
+            );
+        }
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &self.post_train)] {
             problems.extend(stage.problems(name));
             let (batch, images) = (stage.batch_size, self.data.training_images());
@@ -200,6 +208,13 @@ impl RunConfig {
                 &mut problems,
                 "pretrain.strategy".into(),
                 ": must be {\"kind\": \"standard\"}; the strategy under test belongs to post_train",
+            );
+        }
+        if self.post_train.strategy == (StrategyConfig::Standard {}) {
+            add(
+                &mut problems,
+                "post_train.strategy".into(),
+                ": must name a strategy other than \"standard\", which the control has already",
             );
         }
         if self.loss_weight != LossWeight::Uniform
@@ -253,6 +268,16 @@ impl StageConfig {
         {
             Problem::unless(&mut problems, value > 0, path, key, value, "must be at least 1");
         }
+        let (batch, passes) = (self.batch_size, self.accumulation);
+        let shared = passes > 0 && batch.is_multiple_of(passes);
+        Problem::unless(
+            &mut problems,
+            shared,
+            path,
+            "accumulation",
+            passes,
+            format!("must divide batch_size = {batch}"),
+        );
         let (epoch, dropout, decay) = (self.steps_per_epoch, self.condition_dropout, self.ema.decay);
         let divides = epoch == 0 || self.steps.is_multiple_of(epoch);
         let must = format!("must divide steps = {}", self.steps);
@@ -293,6 +318,17 @@ impl EvaluateConfig {
     }
 }
 
+/// A JSON text as `T`; a misspelt, missing or mistyped key is named by its path.
+fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let config = serde_path_to_error::deserialize(&mut json).map_err(|e| {
+        let path = e.path().to_string();
+        Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
+    })?;
+    json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
+    Ok(config)
+}
+
 fn add(problems: &mut Vec<Problem>, path: String, message: impl Into<String>) {
     problems.push(Problem { path, message: message.into() });
 }
@@ -310,7 +346,8 @@ mod tests {
 
     #[test]
     fn a_small_configuration_is_enough() {
-        assert_eq!(problems(""), "");
+        assert_eq!(problems(r#", "post_train": {"strategy": {"kind": "mixflow"}}"#), "");
+        assert!(problems("").contains("post_train.strategy : must name a strategy other than \"standard\""));
     }
 
     #[test]

@@ -74,21 +74,25 @@ pub enum Decay {
     Cosine,
 }
 
-/// Linear warm-up, then the decay.
+/// Linear warm-up, a time at the peak, then the decay.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleConfig {
     /// Steps from 0 to the peak: step `k` uses `(k + 1)/warm_up` of it.
     pub warm_up: usize,
+    /// Steps at the peak between the warm-up and the decay.
+    pub hold: usize,
     /// The way down.
     pub decay: Decay,
-    /// The fraction of the peak at the last step, in (0, 1].
+    /// The step, counted from 0, that ends the decay; the last one if left out.
+    pub decay_end: Option<usize>,
+    /// The fraction of the peak at the end of the decay and after it, in (0, 1].
     pub final_fraction: f64,
 }
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { warm_up: 0, decay: Decay::Constant, final_fraction: 1.0 }
+        Self { warm_up: 0, hold: 0, decay: Decay::Constant, decay_end: None, final_fraction: 1.0 }
     }
 }
 
@@ -102,7 +106,19 @@ impl ScheduleConfig {
         let used = !valid || self.decay != Decay::Constant || last == 1.0;
         Problem::unless(&mut problems, used, path, "final_fraction", last, "would be ignored, decay is \"constant\"");
         let most = format!("must be at most the {steps} steps of the stage");
-        Problem::unless(&mut problems, self.warm_up <= steps, path, "warm_up", self.warm_up, most);
+        Problem::unless(&mut problems, self.warm_up <= steps, path, "warm_up", self.warm_up, &most);
+        let decays = self.decay != Decay::Constant;
+        let start = self.warm_up.saturating_add(self.hold);
+        let ignored = "would be ignored, decay is \"constant\"";
+        Problem::unless(&mut problems, decays || self.hold == 0, path, "hold", self.hold, ignored);
+        let room = !decays || self.hold == 0 || start <= steps;
+        Problem::unless(&mut problems, room, path, "hold", self.hold, format!("{most}, with the warm-up before it"));
+        if let Some(end) = self.decay_end {
+            Problem::unless(&mut problems, decays, path, "decay_end", end, ignored);
+            let after =
+                format!("must be above the {start} steps of warm-up and hold and below the {steps} of the stage");
+            Problem::unless(&mut problems, !decays || start < end && end < steps, path, "decay_end", end, after);
+        }
         problems
     }
 
@@ -111,8 +127,9 @@ impl ScheduleConfig {
         if step < self.warm_up {
             return peak * (step + 1) as f64 / self.warm_up as f64;
         }
-        let way = steps.saturating_sub(self.warm_up).saturating_sub(1).max(1);
-        let gone = ((step - self.warm_up) as f64 / way as f64).min(1.0);
+        let (start, end) = (self.warm_up + self.hold, self.decay_end.unwrap_or(steps.saturating_sub(1)));
+        let way = end.saturating_sub(start).max(1);
+        let gone = (step.saturating_sub(start) as f64 / way as f64).min(1.0);
         let left = match self.decay {
             Decay::Constant => 1.0,
             Decay::Linear => 1.0 - gone,
@@ -156,7 +173,7 @@ mod tests {
 
     #[test]
     fn cosine_warms_up_comes_down_and_never_rises_again() {
-        let schedule = ScheduleConfig { warm_up: 10, decay: Decay::Cosine, final_fraction: 0.05 };
+        let schedule = ScheduleConfig { warm_up: 10, decay: Decay::Cosine, final_fraction: 0.05, ..Default::default() };
         assert_eq!(schedule.rate(1e-3, 0, 110), 1e-4);
         assert_eq!(schedule.rate(1e-3, 9, 110), 1e-3);
         assert!((schedule.rate(1e-3, 109, 110) - 5e-5).abs() < 1e-15);
@@ -164,8 +181,35 @@ mod tests {
     }
 
     #[test]
+    fn the_peak_is_held_and_the_decay_ends_early() {
+        let json = r#"{"hold": 4, "decay": "linear", "decay_end": 12, "final_fraction": 0.1}"#;
+        let schedule: ScheduleConfig = serde_json::from_str(json).unwrap();
+        assert!(schedule.problems("schedule", 16).is_empty());
+        let rates: Vec<f64> = (0..16).map(|step| schedule.rate(1.0, step, 16)).collect();
+        assert_eq!(rates[..5], [1.0; 5]);
+        assert!((rates[8] - 0.55).abs() < 1e-15 && rates[12..].iter().all(|r| (r - 0.1).abs() < 1e-15), "{rates:?}");
+    }
+
+    #[test]
+    fn impossible_holds_and_ends_are_named() {
+        let text = |schedule: ScheduleConfig| -> Vec<String> {
+            schedule.problems("s", 10).iter().map(ToString::to_string).collect()
+        };
+        let constant = ScheduleConfig { hold: 2, decay_end: Some(3), ..Default::default() };
+        let ignored = "would be ignored, decay is \"constant\"";
+        assert_eq!(text(constant), [format!("s.hold = 2: {ignored}"), format!("s.decay_end = 3: {ignored}")]);
+        let linear = ScheduleConfig { decay: Decay::Linear, ..Default::default() };
+        let long = text(ScheduleConfig { warm_up: 4, hold: 7, ..linear });
+        assert_eq!(long, ["s.hold = 7: must be at most the 10 steps of the stage, with the warm-up before it"]);
+        for (hold, end) in [(3, 3), (0, 10)] {
+            let found = text(ScheduleConfig { hold, decay_end: Some(end), ..linear });
+            assert!(found.len() == 1 && found[0].contains("s.decay_end"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn a_resumed_schedule_goes_on() {
-        let schedule = ScheduleConfig { warm_up: 3, decay: Decay::Linear, final_fraction: 0.1 };
+        let schedule = ScheduleConfig { warm_up: 3, decay: Decay::Linear, final_fraction: 0.1, ..Default::default() };
         let mut whole = schedule.build(1e-2, 20);
         let rates: Vec<f64> = (0..20).map(|_| whole.step()).collect();
         let mut first = schedule.build(1e-2, 20);

@@ -6,11 +6,13 @@ pub mod digits;
 pub mod font;
 pub mod grid;
 pub mod item;
+pub mod latents;
 pub mod photos;
 
 pub use digits::DigitsConfig;
 pub use grid::{Picture, grid, side_by_side};
 pub use item::{ImageItem, ImageSet};
+pub use latents::{LatentBatcher, LatentItem, LatentSet, LatentsConfig};
 pub use photos::PhotosConfig;
 
 use crate::{Error, Problem, Result};

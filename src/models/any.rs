@@ -1,10 +1,15 @@
 //! The networks that JSON can name, behind one type.
-use super::{ResidualMlp, ResidualMlpConfig, Sit, SitConfig};
+use super::mmdit::{self, Mmdit, MmditConfig};
+use super::rae::{self, Rae, RaeConfig};
+use super::repa::{self, Repa, RepaCondition, RepaConfig};
+use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
+use crate::checkpoint::weights::{ImportOptions, ImportReport, KeyMap, export_safetensors, import};
 use crate::network::{Prediction, PredictionNetwork};
-use crate::{Problem, Result};
+use crate::{Error, Problem, Result};
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Which network a run trains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -14,42 +19,84 @@ pub enum NetworkConfig {
     ResidualMlp(ResidualMlpConfig),
     /// SiT, the transformer of arXiv 2401.08740.
     Sit(SitConfig),
+    /// REPA's SiT, with projectors that align it with features of an image encoder (arXiv 2410.06940).
+    Repa(RepaConfig),
+    /// RAE's DiT^DH, on the features of an image encoder (arXiv 2510.11690).
+    Rae(RaeConfig),
+    /// The MMDiT-X of Stable Diffusion 3.5.
+    Mmdit(MmditConfig),
 }
 
 impl NetworkConfig {
     /// Everything wrong with this network for images `[channels, height, width]` of `classes` classes.
     pub fn problems(&self, path: &str, shape: [usize; 3], classes: usize) -> Vec<Problem> {
-        let (mut problems, channels, size, labels) = match self {
-            Self::ResidualMlp(c) => (c.problems(path), c.channels, c.size, c.num_classes),
-            Self::Sit(c) => (c.problems(path), c.in_channels, c.input_size, c.num_classes),
-        };
-        let (channel_key, size_key) = match self {
-            Self::ResidualMlp(_) => ("channels", "size"),
-            Self::Sit(_) => ("in_channels", "input_size"),
+        let mut problems = match self {
+            Self::ResidualMlp(c) => c.problems(path),
+            Self::Sit(c) => c.problems(path),
+            Self::Repa(c) => c.problems(path),
+            Self::Rae(c) => c.problems(path),
+            Self::Mmdit(c) => c.problems(path),
         };
         let mut must = |key: &str, is: usize, want: usize| {
             Problem::unless(&mut problems, is == want, path, key, is, format!("must be {want}, as in the data"));
         };
+        let (channels, size, labels) = self.sizes();
+        let (channel_key, size_key) = match self {
+            Self::ResidualMlp(_) => ("channels", "size"),
+            _ => ("in_channels", "input_size"),
+        };
         must(channel_key, channels, shape[0]);
-        must(size_key, size, shape[1]);
-        let enough = labels == classes || matches!(self, Self::Sit(_)) && labels > classes;
-        Problem::unless(&mut problems, enough, path, "num_classes", labels, format!("the data have {classes} classes"));
+        if let Some(size) = size {
+            must(size_key, size, shape[1]);
+            must(size_key, size, shape[2]);
+        }
+        if let Some(labels) = labels {
+            let enough = labels == classes || !matches!(self, Self::ResidualMlp(_)) && labels > classes;
+            let wanted = format!("the data have {classes} classes");
+            Problem::unless(&mut problems, enough, path, "num_classes", labels, wanted);
+        }
         problems
     }
 
-    /// Whether the network has a null condition, which dropout and guidance need.
+    /// Channels, side of the image and number of classes, where the network fixes them.
+    fn sizes(&self) -> (usize, Option<usize>, Option<usize>) {
+        match self {
+            Self::ResidualMlp(c) => (c.channels, Some(c.size), Some(c.num_classes)),
+            Self::Sit(c) => (c.in_channels, Some(c.input_size), Some(c.num_classes)),
+            Self::Repa(c) => (c.in_channels, Some(c.input_size), Some(c.num_classes)),
+            Self::Rae(c) => (c.in_channels, Some(c.input_size), Some(c.num_classes)),
+            Self::Mmdit(c) => (c.in_channels, None, None),
+        }
+    }
+
+    /// Whether the network has a null condition, which dropout and guidance need. That of [`Self::Mmdit`] lies in
+    /// the data: the embeddings of the empty prompt.
     pub fn has_null_condition(&self) -> bool {
         match self {
             Self::ResidualMlp(c) => c.num_classes > 0,
             Self::Sit(c) => c.class_dropout_prob > 0.0,
+            Self::Repa(c) => c.class_dropout_prob > 0.0,
+            Self::Rae(c) => c.class_dropout_prob > 0.0,
+            Self::Mmdit(_) => true,
         }
     }
 
+    /// Whether the network reads text embeddings instead of labels.
+    pub fn reads_text(&self) -> bool {
+        matches!(self, Self::Mmdit(_))
+    }
+
     /// The network with weights that are a pure function of `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every violated condition.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Network> {
         Ok(match self {
             Self::ResidualMlp(c) => Network::ResidualMlp(c.init_seeded(seed, device)?),
             Self::Sit(c) => Network::Sit(c.init_seeded(seed, device)?),
+            Self::Repa(c) => Network::Repa(c.init_seeded(seed, device)?),
+            Self::Rae(c) => Network::Rae(c.init_seeded(seed, device)?),
+            Self::Mmdit(c) => Network::Mmdit(c.init_seeded(seed, device)?),
         })
     }
 }
@@ -62,22 +109,103 @@ pub enum Network {
     ResidualMlp(ResidualMlp),
     /// See [`Sit`].
     Sit(Sit),
+    /// See [`Repa`].
+    Repa(Repa),
+    /// See [`Rae`].
+    Rae(Rae),
+    /// See [`Mmdit`].
+    Mmdit(Mmdit),
 }
 
-impl PredictionNetwork<4> for Network {
-    type Condition = Tensor<1, Int>;
+impl Network {
+    /// A copy with the weights of an official file.
+    ///
+    /// # Errors
+    /// As [`import`]; the network itself is unchanged.
+    pub fn import(&self, file: &Path, options: &ImportOptions) -> Result<(Self, ImportReport)> {
+        let names = self.names();
+        Ok(match self {
+            Self::ResidualMlp(n) => import(n, file, options, names).map(|(n, r)| (Self::ResidualMlp(n), r))?,
+            Self::Sit(n) => import(n, file, options, names).map(|(n, r)| (Self::Sit(n), r))?,
+            Self::Repa(n) => import(n, file, options, names).map(|(n, r)| (Self::Repa(n), r))?,
+            Self::Rae(n) => import(n, file, options, names).map(|(n, r)| (Self::Rae(n), r))?,
+            Self::Mmdit(n) => import(n, file, options, names).map(|(n, r)| (Self::Mmdit(n), r))?,
+        })
+    }
 
-    fn predict(&self, noisy: Tensor<4>, timestep: Tensor<1>, condition: &Tensor<1, Int>) -> Prediction<4> {
+    /// Writes the weights as safetensors with official names and layouts.
+    ///
+    /// # Errors
+    /// As [`export_safetensors`].
+    pub fn export(&self, file: &Path) -> Result<()> {
+        let names = self.names();
         match self {
-            Self::ResidualMlp(n) => n.predict(noisy, timestep, condition),
-            Self::Sit(n) => n.predict(noisy, timestep, condition),
+            Self::ResidualMlp(n) => export_safetensors(n, file, names),
+            Self::Sit(n) => export_safetensors(n, file, names),
+            Self::Repa(n) => export_safetensors(n, file, names),
+            Self::Rae(n) => export_safetensors(n, file, names),
+            Self::Mmdit(n) => export_safetensors(n, file, names),
         }
     }
 
-    fn drop_condition(&self, condition: &Tensor<1, Int>, dropped: &[bool]) -> Option<Tensor<1, Int>> {
+    /// The network without some of its blocks, sharing all weights: what skip-layer guidance steers away from.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a network other than [`Mmdit`].
+    pub fn skipping(&self, blocks: &[usize]) -> Result<Self> {
         match self {
-            Self::ResidualMlp(n) => PredictionNetwork::<4>::drop_condition(n, condition, dropped),
-            Self::Sit(n) => n.drop_condition(condition, dropped),
+            Self::Mmdit(n) => Ok(Self::Mmdit(n.skipping(blocks))),
+            _ => Err(Error::Invalid("only an MMDiT can skip blocks".into())),
         }
+    }
+
+    fn names(&self) -> KeyMap<'static> {
+        KeyMap(match self {
+            Self::ResidualMlp(_) => &[],
+            Self::Sit(_) => sit::OFFICIAL_NAMES,
+            Self::Repa(_) => repa::OFFICIAL_NAMES,
+            Self::Rae(_) => rae::OFFICIAL_NAMES,
+            Self::Mmdit(_) => mmdit::OFFICIAL_NAMES,
+        })
+    }
+}
+
+impl PredictionNetwork<4> for Network {
+    type Condition = NetworkCondition;
+
+    /// # Panics
+    /// If an MMDiT is given no text embeddings.
+    fn predict(&self, noisy: Tensor<4>, timestep: Tensor<1>, condition: &NetworkCondition) -> Prediction<4> {
+        let NetworkCondition { labels, features, text } = condition;
+        match self {
+            Self::ResidualMlp(n) => n.predict(noisy, timestep, labels),
+            Self::Sit(n) => n.predict(noisy, timestep, labels),
+            Self::Repa(n) => {
+                let condition = RepaCondition { labels: labels.clone(), features: features.clone() };
+                n.predict(noisy, timestep, &condition)
+            }
+            Self::Rae(n) => n.predict(noisy, timestep, labels),
+            Self::Mmdit(n) => {
+                n.predict(noisy, timestep, text.as_ref().expect("an MMDiT is conditioned on text embeddings"))
+            }
+        }
+    }
+
+    fn drop_condition(&self, condition: &NetworkCondition, dropped: &[bool]) -> Option<NetworkCondition> {
+        let labels = &condition.labels;
+        let labels = match self {
+            Self::ResidualMlp(n) => PredictionNetwork::<4>::drop_condition(n, labels, dropped)?,
+            Self::Sit(n) => n.drop_condition(labels, dropped)?,
+            Self::Repa(n) => {
+                let condition = RepaCondition { labels: labels.clone(), features: Vec::new() };
+                n.drop_condition(&condition, dropped)?.labels
+            }
+            Self::Rae(n) => n.drop_condition(labels, dropped)?,
+            Self::Mmdit(n) => {
+                let text = n.drop_condition(condition.text.as_ref()?, dropped)?;
+                return Some(NetworkCondition { text: Some(text), ..condition.clone() });
+            }
+        };
+        Some(NetworkCondition { labels, ..condition.clone() })
     }
 }

@@ -1,15 +1,23 @@
 //! Networks that implement [`PredictionNetwork`](crate::network::PredictionNetwork), ready to post-train.
 //!
-//! [`ResidualMlp`] learns small vectors and images in minutes on a CPU;
-//! [`Sit`] is the Scalable Interpolant Transformer of ImageNet latents, whose official weights
-//! load through [`checkpoint::weights`](crate::checkpoint::weights). Initial weights are a pure function of a seed
-//! ([`layers::init`]), the same on every device.
+//! [`ResidualMlp`] learns small vectors and images in minutes on a CPU. The four systems of the paper, whose official
+//! weights load through [`checkpoint::weights`](crate::checkpoint::weights): [`Sit`], [`Repa`] (SiT with projectors and
+//! an alignment loss), [`Rae`] (DiT^DH, with its decoder) and [`Mmdit`] (Stable Diffusion 3.5). Initial weights are a
+//! pure function of a seed ([`layers::init`]), the same on every device.
 mod any;
+mod condition;
 pub mod layers;
+pub mod mmdit;
+pub mod rae;
+pub mod repa;
 pub mod residual_mlp;
 pub mod sit;
 
 pub use any::{Network, NetworkConfig};
+pub use condition::NetworkCondition;
+pub use mmdit::{Mmdit, MmditConfig};
+pub use rae::{Rae, RaeConfig};
+pub use repa::{Repa, RepaCondition, RepaConfig};
 pub use residual_mlp::{ResidualMlp, ResidualMlpConfig};
 pub use sit::{Sit, SitConfig};
 

@@ -1,6 +1,6 @@
 //! The strategy by its name in the JSON.
 use super::slowing::{default_fraction, default_gamma};
-use super::{Density, Product, Slowing, TimeShift, TimestepStrategy};
+use super::{Density, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
 use crate::{Error, Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub enum StrategyConfig {
         density: Density,
         /// The law of `m` given `t`.
         slowing: Slowing,
+        /// The interval of times the density is cut down to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        truncate: Option<Truncation>,
     },
 }
 
@@ -86,8 +89,13 @@ impl StrategyConfig {
             Self::UniformBelow {} => (uniform, Slowing::UniformBelow {}),
             Self::UniformRange { gamma } => (uniform, Slowing::Range { gamma }),
             Self::UniformFraction { fraction } => (uniform, Slowing::Fraction { fraction }),
-            Self::Product { density, slowing } => (density, slowing),
+            Self::Product { density, slowing, .. } => (density, slowing),
         }
+    }
+
+    /// The interval of times the law of `t` is cut down to, if any.
+    pub fn truncation(&self) -> Option<Truncation> {
+        if let Self::Product { truncate, .. } = *self { truncate } else { None }
     }
 
     /// Every parameter out of its range; `path` is the key this strategy stands under, for example `strategy`.
@@ -97,6 +105,7 @@ impl StrategyConfig {
         let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
         let mut problems = density.problems(&under("density"));
         problems.extend(slowing.problems(&under("slowing")));
+        problems.extend(self.truncation().iter().flat_map(|t| t.problems(&density, &under("truncate"))));
         problems
     }
 
@@ -115,7 +124,11 @@ impl StrategyConfig {
         problems.extend(shift.iter().flat_map(|s| s.problems("time_shift")));
         Error::if_any(problems)?;
         let (density, slowing) = self.factors();
-        Ok(Arc::new(Product::new(density, slowing, shift.copied())?))
+        let product = Product::new(density, slowing, shift.copied())?;
+        Ok(Arc::new(match self.truncation() {
+            Some(truncation) => product.truncated(truncation)?,
+            None => product,
+        }))
     }
 }
 
@@ -135,7 +148,26 @@ mod tests {
         let json =
             r#"{"kind": "product", "density": {"kind": "logit_normal", "mean": -0.5}, "slowing": {"kind": "none"}}"#;
         let density = Density::LogitNormal { mean: -0.5, std: 1.0 };
-        assert_eq!(parse(json).unwrap(), StrategyConfig::Product { density, slowing: Slowing::None {} });
+        assert_eq!(
+            parse(json).unwrap(),
+            StrategyConfig::Product { density, slowing: Slowing::None {}, truncate: None }
+        );
+        assert!(!serde_json::to_string(&parse(json).unwrap()).unwrap().contains("truncate"));
+    }
+
+    #[test]
+    fn truncation_belongs_to_the_product() {
+        let json = r#"{"kind": "product", "density": {"kind": "uniform"}, "slowing": {"kind": "range", "gamma": 0.4},
+            "truncate": [0.001, 1]}"#;
+        let config = parse(json).unwrap();
+        assert_eq!(config.truncation(), Some(Truncation([0.001, 1.0])));
+        assert_eq!(parse(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+        assert!(config.build(None).is_ok());
+        assert!(parse(r#"{"kind": "standard", "truncate": [0, 1]}"#).is_err());
+        let reversed = parse(&json.replace("[0.001, 1]", "[1, 0.001]")).unwrap();
+        let problems = reversed.problems("strategy");
+        let expected = "strategy.truncate = [1, 0.001]: must be [low, high] with 0 <= low < high <= 1";
+        assert_eq!(problems[0].to_string(), expected);
     }
 
     #[test]
@@ -179,6 +211,7 @@ mod tests {
         let product = StrategyConfig::Product {
             density: Density::Beta { a: 0.0, b: 1.0 },
             slowing: Slowing::Fraction { fraction: -0.5 },
+            truncate: None,
         };
         let expected =
             ["strategy.density.a = 0: must be finite and > 0", "strategy.slowing.fraction = -0.5: must be in [0, 1]"];

@@ -1,4 +1,5 @@
 //! The law of the training timestep `t`.
+use super::normal::normal_quantile;
 use crate::Problem;
 use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution, StandardNormal};
@@ -34,6 +35,16 @@ pub enum Density {
         #[serde(default = "one")]
         std: f64,
     },
+    /// `ln tan(πt/2) ~ N(mean, std²)`: on the GVP path `α/σ` is log-normal, as it is under the logit-normal law on the
+    /// linear path. Both with mean 0 and std 1 are REPA's "lognormal" weighting, of its cosine and its linear path.
+    GvpLogNormal {
+        /// Above 0 favours the data end. Finite.
+        #[serde(default)]
+        mean: f64,
+        /// Finite, > 0.
+        #[serde(default = "one")]
+        std: f64,
+    },
     /// `σ = 1 − u − s(cos²(πu/2) − 1 + u)`, so `t = u + s(cos²(πu/2) − 1 + u)`; SD3's rf/mode(s).
     Mode {
         /// SD3's `s`: above 0 favours the middle, below 0 the ends. In [−1, 2/(π−2)].
@@ -47,23 +58,37 @@ fn one() -> f64 {
     1.0
 }
 
+fn logistic(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
 impl Density {
     /// The paper's Beta(2, 1).
     pub const BETA_2_1: Self = Self::Beta { a: 2.0, b: 1.0 };
 
     /// The increasing map from `u` in [0, 1] to `t` (the inverse distribution function), where there is a closed
-    /// form: every law but the logit-normal and Beta(a, b) with a and b both different from 1.
+    /// form: every law but Beta(a, b) with a and b both different from 1.
     pub fn map(&self, u: f64) -> Option<f64> {
         let t = match *self {
             Self::Uniform {} => u,
             Self::Beta { a: 2.0, b: 1.0 } => u.sqrt(),
             Self::Beta { a, b: 1.0 } => u.powf(a.recip()),
             Self::Beta { a: 1.0, b } => 1.0 - (1.0 - u).powf(b.recip()),
-            Self::Beta { .. } | Self::LogitNormal { .. } => return None,
+            Self::Beta { .. } => return None,
+            Self::LogitNormal { .. } | Self::GvpLogNormal { .. } => self.map_normal(normal_quantile(u))?,
             Self::Mode { scale } => u + scale * ((FRAC_PI_2 * u).cos().powi(2) - 1.0 + u),
             Self::Cosmap {} => 1.0 - 1.0 / ((FRAC_PI_2 * u).tan() + 1.0),
         };
         Some(t.clamp(0.0, 1.0))
+    }
+
+    /// The increasing map from a standard normal `z` to `t`, for the laws that are drawn so.
+    pub fn map_normal(&self, z: f64) -> Option<f64> {
+        match *self {
+            Self::LogitNormal { mean, std } => Some(logistic(mean + std * z)),
+            Self::GvpLogNormal { mean, std } => Some((mean + std * z).exp().atan() / FRAC_PI_2),
+            _ => None,
+        }
     }
 
     /// Every parameter out of its range, with `path` in front of its name.
@@ -85,7 +110,7 @@ impl Density {
                 positive("a", a);
                 positive("b", b);
             }
-            Self::LogitNormal { mean, std } => {
+            Self::LogitNormal { mean, std } | Self::GvpLogNormal { mean, std } => {
                 positive("std", std);
                 Problem::unless(&mut problems, mean.is_finite(), path, "mean", mean, "must be finite");
             }
@@ -100,9 +125,9 @@ impl Density {
     /// One `t` in [0, 1]. A density with [problems](Self::problems) draws from the uniform law.
     pub fn sample(&self, rng: &mut dyn Rng) -> f64 {
         match *self {
-            Self::LogitNormal { mean, std } => {
+            Self::LogitNormal { .. } | Self::GvpLogNormal { .. } => {
                 let z: f64 = StandardNormal.sample(rng);
-                1.0 / (1.0 + (-(mean + std * z)).exp())
+                self.map_normal(z).unwrap_or(z)
             }
             Self::Beta { a, b } if a != 1.0 && b != 1.0 => match Beta::new(a, b) {
                 Ok(law) => law.sample(rng),
@@ -133,12 +158,38 @@ mod tests {
         check(Density::Beta { a: 1.0, b: 3.0 }, |t| 1.0 - (1.0 - t).powi(3));
         check(Density::Beta { a: 2.0, b: 2.0 }, |t| t * t * (3.0 - 2.0 * t));
         check(Density::Cosmap {}, |t| (t / (1.0 - t)).atan() / FRAC_PI_2);
-        // The median of the logit-normal law is the logistic function of its mean.
-        let density = Density::LogitNormal { mean: 0.7, std: 0.5 };
-        let mut rng = stream(12);
-        let below = (0..100_000).filter(|_| density.sample(&mut rng) < 1.0 / (1.0 + (-0.7_f64).exp())).count();
-        // 5 standard deviations, false-alarm rate 6e-7.
-        assert!((below as f64 - 50_000.0).abs() < 5.0 * 158.1, "{below}");
+    }
+
+    /// Φ(z), Abramowitz and Stegun 7.1.26, right to 1e-7.
+    fn normal_cdf(z: f64) -> f64 {
+        let x = z.abs() / std::f64::consts::SQRT_2;
+        let t = 1.0 / (1.0 + 0.327_591_1 * x);
+        let series = [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
+        let upper = 0.5 * series.iter().fold(0.0, |sum, c| sum * t + c) * t * (-x * x).exp();
+        if z < 0.0 { upper } else { 1.0 - upper }
+    }
+
+    #[test]
+    fn laws_of_a_normal_follow_their_distribution_functions() {
+        for (mean, std) in [(0.0, 1.0), (0.7, 0.5), (-1.0, 1.5)] {
+            let standard = |log_ratio: f64| normal_cdf((log_ratio - mean) / std);
+            check(Density::LogitNormal { mean, std }, |t| standard((t / (1.0 - t)).ln()));
+            check(Density::GvpLogNormal { mean, std }, |t| standard((FRAC_PI_2 * t).tan().ln()));
+        }
+    }
+
+    #[test]
+    fn both_laws_of_a_normal_make_alpha_over_sigma_log_normal() {
+        use crate::path::{Gvp, Linear, Path};
+        let (mean, std) = (0.3, 1.2);
+        let pairs: [(Density, &dyn Path); 2] =
+            [(Density::LogitNormal { mean, std }, &Linear), (Density::GvpLogNormal { mean, std }, &Gvp)];
+        for (density, path) in pairs {
+            for z in [-2.0, 0.0, 1.5] {
+                let c = path.coefficients(density.map_normal(z).unwrap());
+                assert!(((c.alpha / c.sigma).ln() - (mean + std * z)).abs() < 1e-12, "{density:?} at {z}");
+            }
+        }
     }
 
     #[test]
@@ -166,6 +217,7 @@ mod tests {
             ["p.a = 0: must be finite and > 0", "p.b = NaN: must be finite and > 0"]
         );
         assert_eq!(text(Density::LogitNormal { mean: f64::INFINITY, std: -1.0 }).len(), 2);
+        assert_eq!(text(Density::GvpLogNormal { mean: f64::NAN, std: 0.0 }).len(), 2);
         assert_eq!(text(Density::Mode { scale: 1.8 }), ["p.scale = 1.8: must be in [-1, 2/(pi - 2)]"]);
         assert!(text(Density::Uniform {}).is_empty());
     }

@@ -22,17 +22,20 @@
 //! ```
 mod config;
 mod density;
+mod normal;
 mod product;
 mod shift;
 mod slowing;
 #[cfg(test)]
 mod statistics;
+mod truncation;
 
 pub use config::StrategyConfig;
 pub use density::Density;
 pub use product::Product;
 pub use shift::TimeShift;
 pub use slowing::Slowing;
+pub use truncation::Truncation;
 
 use std::fmt::Debug;
 

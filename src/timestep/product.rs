@@ -1,11 +1,14 @@
 //! `t ~ density`, shifted, then `m ~ slowing given t`.
-use super::{Density, Slowing, TimeShift, TimestepStrategy, Timesteps};
+use super::{Density, Slowing, TimeShift, TimestepStrategy, Timesteps, Truncation};
 use crate::{Error, Result};
+use rand::RngExt;
 
-/// A strategy that draws `t` from a density, shifts it, and draws `m` given the shifted `t`.
+/// A strategy that draws `t` from a density, truncated or not, shifts it, and draws `m` given the shifted `t`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Product {
     density: Density,
+    /// With the levels of the density at its ends.
+    truncation: Option<(Truncation, [f64; 2])>,
     slowing: Slowing,
     shift: Option<TimeShift>,
 }
@@ -17,13 +20,26 @@ impl Product {
         problems.extend(slowing.problems("slowing"));
         problems.extend(shift.iter().flat_map(|s| s.problems("time_shift")));
         Error::if_any(problems)?;
-        Ok(Self { density, slowing, shift })
+        Ok(Self { density, truncation: None, slowing, shift })
+    }
+
+    /// The same with the density conditioned on an interval; [`Error::Config`] if the two do not fit.
+    pub fn truncated(self, truncation: Truncation) -> Result<Self> {
+        Error::if_any(truncation.problems(&self.density, "truncate"))?;
+        let levels = truncation.levels(&self.density);
+        Ok(Self { truncation: levels.map(|levels| (truncation, levels)), ..self })
+    }
+
+    fn draw(&self, rng: &mut dyn rand::Rng) -> f64 {
+        let Some((truncation, levels)) = self.truncation else { return self.density.sample(rng) };
+        let u = rng.random();
+        truncation.within(&self.density, levels, u).unwrap_or(u)
     }
 }
 
 impl TimestepStrategy for Product {
     fn sample(&self, rng: &mut dyn rand::Rng) -> Timesteps {
-        let t = self.density.sample(rng);
+        let t = self.draw(rng);
         let t = self.shift.map_or(t, |shift| shift.map(t));
         let training = t.clamp(0.0, 1.0) as f32;
         Timesteps { training, slowed: self.slowing.sample(training, rng) }
@@ -91,6 +107,24 @@ mod tests {
             assert!((f64::from(pair.training) - shift.map(f64::from(plain))).abs() < 1e-6);
             assert!((1.0 - 0.8_f32) * pair.training <= pair.slowed && pair.slowed <= pair.training);
         }
+    }
+
+    #[test]
+    fn a_truncated_density_is_the_density_given_the_interval() {
+        let (low, high) = (0.2, 0.7);
+        let plain = Product::new(Density::LogitNormal { mean: 0.3, std: 1.5 }, Slowing::None {}, None).unwrap();
+        let cut = plain.truncated(Truncation([low, high])).unwrap();
+        let draws = |strategy: &Product, count| {
+            let mut rng = stream(33);
+            (0..count).map(move |_| f64::from(strategy.sample(&mut rng).training)).collect::<Vec<_>>()
+        };
+        // Against rejection: the share below x of those draws of the plain law that fall into the interval.
+        let mut kept: Vec<f64> = draws(&plain, 4_000_000).into_iter().filter(|t| (low..=high).contains(t)).collect();
+        kept.sort_by(f64::total_cmp);
+        let share = |x: f64| kept.partition_point(|t| *t <= x) as f64 / kept.len() as f64;
+        kolmogorov_smirnov("truncated", draws(&cut, 50_000).into_iter(), share);
+        let refused = plain.truncated(Truncation([0.7, 0.2]));
+        assert!(matches!(refused, Err(Error::Config(problems)) if problems[0].path == "truncate"));
     }
 
     #[test]

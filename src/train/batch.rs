@@ -1,5 +1,5 @@
 //! What a loader yields.
-use crate::random::SampleKey;
+use crate::random::{Purpose, SampleKey, normal};
 use burn::tensor::Tensor;
 
 /// A batch of data `x1` with its conditions.
@@ -7,6 +7,9 @@ use burn::tensor::Tensor;
 pub struct FlowBatch<const D: usize, C> {
     /// The data `x1`, `[batch, ...]`.
     pub data: Tensor<D>,
+    /// If the data are known only as N(data, deviation²), as an encoder's posterior is: the standard deviation,
+    /// shaped like the data. The step then trains on `x1 = data + deviation·ξ`, ξ a function of the sample's key.
+    pub deviation: Option<Tensor<D>>,
     /// One condition per sample.
     pub condition: C,
     /// One key per sample. `None` lets the step make keys of its own: from the optimizer step while
@@ -16,8 +19,24 @@ pub struct FlowBatch<const D: usize, C> {
 }
 
 impl<const D: usize, C> FlowBatch<D, C> {
-    /// A batch without keys, as a user's own Burn batcher makes it.
+    /// A batch without deviation and keys, as a user's own Burn batcher makes it.
     pub fn new(data: Tensor<D>, condition: C) -> Self {
-        Self { data, condition, keys: None }
+        Self { data, deviation: None, condition, keys: None }
+    }
+
+    /// Sets the standard deviation of the data.
+    pub fn with_deviation(mut self, deviation: Option<Tensor<D>>) -> Self {
+        self.deviation = deviation;
+        self
+    }
+
+    /// The same batch with the data drawn: `x1 = data + deviation·ξ`, ξ ~ N(0, 1) from the stream of each key. A
+    /// batch without deviation is returned as it is.
+    pub fn drawn(mut self, keys: &[SampleKey]) -> Self {
+        if let Some(deviation) = self.deviation.take() {
+            let noise = normal(keys, Purpose::Posterior, &self.data.dims()[1..]);
+            self.data = self.data.clone() + deviation * Tensor::from_data(noise, &self.data.device());
+        }
+        self
     }
 }

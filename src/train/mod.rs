@@ -14,6 +14,7 @@ mod loss;
 pub mod metrics;
 mod norm;
 mod output;
+mod precision;
 mod step;
 
 pub use batch::FlowBatch;
@@ -23,4 +24,5 @@ pub use fault::Fault;
 pub use loader::EpochLoader;
 pub use loss::{LossWeight, Objective, TargetTime};
 pub use output::FlowOutput;
+pub use precision::Precision;
 pub use step::MixFlowTrainStep;

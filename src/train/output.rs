@@ -7,7 +7,7 @@ use burn_train::metric::{Adaptor, LossInput};
 /// The result of one training or validation step. Holds no image.
 #[derive(Debug, Clone)]
 pub struct FlowOutput {
-    /// The loss of each sample, `[batch]`, with the auxiliary loss added.
+    /// The loss of each sample, `[batch]`; in training with the auxiliary loss added.
     pub loss: Tensor<1>,
     /// The timesteps each sample was trained at.
     pub timesteps: Vec<Timesteps>,

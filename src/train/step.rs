@@ -1,6 +1,8 @@
 //! [`MixFlowTrainStep`]: a network, its EMA, and how it is trained, as one Burn module.
 use super::fault::Guard;
-use super::{Draws, EmaConfig, Fault, FlowBatch, FlowOutput, LossWeight, Objective, TargetTime, ema, gradients};
+use super::{
+    Draws, EmaConfig, Fault, FlowBatch, FlowOutput, LossWeight, Objective, Precision, TargetTime, ema, gradients,
+};
 use crate::network::PredictionNetwork;
 use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
 use crate::random::SampleKey;
@@ -42,6 +44,7 @@ struct Settings {
     objective: Objective,
     ema: EmaConfig,
     clip: Option<f64>,
+    precision: Precision,
     condition_dropout: f64,
     micro_batches: usize,
     distance_every: u64,
@@ -87,6 +90,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
                 },
                 ema: EmaConfig::default(),
                 clip: None,
+                precision: Precision::F32,
                 condition_dropout: 0.0,
                 micro_batches: 1,
                 distance_every: 0,
@@ -111,6 +115,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// Clips the global gradient norm to `norm`, after accumulation and before the update.
     pub fn with_clip(mut self, norm: Option<f64>) -> Self {
         self.settings.clip = norm;
+        self
+    }
+
+    /// Sets the type of numbers that training computes in; validation and sampling compute in that of the weights.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.settings.precision = precision;
         self
     }
 
@@ -178,7 +188,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.progress.guard.fault()
     }
 
-    /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included.
+    /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included. The data are taken
+    /// as they are: see [`FlowBatch::drawn`] for data with a deviation.
     pub fn loss(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>) -> Tensor<1> {
         let condition = match draws.dropped.iter().any(|d| *d) {
             true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or_else(|| {
@@ -187,7 +198,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             }),
             false => batch.condition,
         };
-        loss(&self.network, &self.settings.objective, batch.data, &condition, draws)
+        let network = self.settings.precision.apply(&self.network);
+        let (loss, auxiliary) = losses(&network, &self.settings.objective, batch.data, &condition, draws);
+        match auxiliary {
+            Some(auxiliary) => loss + auxiliary,
+            None => loss,
+        }
     }
 
     fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
@@ -237,13 +253,14 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     }
 }
 
-fn loss<N: PredictionNetwork<D>, const D: usize>(
+/// The regression losses `[batch]` and the network's auxiliary loss `[1]`.
+fn losses<N: PredictionNetwork<D>, const D: usize>(
     network: &N,
     objective: &Objective,
     data: Tensor<D>,
     condition: &N::Condition,
     draws: &Draws<D>,
-) -> Tensor<1> {
+) -> (Tensor<1>, Option<Tensor<1>>) {
     let slowed: Vec<f32> = draws.timesteps.iter().map(|t| t.slowed).collect();
     let training: Vec<f32> = draws.timesteps.iter().map(|t| t.training).collect();
     let count = training.len();
@@ -251,10 +268,7 @@ fn loss<N: PredictionNetwork<D>, const D: usize>(
     let noisy = interpolate(objective.path.as_ref(), data.clone(), draws.noise.clone(), &slowed);
     let prediction = network.predict(noisy, told, condition);
     let loss = objective.loss(prediction.output, data, draws.noise.clone(), &draws.timesteps);
-    match prediction.auxiliary_loss {
-        Some(auxiliary) => loss + auxiliary,
-        None => loss,
-    }
+    (loss, prediction.auxiliary_loss)
 }
 
 /// Plain flow matching: `t ~ U`, `m = t`.
@@ -283,7 +297,7 @@ where
         let device = batch.data.device();
         let draws = Draws::new(&keys, shape, strategy.as_ref(), objective.interval, *condition_dropout, &device);
         self.shared().last_batch = keys.first().copied();
-        let loss = self.loss(batch, &draws);
+        let loss = self.loss(batch.drawn(&keys), &draws);
         let mean = loss.clone().mean();
         let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
         let mut grads = mean.backward();
@@ -325,7 +339,9 @@ where
         let keys = batch.keys.take().unwrap_or_else(|| content_keys(&batch.data, self.settings.seed));
         let objective = &self.settings.objective;
         let draws = Draws::new(&keys, shape, &Plain, objective.interval, 0.0, &batch.data.device());
-        let loss = loss(&self.ema, objective, batch.data, &batch.condition, &draws);
+        let FlowBatch { data, condition, .. } = batch.drawn(&keys);
+        // Without the auxiliary loss, so that curves compare between systems.
+        let (loss, _) = losses(&self.ema, objective, data, &condition, &draws);
         FlowOutput {
             loss,
             timesteps: draws.timesteps,

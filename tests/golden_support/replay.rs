@@ -83,3 +83,13 @@ impl<'a> Replay<'a> {
         }
     }
 }
+
+/// The values that a step of Adam determines. Softmax does not see the bias of the keys: its gradient is zero but for
+/// rounding, which Adam divides by its own size.
+pub fn without_key_bias(name: &str, values: &[f64]) -> Vec<f64> {
+    if !name.ends_with("attn.qkv.bias") {
+        return values.to_vec();
+    }
+    let third = values.len() / 3;
+    [&values[..third], &values[2 * third..]].concat()
+}

@@ -4,7 +4,7 @@
 //! same seed gives other weights on another backend. Here the n-th tensor of a model has its own stream.
 use crate::random::{Purpose, SampleKey};
 use burn::module::Param;
-use burn::nn::{Embedding, Linear};
+use burn::nn::{Embedding, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -21,6 +21,8 @@ pub enum Law {
         /// The standard deviation.
         std: f64,
     },
+    /// U(−a, a), a = 1/√inputs: what PyTorch's `Linear` starts with, in its weight and in its bias.
+    FanIn,
 }
 
 /// Makes the layers of one model, in a fixed order.
@@ -37,6 +39,11 @@ impl WeightInit {
         Self { seed, position: 0, device: device.clone() }
     }
 
+    /// The device of the weights.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// A weight of the given shape, whose law sees `inputs` and `outputs`.
     pub fn weight<const D: usize>(
         &mut self,
@@ -51,10 +58,8 @@ impl WeightInit {
         let count = shape.iter().product();
         let values: Vec<f32> = match law {
             Law::Zeros => vec![0.0; count],
-            Law::XavierUniform => {
-                let bound = (6.0 / (inputs + outputs) as f64).sqrt() as f32;
-                (0..count).map(|_| (2.0 * rng.random::<f32>() - 1.0) * bound).collect()
-            }
+            Law::XavierUniform => uniform((6.0 / (inputs + outputs) as f64).sqrt(), count, &mut rng),
+            Law::FanIn => uniform((1.0 / inputs as f64).sqrt(), count, &mut rng),
             Law::Normal { std } => (0..count)
                 .map(|_| {
                     let value: f32 = StandardNormal.sample(&mut rng);
@@ -70,9 +75,23 @@ impl WeightInit {
         Linear { weight: self.weight([inputs, outputs], inputs, outputs, law), bias: Some(self.zeros([outputs])) }
     }
 
+    /// A linear layer whose bias has a law of its own, which sees the same `inputs`.
+    pub fn linear_and_bias(&mut self, inputs: usize, outputs: usize, weight: Law, bias: Law) -> Linear {
+        let weight = self.weight([inputs, outputs], inputs, outputs, weight);
+        Linear { weight, bias: Some(self.weight([outputs], inputs, outputs, bias)) }
+    }
+
     /// A table of `rows` vectors.
     pub fn embedding(&mut self, rows: usize, width: usize, law: Law) -> Embedding {
         Embedding { weight: self.weight([rows, width], rows, width, law) }
+    }
+
+    /// A layer norm over `width` values with scale 1, shift 0 and ε = 1e-5; it takes no stream of random numbers.
+    pub fn layer_norm(&self, width: usize) -> LayerNorm {
+        let mut norm = LayerNormConfig::new(width).init(&self.device);
+        norm.gamma = self.constant(vec![1.0; width], [width]);
+        norm.beta = Some(self.zeros([width]));
+        norm
     }
 
     /// A parameter of zeros; it takes no stream of random numbers.
@@ -84,6 +103,12 @@ impl WeightInit {
     pub fn constant<const D: usize>(&self, values: Vec<f32>, shape: [usize; D]) -> Param<Tensor<D>> {
         Param::from_data(TensorData::new(values, Shape::from(shape)), &self.device)
     }
+}
+
+/// `count` draws from U(−bound, bound).
+fn uniform(bound: f64, count: usize, rng: &mut impl rand::Rng) -> Vec<f32> {
+    let bound = bound as f32;
+    (0..count).map(|_| (2.0 * rng.random::<f32>() - 1.0) * bound).collect()
 }
 
 #[cfg(test)]
@@ -114,5 +139,11 @@ mod tests {
         let bound = (6.0f32 / 250.0).sqrt();
         let largest = draw(3, Law::XavierUniform).iter().fold(0.0f32, |a, v| a.max(v.abs()));
         assert!(largest <= bound && largest > 0.99 * bound, "{largest} {bound}");
+        let bound = 1.0 / 50f32.sqrt();
+        let layer = WeightInit::new(3, &Device::default()).linear_and_bias(50, 200, Law::FanIn, Law::FanIn);
+        for (values, share) in [(layer.weight.val().into_data(), 0.99), (layer.bias.unwrap().val().into_data(), 0.9)] {
+            let largest = values.iter::<f32>().fold(0.0f32, |a, v| a.max(v.abs()));
+            assert!(largest <= bound && largest > share * bound, "{largest} {bound}");
+        }
     }
 }

@@ -43,6 +43,12 @@ impl SitBlock {
         }
     }
 
+    /// The same with normed queries and keys ([`SelfAttention::with_qk_norm`]).
+    pub fn with_qk_norm(mut self, init: &WeightInit) -> Self {
+        self.attn = self.attn.with_qk_norm(init);
+        self
+    }
+
     /// Tokens `[batch, tokens, width]` under the condition `[batch, width]`.
     pub fn forward(&self, tokens: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();

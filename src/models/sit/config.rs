@@ -127,28 +127,39 @@ impl SitConfig {
     /// [`Error::Config`] with every violated condition.
     pub fn init_seeded(&self, seed: u64, device: &Device) -> Result<Sit> {
         Error::if_any(self.problems(""))?;
+        Ok(self.build(false, &mut WeightInit::new(seed, device)))
+    }
+
+    /// The network of a configuration without problems, if asked with normed queries and keys.
+    pub(crate) fn build(&self, qk_norm: bool, init: &mut WeightInit) -> Sit {
         let width = self.hidden_size;
-        let mut init = WeightInit::new(seed, device);
         let positions = sincos_2d(width, self.grid()).into_iter().map(|v| v as f32).collect();
-        Ok(Sit {
+        let block = |init: &mut WeightInit| {
+            let block = SitBlock::new(width, self.num_heads, self.mlp_width(), init);
+            if qk_norm { block.with_qk_norm(init) } else { block }
+        };
+        Sit {
             pos_embed: init.constant(positions, [1, self.grid().pow(2), width]).no_grad(),
-            x_embedder: PatchEmbedding::new(self.in_channels, self.patch_size, width, &mut init),
-            t_embedder: TimestepEmbedding::new(HALF_FEATURES, width, Law::Normal { std: 0.02 }, &mut init),
-            y_embedder: LabelEmbedding::new(self.label_rows(), width, &mut init),
-            blocks: (0..self.depth)
-                .map(|_| SitBlock::new(width, self.num_heads, self.mlp_width(), &mut init))
-                .collect(),
-            final_layer: FinalLayer::new(width, self.patch_size.pow(2) * self.out_channels(), &mut init),
+            x_embedder: PatchEmbedding::new(self.in_channels, self.patch_size, width, init),
+            t_embedder: TimestepEmbedding::new(HALF_FEATURES, width, Law::Normal { std: 0.02 }, init),
+            y_embedder: LabelEmbedding::new(self.label_rows(), width, init),
+            blocks: (0..self.depth).map(|_| block(init)).collect(),
+            final_layer: FinalLayer::new(width, self.patch_size.pow(2) * self.out_channels(), init),
             patch_size: self.patch_size,
             out_channels: self.out_channels(),
             null_label: (self.class_dropout_prob > 0.0).then_some(self.num_classes),
-        })
+        }
     }
 
     /// Official names and shapes (PyTorch layout) of all parameters, in the order of the official `state_dict`.
     ///
     /// The configuration must have no [`problems`](Self::problems).
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
+        self.listed(false)
+    }
+
+    /// The [`parameters`](Self::parameters), if asked with normed queries and keys.
+    pub(crate) fn listed(&self, qk_norm: bool) -> Vec<(String, Vec<usize>)> {
         let width = self.hidden_size;
         let mut list = vec![("pos_embed".to_string(), vec![1, self.grid().pow(2), width])];
         let mut layer = |name: &str, weight: Vec<usize>| {
@@ -164,6 +175,9 @@ impl SitConfig {
         layer("y_embedder.embedding_table", vec![self.label_rows(), width]);
         for i in 0..self.depth {
             layer(&format!("blocks.{i}.attn.qkv"), vec![3 * width, width]);
+            for norm in ["q_norm", "k_norm"].iter().filter(|_| qk_norm) {
+                layer(&format!("blocks.{i}.attn.{norm}"), vec![width / self.num_heads]);
+            }
             layer(&format!("blocks.{i}.attn.proj"), vec![width, width]);
             layer(&format!("blocks.{i}.mlp.fc1"), vec![self.mlp_width(), width]);
             layer(&format!("blocks.{i}.mlp.fc2"), vec![width, self.mlp_width()]);

@@ -49,13 +49,25 @@ impl Sit {
     ///
     /// Computes in the type of the weights; the result has the type of `noisy`.
     pub fn forward(&self, noisy: Tensor<4>, timestep: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<4> {
+        self.forward_observed(noisy, timestep, labels, |_, _| ())
+    }
+
+    /// [`Sit::forward`] that shows `observe` the number of each block and its output tokens `[batch, tokens, width]`.
+    pub fn forward_observed(
+        &self,
+        noisy: Tensor<4>,
+        timestep: Tensor<1>,
+        labels: Tensor<1, Int>,
+        mut observe: impl FnMut(usize, &Tensor<3>),
+    ) -> Tensor<4> {
         let input_type = noisy.dtype();
         let [_, channels, height, width] = noisy.dims();
         let weight_type = self.pos_embed.val().dtype();
         let mut tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.pos_embed.val();
         let condition = self.t_embedder.forward(timestep) + self.y_embedder.forward(labels);
-        for block in &self.blocks {
+        for (number, block) in self.blocks.iter().enumerate() {
             tokens = block.forward(tokens, condition.clone());
+            observe(number, &tokens);
         }
         let tokens = self.final_layer.forward(tokens, condition);
         let image = self.unpatchify(tokens, height / self.patch_size, width / self.patch_size);

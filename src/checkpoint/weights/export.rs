@@ -1,0 +1,56 @@
+//! Weights out, as safetensors.
+use super::{KeyMap, official};
+use crate::{Error, Result};
+use burn::module::Module;
+use burn::store::bridge;
+use burn::tensor::DType;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use std::path::Path;
+
+/// Writes the parameters of `module` as safetensors with official names and layouts, replacing `file` only when
+/// all of it is written.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written, [`Error::Weights`] if a parameter cannot be read or has a type
+/// safetensors does not know.
+pub fn export_safetensors<M: Module>(module: &M, file: &Path, names: KeyMap<'_>) -> Result<()> {
+    let mut parts = Vec::new();
+    for tensor in official(module, names) {
+        let name = tensor.name.clone();
+        let data = bridge::into_data(tensor).map_err(|e| Error::Weights(format!("`{name}`: {e}")))?;
+        let dtype = file_type(data.dtype())
+            .ok_or_else(|| Error::Weights(format!("`{name}`: {:?} is unknown to safetensors", data.dtype())))?;
+        parts.push((name, dtype, data));
+    }
+    let mut views = Vec::with_capacity(parts.len());
+    for (name, dtype, data) in &parts {
+        let view = TensorView::new(*dtype, data.shape().to_vec(), data.as_bytes())
+            .map_err(|e| Error::Weights(format!("`{name}`: {e}")))?;
+        views.push((name.as_str(), view));
+    }
+    let mut unfinished = file.as_os_str().to_os_string();
+    unfinished.push(".part");
+    let unfinished = Path::new(&unfinished);
+    safetensors::serialize_to_file(views, None, unfinished)
+        .map_err(|e| Error::io(file, std::io::Error::other(e.to_string())))?;
+    std::fs::rename(unfinished, file).map_err(|e| Error::io(file, e))
+}
+
+fn file_type(dtype: DType) -> Option<Dtype> {
+    Some(match dtype {
+        DType::F64 => Dtype::F64,
+        DType::F32 | DType::Flex32 => Dtype::F32,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I64 => Dtype::I64,
+        DType::I32 => Dtype::I32,
+        DType::I16 => Dtype::I16,
+        DType::I8 => Dtype::I8,
+        DType::U64 => Dtype::U64,
+        DType::U32 => Dtype::U32,
+        DType::U16 => Dtype::U16,
+        DType::U8 => Dtype::U8,
+        _ => return None,
+    })
+}

@@ -1,0 +1,64 @@
+//! Arrays of numbers in files, read as f32.
+use super::npy;
+use crate::checkpoint::weights::read_numbers;
+use crate::{Error, Result};
+use burn::tensor::TensorData;
+use std::path::Path;
+
+/// Numbers in row-major order and their shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// As many values as the product of the shape.
+    pub values: Vec<f32>,
+}
+
+impl Array {
+    /// The array in a `.npy` file, or the only tensor of a `.safetensors` file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be opened, [`Error::Format`] if it holds anything else.
+    pub fn read(file: &Path) -> Result<Self> {
+        if file.extension().is_some_and(|e| e == "safetensors") {
+            let mut tensors = read_numbers(file)?;
+            return match (tensors.pop_first(), tensors.is_empty()) {
+                (Some((_, data)), true) => Self::of(file, data),
+                _ => Err(Error::format(file, "must hold one tensor")),
+            };
+        }
+        let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+        Self::of(file, npy::parse(&bytes).map_err(|message| Error::format(file, message))?)
+    }
+
+    /// The arrays called `names` in a safetensors or PyTorch file, in that order.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and [`Error::Format`] if one is not there.
+    pub fn read_named<const N: usize>(file: &Path, names: [&str; N]) -> Result<[Self; N]> {
+        let mut tensors = read_numbers(file)?;
+        let mut take = |name: &str| {
+            let data = tensors.remove(name).ok_or_else(|| Error::format(file, format!("has no tensor `{name}`")))?;
+            Self::of(file, data)
+        };
+        let arrays = names.map(&mut take).into_iter().collect::<Result<Vec<_>>>()?;
+        arrays.try_into().map_err(|_| Error::format(file, "has too few tensors"))
+    }
+
+    fn of(file: &Path, data: TensorData) -> Result<Self> {
+        let shape = data.shape().to_vec();
+        if !data.dtype().is_float() {
+            return Err(Error::format(file, format!("holds {:?}: must be floats", data.dtype())));
+        }
+        let values = data.try_into_vec_as::<f32>().map_err(|e| Error::format(file, e.to_string()))?;
+        Ok(Self { shape, values })
+    }
+
+    /// Fails unless this array, read from `file`, has the `shape`.
+    pub(super) fn of_shape(self, shape: &[usize], file: &Path) -> Result<Self> {
+        if self.shape == shape {
+            return Ok(self);
+        }
+        Err(Error::format(file, format!("has shape {:?}: must be {shape:?}", self.shape)))
+    }
+}

@@ -1,0 +1,81 @@
+//! The JSON of a folder of latents.
+use super::listing;
+use super::set::{LatentSplit, Source};
+use crate::{Error, Problem, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A folder of latents, and what belongs to them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LatentsConfig {
+    /// Holds `dataset.json` and the `.npy` or `.safetensors` files it lists.
+    pub folder: PathBuf,
+    /// `[C, H, W]` of a latent.
+    pub shape: [usize; 3],
+    /// Number of classes; 0 ignores labels and takes every file of the folder.
+    pub classes: usize,
+    /// The files hold `[2C, H, W]`, mean and standard deviation (REPA's preprocessing), and a latent is drawn anew
+    /// each epoch; if false they hold `[C, H, W]`.
+    pub posterior: bool,
+    /// x = (z − shift)·scale, not 0: 0.18215 for Stable Diffusion's autoencoder (SiT, REPA), 1.5305 for SD3.5's, 1 for
+    /// RAE.
+    pub scale: f64,
+    /// 0.0609 for SD3.5's autoencoder.
+    #[serde(default)]
+    pub shift: f64,
+    /// RAE's statistics: `mean` and `var` in a `.pt` or `.safetensors` file, or `mean.npy` and `var.npy` in a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalization: Option<PathBuf>,
+    /// One folder for each encoder REPA aligns with, `[tokens, width]` per file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<PathBuf>,
+    /// A folder of embedded prompts: a safetensors file with `context` and `pooled` per latent, and
+    /// `null.safetensors` for the empty prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<PathBuf>,
+    /// The last so many latents of the sorted list are for validation, at least 1.
+    pub held_out: usize,
+}
+
+impl LatentsConfig {
+    /// Every violated condition that shows without the files, with keys below `path`.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut check = |holds, key: &str, value: String, condition: &str| {
+            Problem::unless(&mut problems, holds, path, key, value, condition);
+        };
+        let named = |path: &PathBuf| !path.as_os_str().is_empty();
+        check(named(&self.folder), "folder", "\"\"".into(), "must name a folder");
+        let sides = self.shape.iter().all(|side| (1..=1 << 16).contains(side));
+        check(sides, "shape", format!("{:?}", self.shape), "each must be in 1..=65536");
+        let scale = self.scale;
+        check(scale.is_finite() && scale != 0.0, "scale", scale.to_string(), "must be finite and not 0");
+        check(self.shift.is_finite(), "shift", self.shift.to_string(), "must be finite");
+        check(self.held_out > 0, "held_out", self.held_out.to_string(), "must be at least 1");
+        for (i, folder) in self.features.iter().enumerate() {
+            check(named(folder), &format!("features[{i}]"), "\"\"".into(), "must name a folder");
+        }
+        for (key, path) in [("normalization", &self.normalization), ("text", &self.text)] {
+            check(path.as_ref().is_none_or(named), key, "\"\"".into(), "must name a file or folder");
+        }
+        problems
+    }
+
+    /// Lists the files and reads the first item, so that a wrong shape shows at once.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every violated condition, [`Error::Io`] or [`Error::Format`] naming a file or folder
+    /// that is absent or malformed.
+    pub fn open(&self) -> Result<LatentSplit> {
+        Error::if_any(self.problems("data"))?;
+        let entries = listing::labelled(&self.folder, self.classes)?;
+        let (count, held_out) = (entries.len(), self.held_out);
+        let mut problems = Vec::new();
+        let condition = format!("must leave some of the {count} latents for training");
+        Problem::unless(&mut problems, held_out < count, "data", "held_out", held_out, condition);
+        Error::if_any(problems)?;
+        Source::open(self, entries)?.split(held_out)
+    }
+}

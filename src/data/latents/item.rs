@@ -1,0 +1,46 @@
+//! One latent and what belongs to it.
+use super::Array;
+use crate::{Error, Result};
+use std::path::Path;
+
+/// One latent, scaled and normalised.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatentItem {
+    /// `C·H·W` values: the latent, or the mean of its posterior.
+    pub mean: Vec<f32>,
+    /// The standard deviation of its posterior, where the files hold one.
+    pub deviation: Option<Vec<f32>>,
+    /// The class; 0 in a data set without labels.
+    pub label: i64,
+    /// `[tokens, width]` of each encoder.
+    pub features: Vec<Array>,
+    /// The embedded prompt, where there is a folder of them.
+    pub text: Option<TextItem>,
+}
+
+/// One embedded prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextItem {
+    /// The sequence `[tokens, width]`.
+    pub context: Array,
+    /// The pooled embedding `[width]`.
+    pub pooled: Array,
+}
+
+impl TextItem {
+    /// Reads `context` and `pooled`, in any type of floats, from a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`] naming the file.
+    pub fn read(file: &Path) -> Result<Self> {
+        let [context, pooled] = Array::read_named(file, ["context", "pooled"])?;
+        if context.shape.len() != 2 || pooled.shape.len() != 1 {
+            let (c, p) = (context.shape, pooled.shape);
+            return Err(Error::format(
+                file,
+                format!("context {c:?} and pooled {p:?}: must be [tokens, width], [width]"),
+            ));
+        }
+        Ok(Self { context, pooled })
+    }
+}

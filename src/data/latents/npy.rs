@@ -1,0 +1,99 @@
+//! NumPy's `.npy`: versions 1 and 2, little-endian floats of 2, 4 or 8 bytes in C order, and nothing else.
+//!
+//! Written here because the crates for it bring a parser of Python literals or a version of `ndarray`.
+use burn::tensor::{DType, TensorData};
+
+/// The numbers of a file.
+pub(super) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("not a .npy file")?;
+    let (length, rest) = match rest {
+        [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
+        [2, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+        [version, ..] if !matches!(version, 1 | 2) => return Err(format!(".npy of version {version}: must be 1 or 2")),
+        _ => return Err("ends within the header".into()),
+    };
+    let (header, data) = rest.split_at_checked(length).ok_or("ends within the header")?;
+    let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
+    let dtype = match value(header, "descr")?.trim_matches(['\'', '"']) {
+        "<f2" => DType::F16,
+        "<f4" => DType::F32,
+        "<f8" => DType::F64,
+        other => return Err(format!("holds `{other}`: must be little-endian floats (<f2, <f4 or <f8)")),
+    };
+    if value(header, "fortran_order")? != "False" {
+        return Err("is in Fortran order: save numpy.ascontiguousarray(..)".into());
+    }
+    let shape = value(header, "shape")?;
+    let sides = shape.strip_prefix('(').and_then(|s| s.strip_suffix(')')).ok_or("the header has no shape")?;
+    let side = |s: &str| s.parse::<usize>().map_err(|_| format!("the shape {shape} is not made of numbers"));
+    let shape = sides.split(',').map(str::trim).filter(|s| !s.is_empty()).map(side).collect::<Result<Vec<_>, _>>()?;
+    let count = shape.iter().try_fold(dtype.size(), |n, side| n.checked_mul(*side));
+    if count != Some(data.len()) {
+        return Err(format!("{} bytes of numbers do not fill the shape {shape:?}", data.len()));
+    }
+    TensorData::try_from_bytes_vec(data.to_vec(), shape, dtype).map_err(|e| e.to_string())
+}
+
+/// The text of the value of `key` in the header, which is a Python dictionary on one line.
+fn value<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
+    let missing = || format!("the header has no `{key}`");
+    let (_, rest) = header.split_once(&format!("'{key}':")).ok_or_else(missing)?;
+    let rest = rest.trim_start();
+    let end = if rest.starts_with('(') { rest.find(')').map(|i| i + 1) } else { rest.find([',', '}']) };
+    Ok(rest[..end.ok_or_else(missing)?].trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    #[test]
+    fn reads_what_numpy_writes() {
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }     \n";
+        let data: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let bytes = file(header, &data);
+        let array = parse(&bytes).unwrap();
+        assert_eq!((array.shape().to_vec(), array.try_to_vec::<f32>().unwrap()), (vec![2, 1], vec![1.5, -2.0]));
+        let mut second = b"\x93NUMPY\x02\x00".to_vec();
+        second.extend((header.len() as u32).to_le_bytes());
+        second.extend(&bytes[10..]);
+        assert_eq!(parse(&second).unwrap(), array);
+        for shape in ["(2,)", "(1, 2, 1)"] {
+            assert!(parse(&file(&header.replace("(2, 1)", shape), &data)).is_ok(), "{shape}");
+        }
+        let half = parse(&file("{'descr': '<f2', 'fortran_order': False, 'shape': (1,)}", &[0, 0x3C])).unwrap();
+        assert_eq!(half.convert::<f32>().try_to_vec::<f32>().unwrap(), [1.0]);
+    }
+
+    #[test]
+    fn everything_else_is_an_error() {
+        let good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}";
+        let data = [0; 8];
+        assert!(parse(&file(good, &data)).is_ok());
+        for (from, to, says) in [
+            ("<f4", ">f4", "little-endian"),
+            ("<f4", "|O", "little-endian"),
+            ("False", "True", "Fortran"),
+            ("(2,)", "(3,)", "do not fill"),
+            ("(2,)", "(18446744073709551615, 3)", "do not fill"),
+            ("(2,)", "(-2,)", "not made of numbers"),
+            ("'shape'", "'form'", "no `shape`"),
+        ] {
+            let message = parse(&file(&good.replace(from, to), &data)).unwrap_err();
+            assert!(message.contains(says), "{message}");
+        }
+        let bytes = file(good, &data);
+        assert!((0..bytes.len()).all(|length| parse(&bytes[..length]).is_err()));
+        let mut third = bytes.clone();
+        third[6] = 3;
+        assert!(parse(&third).is_err());
+    }
+}

@@ -1,0 +1,32 @@
+//! The gated MLP w3(SiLU(a) · b), (a, b) = w12(x) (Shazeer 2020, arXiv 2002.05202).
+use crate::models::layers::{Law, WeightInit};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
+
+/// SwiGLU with biases; both halves of the hidden layer come from one projection.
+#[derive(Module, Debug)]
+pub struct SwiGlu {
+    w12: Linear,
+    w3: Linear,
+    hidden: usize,
+}
+
+impl SwiGlu {
+    /// `width` to two times `hidden` and back.
+    pub fn new(width: usize, hidden: usize, init: &mut WeightInit) -> Self {
+        Self {
+            w12: init.linear_and_bias(width, 2 * hidden, Law::FanIn, Law::FanIn),
+            w3: init.linear_and_bias(hidden, width, Law::FanIn, Law::FanIn),
+            hidden,
+        }
+    }
+
+    /// Maps the last dimension of tokens `[batch, tokens, width]`.
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let both = self.w12.forward(tokens);
+        let gate = silu(both.clone().narrow(2, 0, self.hidden));
+        self.w3.forward(gate * both.narrow(2, self.hidden, self.hidden))
+    }
+}

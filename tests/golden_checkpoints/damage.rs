@@ -1,0 +1,59 @@
+//! Nothing that happens to a file on its way panics.
+use super::CHECKPOINTS;
+use crate::path;
+use burn::nn::LinearConfig;
+use burn::tensor::Device;
+use burn_mixflow::Error;
+use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, WeightSource, import, tensor_shapes};
+use burn_mixflow::data::latents::Array;
+use burn_mixflow::random::{Purpose, SampleKey};
+use rand::RngExt;
+use std::path::Path;
+
+/// A copy of a golden file, and its bytes.
+fn copied(file: &str) -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join(Path::new(file).file_name().expect("a name"));
+    (folder, target, std::fs::read(path(file)).expect(file))
+}
+
+#[test]
+fn truncated_files_are_errors() {
+    let safetensors = "sit/model_c.safetensors";
+    for file in CHECKPOINTS.iter().map(|c| c.0).chain([safetensors]) {
+        let (_folder, target, bytes) = copied(file);
+        let lengths = (0..16).map(|part| bytes.len() * part / 16).chain([1, 4, 8, 30, bytes.len() - 1]);
+        for length in lengths {
+            std::fs::write(&target, &bytes[..length]).expect("a file");
+            let error = tensor_shapes(&target, WeightSource::Auto).unwrap_err();
+            assert!(matches!(error, Error::Format { .. }), "{file} cut to {length}: {error}");
+        }
+    }
+}
+
+#[test]
+fn flipped_bits_do_not_panic() {
+    let linear = LinearConfig::new(2, 2).init(&Device::default());
+    let rounds: u64 = std::env::var("MIXFLOW_FLIPS").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
+    for file in ["sit/ckpt.pt", "rae/ckpt.pt", "sit/model_c.safetensors"] {
+        let (_folder, target, bytes) = copied(file);
+        for round in 0..rounds {
+            let mut rng = SampleKey { seed: 3, epoch: 0, position: round }.rng(Purpose::Data);
+            let mut damaged = bytes.clone();
+            for _ in 0..1 + round % 8 {
+                // Mostly where the names and sizes are: at the two ends.
+                let zone = bytes.len().min(8192);
+                let at = match rng.random_range(0..4) {
+                    0 => rng.random_range(0..bytes.len()),
+                    1 => bytes.len() - 1 - rng.random_range(0..zone),
+                    _ => rng.random_range(0..zone),
+                };
+                damaged[at] ^= 1 << rng.random_range(0..8);
+            }
+            std::fs::write(&target, &damaged).expect("a file");
+            let _ = tensor_shapes(&target, WeightSource::Auto);
+            let _ = import(&linear, &target, &ImportOptions::default(), KeyMap::default());
+            let _ = Array::read_named(&target, ["ema.pos_embed"]);
+        }
+    }
+}

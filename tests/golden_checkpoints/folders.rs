@@ -1,0 +1,136 @@
+use crate::{Arrays, TOLERANCE, close, path};
+use burn::tensor::{Device, Tensor};
+use burn_dataset::Dataset;
+use burn_mixflow::data::latents::{ImageFolder, LatentScaling, LatentSet, LatentsConfig, stack_labels, stack_latents};
+use std::path::Path;
+
+fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> LatentsConfig {
+    let shape = &golden.get(name).shape;
+    let [channels, height, width] = shape[shape.len() - 3..] else { panic!("{shape:?}") };
+    LatentsConfig {
+        folder: folder.to_path_buf(),
+        shape: [channels / 2, height, width],
+        classes: 1000,
+        posterior: true,
+        scale: 1.0,
+        shift: 0.0,
+        normalization: None,
+        features: Vec::new(),
+        text: None,
+        held_out,
+    }
+}
+
+fn item(sets: [&LatentSet; 2], index: usize) -> burn_mixflow::data::latents::LatentItem {
+    let [train, held_out] = sets;
+    if index < train.len() { train.get(index) } else { held_out.get(index - train.len()) }.expect("an item")
+}
+
+#[test]
+fn what_the_official_data_set_returns() {
+    let golden = Arrays::golden("repa/dataset_expected.safetensors");
+    let count = golden.0.keys().filter(|name| name.ends_with(".label")).count();
+    let split = config(&path("repa/dataset/vae-sd"), &golden, "0.moments", 1).open().expect("a folder");
+    let images = ImageFolder::open(path("repa/dataset/images")).expect("a folder");
+    assert_eq!((split.train.len() + split.held_out.len(), images.len()), (count, count));
+    for index in 0..count {
+        let item = item([&split.train, &split.held_out], index);
+        let moments = [item.mean, item.deviation.expect("a deviation")].concat();
+        let moments: Vec<f64> = moments.into_iter().map(f64::from).collect();
+        assert_eq!(moments, golden.get(&format!("{index}.moments")).values);
+        assert_eq!(item.label as f64, golden.scalar(&format!("{index}.label")));
+        let expected = golden.get(&format!("{index}.image"));
+        let picture = images.get(index).expect("a picture");
+        assert_eq!([3, picture.height, picture.width].as_slice(), expected.shape);
+        let pixel = |i: usize| {
+            f64::from(picture.rgb[i % (picture.height * picture.width) * 3 + i / (picture.height * picture.width)])
+        };
+        assert_eq!((0..picture.rgb.len()).map(pixel).collect::<Vec<_>>(), expected.values);
+    }
+}
+
+/// A `.npy` file as NumPy writes it.
+fn save_npy(file: &Path, shape: &[usize], values: &[f64]) {
+    let header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}, {}), }}\n", shape[0], shape[1], shape[2]);
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|v| (*v as f32).to_le_bytes()));
+    std::fs::write(file, bytes).expect("a file");
+}
+
+#[test]
+fn the_posterior_of_the_official_preprocessing() {
+    let golden = Arrays::golden("repa/preproc.safetensors");
+    let (moments, device) = (golden.get("moments"), Device::default());
+    let (count, shape) = (moments.shape[0], &moments.shape[1..]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut labels = Vec::new();
+    for (index, values) in moments.values.chunks(moments.values.len() / count).enumerate() {
+        let name = format!("img-mean-std-{index:08}.npy");
+        save_npy(&folder.path().join(&name), shape, values);
+        labels.push((name, index));
+    }
+    let list = serde_json::json!({ "labels": labels });
+    std::fs::write(folder.path().join("dataset.json"), list.to_string()).expect("a list");
+    let config = LatentsConfig { scale: 0.18215, ..config(folder.path(), &golden, "moments", 1) };
+    let split = config.open().expect("a folder");
+    let items: Vec<_> = (0..count).map(|index| item([&split.train, &split.held_out], index)).collect();
+    let (mean, deviation) = stack_latents(&items, config.shape, &device);
+    let latent = mean + deviation.expect("a deviation") * golden.tensor::<4>("noise", &device);
+    golden.check("latent", latent);
+    let labels: Vec<usize> = stack_labels(&items, &device).into_data().iter::<i64>().map(|l| l as usize).collect();
+    assert_eq!(labels, (0..count).collect::<Vec<_>>());
+}
+
+#[test]
+fn latents_of_stable_diffusion_3() {
+    let (golden, device) = (Arrays::golden("sd35/sampling.safetensors"), Device::default());
+    let [_, c, h, w] = golden.get("noise").shape[..] else { panic!("four sides") };
+    let config = LatentsConfig {
+        folder: "unused".into(),
+        shape: [c, h, w],
+        classes: 0,
+        posterior: false,
+        scale: 1.5305,
+        shift: 0.0609,
+        normalization: None,
+        features: Vec::new(),
+        text: None,
+        held_out: 1,
+    };
+    let scaling = LatentScaling::new(&config).expect("a scaling");
+    let noise = golden.tensor::<4>("noise", &device);
+    golden.check("process_in", scaling.to_network(noise.clone()));
+    golden.check("process_out", scaling.to_latents(noise));
+}
+
+#[test]
+fn latents_of_rae() {
+    let (golden, device) = (Arrays::golden("rae/decoder.safetensors"), Device::default());
+    let shape = golden.get("latent_mean").shape.clone();
+    let folder = tempfile::tempdir().expect("a folder");
+    for (file, name) in [("mean.npy", "latent_mean"), ("var.npy", "latent_var")] {
+        save_npy(&folder.path().join(file), &shape, &golden.get(name).values);
+    }
+    let config = LatentsConfig {
+        folder: "unused".into(),
+        shape: [shape[0], shape[1], shape[2]],
+        classes: 0,
+        posterior: false,
+        scale: 1.0,
+        shift: 0.0,
+        normalization: Some(folder.path().into()),
+        features: Vec::new(),
+        text: None,
+        held_out: 1,
+    };
+    let scaling = LatentScaling::new(&config).expect("a scaling");
+    let z: Tensor<4> = golden.tensor("z", &device);
+    let found: Vec<f64> = scaling.to_latents(z).into_data().iter::<f64>().collect();
+    let (mean, var, z) = (golden.get("latent_mean"), golden.get("latent_var"), golden.get("z"));
+    let size = mean.values.len();
+    let latent = |(i, z): (usize, &f64)| z * (var.values[i % size] + 1e-5).sqrt() + mean.values[i % size];
+    close("latent", &found, &z.values.iter().enumerate().map(latent).collect::<Vec<_>>(), TOLERANCE);
+}

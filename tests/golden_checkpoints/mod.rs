@@ -1,0 +1,12 @@
+//! Official checkpoints and folders as strangers' data: read whatever the model, refused when they do not fit.
+mod damage;
+mod folders;
+mod shapes;
+mod systems;
+
+/// The official checkpoints, their system and the file whose names and shapes they share.
+const CHECKPOINTS: [(&str, &str, &str); 3] = [
+    ("sit/ckpt.pt", "SiT", "sit/model_c.safetensors"),
+    ("repa/ckpt.pt", "REPA", "repa/model.safetensors"),
+    ("rae/ckpt.pt", "RAE", "rae/model.safetensors"),
+];

@@ -1,0 +1,62 @@
+use super::{LOSS_TOLERANCE, NAMES, condition, exported, extra, network, objective, small, times, told, value};
+use crate::golden_support::{Replay, without_key_bias};
+use crate::{Arrays, TOLERANCE, close};
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+use burn_mixflow::checkpoint::weights::WeightSource;
+use burn_mixflow::network::PredictionNetwork;
+use burn_mixflow::path::{PathConfig, interpolate};
+use burn_mixflow::timestep::Timesteps;
+use burn_mixflow::train::gradients;
+
+const FILE: &str = "repa/steps.safetensors";
+
+#[test]
+fn steps_of_adamw_with_clipping_and_ema() {
+    let device = Device::default().autodiff();
+    let (golden, recorded) = (Arrays::golden(FILE), extra(FILE));
+    let number = |key: &str| recorded[key].as_f64().expect(key);
+    assert_eq!(number("proj_coeff"), small().alignment_weight);
+    let mut repa = network("repa/model.safetensors", WeightSource::Auto, &device);
+    let objective = objective(PathConfig::Linear);
+    let mut replay = Replay::new(&repa, [0.9, 0.999], number("ema_decay"), NAMES);
+    let steps = recorded["steps"].as_array().expect("steps");
+    assert!(steps.len() >= 2);
+    for (step, expected) in steps.iter().enumerate() {
+        let key = |name: &str| format!("{step}.{name}");
+        let check = |name: &str, found: f64, tolerance: f64| {
+            close(&key(name), &[found], &[expected[name].as_f64().expect(name)], tolerance);
+        };
+        let (data, noise) = (golden.tensor::<4>(&key("x"), &device), golden.tensor::<4>(&key("noise"), &device));
+        let t = times(&golden, &key("t"));
+        let condition = condition(&repa, &golden, &key("y"), &[key("zs")], &key("drop_rand"), &device);
+        let noisy = interpolate(objective.path.as_ref(), data.clone(), noise.clone(), &t);
+        let prediction = repa.predict(noisy, told(&t, &device), &condition);
+        let pairs: Vec<Timesteps> = t.iter().map(|&t| Timesteps { training: t, slowed: t }).collect();
+        let denoising = objective.loss(prediction.output, data, noise, &pairs).mean();
+        let auxiliary = prediction.auxiliary_loss.expect("an alignment loss");
+        check("denoising", value(&denoising), LOSS_TOLERANCE);
+        check("proj", value(&auxiliary) / small().alignment_weight, LOSS_TOLERANCE);
+        let loss = denoising + auxiliary;
+        check("loss", value(&loss), LOSS_TOLERANCE);
+
+        let grads = GradientsParams::from_grads(loss.backward(), &repa);
+        let norm = value(&gradients::global_norm(&repa, &grads).expect("gradients"));
+        check("grad_norm_before_clip", norm, LOSS_TOLERANCE);
+        let factor = gradients::clip_factor(norm, number("max_grad_norm"));
+        assert!(factor < 1.0, "the record covers clipping");
+        let grads = gradients::scale(&repa, grads, factor);
+        repa = replay.step(repa, grads, number("lr"));
+
+        let found = exported(&repa).0;
+        for (name, expected) in expected["param_norms"].as_object().expect("norms") {
+            let norm = found[name].values.iter().map(|w| w * w).sum::<f64>().sqrt();
+            close(&key(name), &[norm], &[expected.as_f64().expect(name)], TOLERANCE);
+        }
+    }
+
+    let load = |source| exported(&network("repa/ckpt.pt", source, &device));
+    replay.check(&repa, [&load(WeightSource::Raw), &load(WeightSource::Ema)], without_key_bias);
+    let names: Vec<String> = small().parameters().into_iter().map(|(name, _)| name).collect();
+    replay.check_moments("repa/ckpt.pt", "opt", &names, &["pos_embed"]);
+}
