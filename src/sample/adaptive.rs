@@ -183,3 +183,62 @@ impl<V: ?Sized> Run<'_, V> {
         Err(Error::Invalid(format!("the adaptive solver met a value that is not finite (step norm {norm})")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{DType, Device};
+
+    fn start(value: f64) -> Tensor<1> {
+        Tensor::full([1], value, (&Device::flex(), DType::F64))
+    }
+
+    /// The errors at the requested times on `dx/dt = x² cos t`, whose flow is `x0 / (1 − x0 sin t)`.
+    fn errors(times: &[f64], rtol: f64) -> (Vec<f64>, usize) {
+        let field = |x: Tensor<1>, t: f64| (x.clone() * x).mul_scalar(t.cos());
+        let flow = |t: f64| 0.5 / (1.0 - 0.5 * t.sin());
+        let config = AdaptiveConfig { rtol, atol: rtol * 1e-3, ..AdaptiveConfig::default() };
+        let (mut errors, mut evaluations) = (vec![], 0);
+        let _ = solve_adaptive(&field, start(flow(times[0])), times, &config, &mut |reached| {
+            errors.push((reached.state.clone().into_scalar::<f64>() - flow(reached.time)).abs());
+            evaluations = reached.evaluations;
+        })
+        .unwrap();
+        (errors, evaluations)
+    }
+
+    #[test]
+    fn the_error_follows_the_tolerance_at_every_requested_time_in_both_directions() {
+        for times in [[0.0, 0.01, 0.3, 0.35, 1.0], [1.0, 0.9, 0.2, 0.1, 0.0]] {
+            let mut before = 0;
+            for rtol in [1e-4, 1e-6, 1e-8] {
+                let (errors, evaluations) = errors(&times, rtol);
+                assert_eq!(errors.len(), 4);
+                assert!(errors.iter().all(|e| *e < 10.0 * rtol), "{rtol}: {errors:?}");
+                assert!(evaluations > before && evaluations % 6 == 2, "{evaluations}");
+                before = evaluations;
+            }
+        }
+    }
+
+    #[test]
+    fn endless_work_and_values_that_are_not_finite_are_errors() {
+        let run = |field: fn(Tensor<1>, f64) -> Tensor<1>, times: &[f64], max_steps| {
+            let config = AdaptiveConfig { max_steps, ..AdaptiveConfig::default() };
+            solve_adaptive(&field, start(1.0), times, &config, &mut |_| {}).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert!(run(|x, _| x, &[0.0, 1.0], 50).is_ok());
+        assert!(run(|x, _| x, &[0.0, 1.0], 1).unwrap_err().contains("after 1 steps"));
+        assert!(run(|x, t| x.mul_scalar(if t > 0.5 { f64::NAN } else { 1.0 }), &[0.0, 1.0], 50).is_err());
+        assert!(run(|x, _| x.clone() * x, &[0.0, 2.0], 1000).is_err(), "infinite at time 1");
+        assert!(run(|x, _| x, &[0.0, 1.0, 0.5], 50).unwrap_err().contains("increase"));
+        assert!(run(|x, _| x.zeros_like(), &[0.0, 1.0], 50).is_ok());
+    }
+
+    #[test]
+    fn a_single_time_moves_nothing() {
+        let field = |x: Tensor<1>, _: f64| x;
+        let end = solve_adaptive(&field, start(2.0), &[0.3], &AdaptiveConfig::default(), &mut |_| {}).unwrap();
+        assert_eq!(end.into_scalar::<f64>(), 2.0);
+    }
+}

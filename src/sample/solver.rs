@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(parse(r#""dpmpp_2m""#).unwrap(), SolverConfig::DpmPp2m);
         assert!(parse(r#"{"dopri5": {"rtoll": 1}}"#).is_err());
         let paths = |json: &str| parse(json).unwrap().problems("s").into_iter().map(|p| p.path).collect::<Vec<_>>();
-        assert_eq!(paths(r#"{"dopri5": {"rtol": -1, "atol": 0, "max_steps": 0}}"#).len(), 2);
+        assert_eq!(paths(r#"{"dopri5": {"rtol": -1, "atol": 0, "max_steps": 0}}"#).len(), 3);
         assert_eq!(paths(r#"{"sde": {"norm": -1, "last_step_size": 1}}"#), ["s.sde.norm", "s.sde.last_step_size"]);
     }
 }

@@ -4,6 +4,7 @@ mod forward;
 mod losses;
 mod mixflow;
 mod paths;
+mod samplers;
 mod sizes;
 #[cfg(feature = "pytorch")]
 mod steps;

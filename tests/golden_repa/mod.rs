@@ -3,6 +3,7 @@ mod forward;
 mod losses;
 mod mixflow;
 mod qknorm;
+mod samplers;
 mod sizes;
 #[cfg(feature = "pytorch")]
 mod steps;

@@ -1,6 +1,7 @@
 //! Stable Diffusion 3.5 as its official code computes it: network, sizes, losses and weights.
 mod forward;
 mod loss;
+mod sampling;
 mod sizes;
 mod weights;
 

@@ -1,8 +1,11 @@
-//! SiT: network, positions, parameter counts, checkpoints and training steps.
+//! SiT: network, positions, parameter counts, checkpoints, training steps, samplers and compared methods.
+mod baselines;
 #[cfg(feature = "pytorch")]
 mod checkpoint;
 mod forward;
 mod objective;
+mod ode;
+mod sde;
 mod sizes;
 #[cfg(feature = "pytorch")]
 mod steps;

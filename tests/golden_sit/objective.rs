@@ -13,7 +13,7 @@ use burn_mixflow::train::{LossWeight, Objective, TargetTime, gradients};
 /// Losses and gradient norms relative to the largest entry; VP loses f32 digits near t = 1.
 const LOSS_TOLERANCE: f64 = 1e-4;
 
-fn path(name: &str) -> PathConfig {
+pub(super) fn path(name: &str) -> PathConfig {
     match name {
         "Linear" => PathConfig::Linear,
         "GVP" => PathConfig::Gvp,

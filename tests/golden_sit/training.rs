@@ -6,7 +6,7 @@ use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::sit::Sit;
 use burn_mixflow::network::PredictionNetwork;
 
-fn per_sample(values: Tensor<4>) -> Tensor<1> {
+pub(super) fn per_sample(values: Tensor<4>) -> Tensor<1> {
     let [batch, c, h, w] = values.dims();
     values.reshape([batch, c * h * w]).mean_dim(1).squeeze_dim(1)
 }
