@@ -90,15 +90,58 @@ fn golden_fid_inception_score_equals_the_reference() {
         let found = inception_score(&probabilities.values, classes, splits).unwrap();
         [found, inception_score_of_logits(&logits.values, classes, splits).unwrap()]
     };
-    for size in [20, 5000] {
-        let name = format!("is_split{size}");
+    let numbered = |of: &Value, before: &str, after: &str| -> Vec<(usize, Value)> {
+        let entries = of.as_object().expect("named figures").iter();
+        let number = |name: &str| name.strip_prefix(before)?.strip_suffix(after)?.parse().ok();
+        let found: Vec<_> = entries.filter_map(|(name, value)| Some((number(name)?, value.clone()))).collect();
+        assert!(!found.is_empty(), "no `{before}…{after}`");
+        found
+    };
+    for (size, expected) in numbered(&evaluator, "is_split", "") {
         for found in both(Splits::Size(size)) {
-            close(&name, &[found.mean], &[number(&evaluator, &name)], EXACT);
+            close("ADM", &[found.mean], &[expected.as_f64().unwrap()], EXACT);
         }
     }
-    let expected = &others["torch_fidelity.isc_splits5_noshuffle"];
-    for found in both(Splits::Count(5)) {
-        close("mean", &[found.mean], &[number(expected, "inception_score_mean")], EXACT);
-        close("deviation", &[found.deviation], &[number(expected, "inception_score_std")], EXACT);
+    let figures = |of: &Value| ["mean", "std"].map(|what| number(of, &format!("inception_score_{what}")));
+    for (count, expected) in numbered(&others, "torch_fidelity.isc_splits", "_noshuffle") {
+        for found in both(Splits::Count(count)) {
+            close("torch-fidelity", &[found.mean, found.deviation], &figures(&expected), EXACT);
+        }
     }
+    let order = numpy_permutation(2020, probabilities.shape[0]);
+    let shuffled: Vec<f64> =
+        order.iter().flat_map(|i| &probabilities.values[i * classes..(i + 1) * classes]).copied().collect();
+    for (count, expected) in numbered(&others, "torch_fidelity.isc_splits", "_shuffle2020") {
+        let found = inception_score(&shuffled, classes, Splits::Count(count)).unwrap();
+        close("torch-fidelity", &[found.mean, found.deviation], &figures(&expected), EXACT);
+    }
+}
+
+/// `numpy.random.RandomState(seed).permutation(count)`, which torch-fidelity shuffles with: MT19937, and a Fisher–Yates
+/// shuffle from the end with numbers masked to the next power of two.
+fn numpy_permutation(seed: u32, count: usize) -> Vec<usize> {
+    const N: usize = 624;
+    let mut state = vec![seed; N];
+    for i in 1..N {
+        state[i] = (state[i - 1] ^ (state[i - 1] >> 30)).wrapping_mul(1_812_433_253).wrapping_add(i as u32);
+    }
+    let mut at = 0;
+    let mut next = || {
+        let (upper, lower) = (state[at] & 0x8000_0000, state[(at + 1) % N] & 0x7fff_ffff);
+        let twisted = if lower & 1 == 1 { 0x9908_b0df } else { 0 };
+        state[at] = state[(at + 397) % N] ^ ((upper | lower) >> 1) ^ twisted;
+        let mut y = state[at];
+        at = (at + 1) % N;
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9d2c_5680;
+        y ^= (y << 15) & 0xefc6_0000;
+        (y ^ (y >> 18)) as usize
+    };
+    let mut order: Vec<usize> = (0..count).collect();
+    for i in (1..count).rev() {
+        let mask = (i + 1).next_power_of_two() - 1;
+        let j = std::iter::repeat_with(&mut next).map(|y| y & mask).find(|j| *j <= i).expect("an endless stream");
+        order.swap(i, j);
+    }
+    order
 }
