@@ -95,6 +95,10 @@ impl Condition for TextCondition {
             null: self.null.or(other.null),
         }
     }
+
+    fn joins(&self, other: &Self) -> bool {
+        self.context.dims()[1] == other.context.dims()[1]
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +133,7 @@ mod tests {
     fn an_empty_prompt_of_another_length_can_replace_all_or_nothing() {
         let longer = prompts(3).with_null(null(2, true));
         assert!(longer.drop(&[true, false, true]).is_none());
+        assert!(!longer.joins(&longer.drop(&[true; 3]).unwrap()) && longer.joins(&prompts(3)));
         assert_eq!(longer.drop(&[true; 3]).unwrap().context.dims(), [3, 2, 2]);
     }
 
