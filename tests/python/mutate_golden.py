@@ -36,12 +36,12 @@ def notices(program, folder):
 
 def changed(array):
     if array.dtype.kind in "iu":
-        return array + 1
+        return np.asarray(array + 1)
     finite = array[np.isfinite(array)]
     size = float(np.abs(finite).max()) if finite.size else 1.0
     # Not the same everywhere: a layer norm does not see a constant.
     pattern = 1.5 + np.sin(np.arange(array.size)).reshape(array.shape)
-    return (array + 0.05 * (size or 1.0) * pattern).astype(array.dtype)
+    return np.asarray(array + 0.05 * (size or 1.0) * pattern).astype(array.dtype)
 
 
 def main():
