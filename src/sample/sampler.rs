@@ -57,7 +57,8 @@ impl Sampler {
     /// [`TrainingInterval::sampling`] is the interval that keeps away from the singular ends of the path.
     /// # Errors
     /// [`Error::Config`] with everything that [`SamplerConfig::problems`] finds; [`Error::Invalid`]
-    /// for an interval that is not `0 <= start < end <= 1`, or DPM-Solver++ on another path than the linear one.
+    /// for an interval that is not `0 <= start < end <= 1`, times that do not increase within it, or DPM-Solver++ on
+    /// another path than the linear one.
     pub fn new(
         config: SamplerConfig,
         path: Arc<dyn Path>,
@@ -72,7 +73,12 @@ impl Sampler {
         if config.solver == SolverConfig::DpmPp2m && !is_linear(path.as_ref()) {
             return Err(Error::Invalid("solver dpmpp_2m: the path must be linear".into()));
         }
-        Ok(Self { config, path, prediction, interval })
+        let sampler = Self { config, path, prediction, interval };
+        let times = sampler.times();
+        if !times.windows(2).all(|ends| ends[0] < ends[1]) {
+            return Err(Error::Invalid(format!("sampling from {start} to {end}: the times {times:?} must increase")));
+        }
+        Ok(sampler)
     }
 
     /// The increasing times between which the steps lie, without a last step of a stochastic solver.

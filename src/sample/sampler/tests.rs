@@ -205,3 +205,32 @@ fn intervals_outside_of_zero_to_one_are_refused() {
         assert!(Sampler::new(config, Arc::new(Linear), PredictionKind::Velocity, interval).is_err());
     }
 }
+
+#[test]
+fn times_that_do_not_increase_are_refused() {
+    for json in [
+        r#"{"steps": 9, "batch_size": 1, "times": {"kind": "power", "exponent": 10000}}"#,
+        r#"{"steps": 9, "batch_size": 1, "solver": {"sde": {"form": "sbdm", "last_step_size": 0.9995}}}"#,
+    ] {
+        let config: SamplerConfig = serde_json::from_str(json).unwrap();
+        assert!(config.problems("").is_empty());
+        assert!(matches!(sampler(config), Err(Error::Invalid(_))), "{json}");
+    }
+}
+
+#[test]
+fn corrections_stack_and_pass_told_times_on() {
+    let with = |corrections: &str| {
+        let corrections = serde_json::from_str(corrections).unwrap();
+        let config = SamplerConfig { corrections, ..config(SolverConfig::Heun, Some(1.5), 5) };
+        run(&toy(true), config, &mut vec![]).unwrap()
+    };
+    let scaling = r#"{"kind": "epsilon_scaling", "lambda": 1.1}"#;
+    let shift = r#"{"kind": "time_shift_sampler", "window": 0.5, "below": 0.9}"#;
+    let both = with(&format!("[{scaling}, {shift}]"));
+    // The scaling depends on the nominal time and the shift on the state, so the order does not matter.
+    assert_eq!(both, with(&format!("[{shift}, {scaling}]")));
+    assert_ne!(both, with(&format!("[{shift}]")));
+    assert_ne!(both, with(&format!("[{scaling}]")));
+    assert_ne!(with(&format!("[{shift}]")), with("[]"));
+}
