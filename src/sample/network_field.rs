@@ -43,7 +43,8 @@ impl Needs {
         let (conditional, unconditional) = guidance.map_or((true, false), |config| config.needs(at));
         let weak = weak.filter(|config| config.is_active_at(at));
         let replaced = weak.is_some_and(WeakGuidanceConfig::replaces_the_network);
-        Self { conditional: conditional && !replaced, unconditional, weak: weak.is_some() }
+        let compared = weak.is_some_and(WeakGuidanceConfig::compares_the_conditional);
+        Self { conditional: (conditional || compared) && !replaced, unconditional, weak: weak.is_some() }
     }
 
     /// Network evaluations per sample.
@@ -148,6 +149,7 @@ impl<N: PredictionNetwork<D>, const D: usize> VelocityField<D> for NetworkField<
                 let weak = self.predict(network, &self.condition, x, at);
                 match (conditional, guided) {
                     (Some(conditional), Some(guided)) => config.combine(conditional, guided, weak),
+                    // Only autoguidance, which does not look at the conditional one.
                     (None, Some(guided)) => config.combine(guided.clone(), guided, weak),
                     _ => weak,
                 }

@@ -82,6 +82,11 @@ impl WeakGuidanceConfig {
         matches!(self, Self::Autoguidance { scale: 0.0, .. })
     }
 
+    /// Whether the weak prediction, where active, is compared with the conditional one even if nothing else needs that.
+    pub(super) fn compares_the_conditional(&self) -> bool {
+        matches!(self, Self::SkipLayer { .. })
+    }
+
     /// The guided velocity from the `conditional` one, the one already `guided` by its null condition, and the `weak`.
     pub fn combine<const D: usize>(&self, conditional: Tensor<D>, guided: Tensor<D>, weak: Tensor<D>) -> Tensor<D> {
         match *self {

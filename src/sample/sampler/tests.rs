@@ -1,7 +1,7 @@
 use super::*;
 use crate::network::Prediction;
 use crate::path::Linear;
-use crate::sample::{GuidanceConfig, GuidancePer, SdeConfig, WeakGuidanceConfig};
+use crate::sample::{At, GuidanceConfig, GuidancePer, SdeConfig, Step, WeakGuidanceConfig};
 use burn::module::{Module, Param};
 use burn::tensor::Int;
 
@@ -143,6 +143,29 @@ fn autoguidance_extrapolates_away_from_the_weak_network_and_evaluates_only_what_
     let (found, evaluations) = with(2.0);
     assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?} {expected:?}");
     assert_eq!((evaluations, with(1.0).1, with(0.0).1), (8, 4, 4));
+}
+
+#[test]
+fn skip_layer_guidance_compares_the_conditional_prediction_whatever_the_scale_of_the_other_guidance() {
+    let device = Device::flex();
+    let labels = Tensor::<1, Int>::from_ints([1, 2], &device);
+    let weak = Toy { scale: Param::from_tensor(Tensor::from_floats([0.1], &device)), has_null: true };
+    let skip = WeakGuidanceConfig::SkipLayer { scale: 1.0, first: 0.0, last: 1.0 };
+    let (main, at) = (toy(true), At::within(Step { index: 1, count: 4, start: 0.25 }, 0.25));
+    let x = || Tensor::<2>::from_floats([[1.0, -2.0], [0.5, 3.0]], &device);
+    for scale in [0.0, 1.0, 2.0] {
+        let guidance = GuidanceConfig::new(scale);
+        let field = |labels| NetworkField::new(&main, labels, PredictionKind::Velocity, Arc::new(Linear));
+        let field = field(labels.clone()).guided(guidance.clone(), 2).unwrap().guided_by(&weak, skip.clone());
+        let out = |network: &Toy, labels: &Tensor<1, Int>| {
+            network.predict(x(), Tensor::from_floats([0.25, 0.25], &device), labels).output
+        };
+        let conditional = out(&main, &labels);
+        let guided = guidance.combine(conditional.clone(), out(&main, &labels.zeros_like()));
+        let expected = guided + conditional - out(&weak, &labels);
+        let error = (field.velocity_at(x(), at) - expected).abs().max().into_scalar::<f32>();
+        assert!(error < 1e-6, "{scale}: {error}");
+    }
 }
 
 #[test]
