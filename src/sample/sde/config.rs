@@ -103,10 +103,15 @@ impl SdeConfig {
         if self.has_last_step() {
             let last = 1.0 - self.last_step_size;
             end = if self.last_time == LastTime::Unshifted { times.shifted(last) } else { last };
-        } else if self.method == SdeMethod::Heun && self.norm > 0.0 && path.coefficients(end).sigma == 0.0 {
+        } else if self.method == SdeMethod::Heun && self.is_noisy() && path.coefficients(end).sigma < f64::EPSILON {
             end -= EPSILON;
         }
         TrainingInterval { start, end }
+    }
+
+    /// Whether `w` is not zero everywhere.
+    fn is_noisy(&self) -> bool {
+        self.norm > 0.0 || self.form == DiffusionForm::Decreasing
     }
 
     /// Every evaluation over the `times` of the noisy steps.
@@ -158,6 +163,13 @@ mod tests {
         assert_eq!(of(sbdm, &Vp::default(), &uniform), (0.0, 0.96));
         let none = SdeConfig { last_step: LastStep::None, ..config };
         assert_eq!(of(none, &Linear, &uniform), (0.0, 1.0));
-        assert_eq!(of(SdeConfig { method: SdeMethod::Heun, ..none }, &Linear, &uniform), (0.0, 0.999));
+        let heun = SdeConfig { method: SdeMethod::Heun, ..none };
+        for path in [&Linear as &dyn Path, &Gvp, &Vp::default()] {
+            assert_eq!(of(heun, path, &uniform), (0.0, 0.999));
+        }
+        let still = SdeConfig { norm: 0.0, ..heun };
+        assert_eq!(of(still, &Linear, &uniform), (0.0, 1.0));
+        // ¼ (n cos πt + 1)² is ¼ for n = 0.
+        assert_eq!(of(SdeConfig { form: DiffusionForm::Decreasing, ..still }, &Linear, &uniform), (0.0, 0.999));
     }
 }
