@@ -20,7 +20,7 @@ pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, Wea
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
-use crate::sample::{GuidanceConfig, SamplerConfig, SolverConfig};
+use crate::sample::{GuidanceConfig, MOST_STEPS, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{EmaConfig, LossWeight, Objective, Precision, TargetTime};
 use crate::{Error, Problem, Result};
@@ -302,9 +302,9 @@ impl EvaluateConfig {
 
     fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let some = !self.steps.is_empty() && !self.steps.contains(&0);
+        let some = !self.steps.is_empty() && self.steps.iter().all(|steps| (1..=MOST_STEPS).contains(steps));
         let steps = format!("{:?}", self.steps);
-        Problem::unless(&mut problems, some, path, "steps", steps, "must name step counts of at least 1");
+        Problem::unless(&mut problems, some, path, "steps", steps, format!("must name step counts in 1..={MOST_STEPS}"));
         let distinct: std::collections::BTreeSet<_> = self.steps.iter().collect();
         if distinct.len() < self.steps.len() {
             add(&mut problems, format!("{path}.steps"), ": must not repeat a step count, it would count twice");

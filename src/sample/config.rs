@@ -6,6 +6,9 @@ use crate::path::{Linear, Path, TrainingInterval};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// More steps are a mistake, and their times would fill the memory.
+pub(crate) const MOST_STEPS: usize = 1_000_000;
+
 /// The numbers that a state is held in while it is integrated. The network always sees f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +76,8 @@ impl SamplerConfig {
         for (key, count) in [("steps", self.steps), ("batch_size", self.batch_size)] {
             Problem::unless(&mut problems, count > 0, path, key, count, "must be at least 1");
         }
+        let must = format!("must be at most {MOST_STEPS}");
+        Problem::unless(&mut problems, self.steps <= MOST_STEPS, path, "steps", self.steps, must);
         let extra = self.steps > 0 && self.intervals() == 0;
         let must = "must be at least 2, one is an end point or the last step";
         Problem::unless(&mut problems, !extra, path, "steps", self.steps, must);
@@ -116,7 +121,7 @@ impl SamplerConfig {
 
     fn intervals(&self) -> usize {
         let last = matches!(&self.solver, SolverConfig::Sde(config) if config.has_last_step());
-        self.steps.saturating_sub(usize::from(last || self.count == StepCount::Points))
+        self.steps.min(MOST_STEPS).saturating_sub(usize::from(last || self.count == StepCount::Points))
     }
 }
 
@@ -152,6 +157,9 @@ mod tests {
             "s.corrections[0].lambda",
         ];
         assert_eq!(paths(json), expected);
+        let endless = r#"{"steps": 1000000000000000000, "batch_size": 1}"#;
+        assert_eq!(paths(endless), ["s.steps"]);
+        assert!(parse(endless).evaluations().is_some());
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod weak;
 
 pub use adaptive::{AdaptiveConfig, solve_adaptive};
 pub use at::{At, Step};
+pub(crate) use config::MOST_STEPS;
 pub use config::{SamplerConfig, StatePrecision};
 pub use corrections::{CorrectionConfig, EpsilonScaling, TimeShiftSampler};
 pub use diffusion::DiffusionForm;
