@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use burn::tensor::TensorData;
 use std::path::Path;
 
-/// Numbers in row-major order and their shape.
+/// Finite numbers in row-major order and their shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
     /// The shape.
@@ -18,7 +18,8 @@ impl Array {
     /// The array in a `.npy` file, or the only tensor of a `.safetensors` file.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be opened, [`Error::Format`] if it holds anything else.
+    /// [`Error::Io`] if the file cannot be opened, [`Error::Format`] if it holds anything else or a number that is not finite
+    /// in f32.
     pub fn read(file: &Path) -> Result<Self> {
         if file.extension().is_some_and(|e| e == "safetensors") {
             let mut tensors = read_numbers(file)?;
@@ -51,6 +52,9 @@ impl Array {
             return Err(Error::format(file, format!("holds {:?}: must be floats", data.dtype())));
         }
         let values = data.try_into_vec_as::<f32>().map_err(|e| Error::format(file, e.to_string()))?;
+        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
+            return Err(Error::format(file, format!("holds {value}")));
+        }
         Ok(Self { shape, values })
     }
 

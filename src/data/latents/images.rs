@@ -16,7 +16,8 @@ impl ImageFolder {
     /// Lists the files.
     ///
     /// # Errors
-    /// [`Error::Io`] if a folder cannot be read.
+    /// [`Error::Io`] if a folder cannot be read, [`Error::Format`] for a name that is not UTF-8 or a folder linked into
+    /// itself.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref().to_path_buf();
         Ok(Self { names: listing::files(&folder, &["png"])?, folder })

@@ -6,6 +6,9 @@ use std::path::Path;
 const LABELS: &str = "dataset.json";
 pub(super) const NULL_TEXT: &str = "null.safetensors";
 
+/// Folders within folders that are listed.
+const DEEPEST: usize = 16;
+
 /// Path below the folder, with `/`, and the label.
 pub(super) type Entry = (String, i64);
 
@@ -46,11 +49,16 @@ pub(super) fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<String>> {
         let path = folder.join(&inner);
         for entry in std::fs::read_dir(&path).map_err(|e| Error::io(&path, e))? {
             let entry = entry.map_err(|e| Error::io(&path, e))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(Error::format(entry.path(), "has a name that is not UTF-8"));
+            };
             let name = if inner.is_empty() { name } else { format!("{inner}/{name}") };
             let kind = entry.file_type().map_err(|e| Error::io(entry.path(), e))?;
             // Links are followed: large sets are often linked together.
             if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
+                if name.matches('/').count() >= DEEPEST {
+                    return Err(Error::format(entry.path(), "lies too deep: is a folder linked into itself?"));
+                }
                 folders.push(name);
             } else if extensions.iter().any(|e| Path::new(&name).extension() == Some(e.as_ref())) && name != NULL_TEXT {
                 found.push(name);

@@ -4,7 +4,7 @@ use super::{Array, LatentItem, LatentScaling, LatentsConfig, TextItem};
 use crate::{Error, Result};
 use burn_dataset::{Dataset, DatasetError};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A run of latents of a folder; a clone shares the list of files.
@@ -50,6 +50,10 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn open(config: &LatentsConfig, entries: Vec<Entry>) -> Result<Self> {
+        // Before anything of a mistaken shape is allocated.
+        if let Some((name, _)) = entries.first() {
+            latent(&config.folder.join(name), config.shape, config.posterior)?;
+        }
         let beside = |folder: &PathBuf| Ok((folder.clone(), listing::paired(folder, &entries)?));
         let features = config.features.iter().map(beside).collect::<Result<Vec<_>>>()?;
         let text = config.text.as_ref().map(beside).transpose()?;
@@ -101,12 +105,7 @@ impl Source {
         let (name, label) = &self.entries[index];
         let file = self.folder.join(name);
         let [channels, height, width] = self.shape;
-        let stored = [if self.posterior { 2 * channels } else { channels }, height, width];
-        let array = Array::read(&file)?.of_shape(&stored, &file)?;
-        let mut mean = array.values;
-        if let Some(value) = mean.iter().find(|v| !v.is_finite()) {
-            return Err(Error::format(&file, format!("holds {value}")));
-        }
+        let mut mean = latent(&file, self.shape, self.posterior)?.values;
         let mut deviation = self.posterior.then(|| mean.split_off(channels * height * width));
         self.scaling.mean(&mut mean);
         if let Some(deviation) = &mut deviation {
@@ -134,6 +133,12 @@ impl Source {
         let pooled = pooled.of_shape(&null.pooled.shape, &file)?;
         Ok(Some(TextItem { context, pooled }))
     }
+}
+
+/// The file of a latent, or of mean and deviation of one, as it is stored.
+fn latent(file: &Path, [channels, height, width]: [usize; 3], posterior: bool) -> Result<Array> {
+    let stored = [if posterior { 2 * channels } else { channels }, height, width];
+    Array::read(file)?.of_shape(&stored, file)
 }
 
 impl LatentSet {

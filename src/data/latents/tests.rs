@@ -198,6 +198,38 @@ fn a_loader_yields_keyed_batches_and_an_absent_file_as_an_error() {
 }
 
 #[test]
+fn features_that_are_not_finite_and_mistaken_sizes_are_errors() {
+    let (folder, config) = copied();
+    let features = tempfile::tempdir().unwrap();
+    for (i, name) in listing::arrays(&tiny("repa/features")).unwrap().into_iter().enumerate() {
+        let mut bytes = std::fs::read(tiny("repa/features").join(name)).unwrap();
+        if i == 2 {
+            bytes[128..130].copy_from_slice(&[0, 0x7E]);
+        }
+        std::fs::write(features.path().join(format!("{i:08}.npy")), bytes).unwrap();
+    }
+    let split = LatentsConfig { features: vec![features.path().into()], ..config.clone() }.open().unwrap();
+    assert!(split.train.get(1).is_ok());
+    assert!(split.train.get(2).unwrap_err().to_string().ends_with("00000002.npy: holds NaN"));
+    // Nothing of this size could be allocated.
+    let huge = LatentsConfig { shape: [1 << 16; 3], ..config };
+    assert!(message(huge.open()).contains("must be [131072, 65536, 65536]"));
+    drop(folder);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_and_folders_linked_into_themselves_are_errors() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+    assert!(message(listing::arrays(folder.path())).contains("linked into itself"));
+    std::fs::remove_file(folder.path().join("again")).unwrap();
+    std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"\xFF.npy")), b"").unwrap();
+    assert!(message(listing::arrays(folder.path())).contains("not UTF-8"));
+}
+
+#[test]
 fn a_wrong_list_is_an_error() {
     let (folder, config) = copied();
     let list = folder.path().join("dataset.json");
