@@ -108,8 +108,8 @@ fn group_score(rows: &[f64], classes: usize) -> f64 {
     for row in rows.chunks_exact(classes) {
         marginal.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / count);
     }
-    // p̄ = 0 only where every p is: those terms are left out.
-    let term = |(p, mean): (&f64, &f64)| if *p > 0.0 { p * (p / mean).ln() } else { 0.0 };
+    // 0 ln 0 = 0. The mean of denormal numbers may round to 0, beside which they count for nothing.
+    let term = |(p, mean): (&f64, &f64)| if *p > 0.0 && *mean > 0.0 { p * (p / mean).ln() } else { 0.0 };
     let divergence: f64 = rows.chunks_exact(classes).flat_map(|row| row.iter().zip(&marginal)).map(term).sum();
     (divergence / count).exp()
 }
@@ -158,6 +158,9 @@ mod tests {
         let found = inception_score_of_logits(&logits, 2, Splits::Count(1)).unwrap();
         let expected = inception_score(&[0.25, 0.75, 0.75, 0.25], 2, Splits::Count(1)).unwrap();
         assert!((found.mean - expected.mean).abs() < 1e-12);
+        // e^-744.4 is the least positive number, half of which is 0.
+        let denormal = inception_score_of_logits(&[0.0, -744.4, 0.0, -800.0], 2, Splits::Count(1)).unwrap();
+        assert_eq!(denormal.mean, 1.0);
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
         if !self.training {
             return items.div_ceil(whole);
         }
-        let steps = items / (whole * self.batches_per_step);
+        let steps = items / whole.saturating_mul(self.batches_per_step);
         if steps > 0 { steps * self.batches_per_step } else { (items / whole).max(1) }
     }
 
@@ -275,6 +275,7 @@ mod tests {
             assert_eq!(whole.len(), 100);
             assert_eq!(whole, flat(&small));
         }
+        assert!(!seen(&loader(4, 0).with_batches_per_step(1 << 62)).is_empty(), "fewer items than one step takes");
     }
 
     #[test]
