@@ -18,7 +18,7 @@ fn parameter_counts() {
         assert_eq!(Some((config.parameter_count() - positions) as u64), row["trainable"].as_u64(), "{label}");
         checked += 1;
     }
-    assert_eq!(checked, 36);
+    assert!(checked > 0 && checked == table.len());
 }
 
 #[test]
