@@ -304,7 +304,8 @@ impl EvaluateConfig {
         let mut problems = Vec::new();
         let some = !self.steps.is_empty() && self.steps.iter().all(|steps| (1..=MOST_STEPS).contains(steps));
         let steps = format!("{:?}", self.steps);
-        Problem::unless(&mut problems, some, path, "steps", steps, format!("must name step counts in 1..={MOST_STEPS}"));
+        let must = format!("must name step counts in 1..={MOST_STEPS}");
+        Problem::unless(&mut problems, some, path, "steps", steps, must);
         let distinct: std::collections::BTreeSet<_> = self.steps.iter().collect();
         if distinct.len() < self.steps.len() {
             add(&mut problems, format!("{path}.steps"), ": must not repeat a step count, it would count twice");
