@@ -13,7 +13,7 @@ use burn_mixflow::train::gradients;
 const FILE: &str = "repa/steps.safetensors";
 
 /// The recorded steps, on top of `replay`.
-fn steps<'a>(mut replay: Replay<'a>, mut repa: Repa, device: &Device) -> (Replay<'a>, Repa) {
+fn steps<'a>(mut replay: Replay<'a, Repa>, mut repa: Repa, device: &Device) -> (Replay<'a, Repa>, Repa) {
     let (golden, recorded) = (Arrays::golden(FILE), extra(FILE));
     let number = |key: &str| recorded[key].as_f64().expect(key);
     assert_eq!(number("proj_coeff"), small().alignment_weight);

@@ -3,29 +3,30 @@ use crate::{Arrays, TOLERANCE, close, path};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn_mixflow::checkpoint::weights::KeyMap;
+use burn_mixflow::train::ema;
 use std::collections::BTreeMap;
 
 /// By name the entries whose first step Adam does not determine, and what to add to them after it.
 type Unsettled = BTreeMap<String, Vec<(usize, f64)>>;
 
 /// Repeats recorded optimizer steps: AdamW, its moments and the average of the weights.
-pub struct Replay<'a> {
+pub struct Replay<'a, M> {
     names: KeyMap<'a>,
     optimizer: ModuleOptimizer,
     betas: [f64; 2],
     decay: f64,
-    ema: BTreeMap<String, crate::Array>,
+    ema: M,
     moments: BTreeMap<String, Vec<[f64; 2]>>,
     unsettled: Option<Unsettled>,
 }
 
-impl<'a> Replay<'a> {
+impl<'a, M: Module + burn::module::ModuleDisplay> Replay<'a, M> {
     /// Starts at `module`, with the two decays of AdamW and the decay of the average.
-    pub fn new<M: Module>(module: &M, betas: [f64; 2], decay: f64, names: KeyMap<'a>) -> Self {
+    pub fn new(module: &M, betas: [f64; 2], decay: f64, names: KeyMap<'a>) -> Self {
         let [first, second] = betas.map(|b| b as f32);
         let adam = AdamWConfig::new().with_beta_1(first).with_beta_2(second).with_epsilon(1e-8).with_weight_decay(0.0);
-        let ema = exported(module, names).0;
-        Self { names, optimizer: adam.init(), betas, decay, ema, moments: BTreeMap::new(), unsettled: None }
+        let (optimizer, ema) = (adam.init(), ema::start(module));
+        Self { names, optimizer, betas, decay, ema, moments: BTreeMap::new(), unsettled: None }
     }
 
     /// The same, with what a first replay found [unsettled](Self::unsettled) settled as recorded.
@@ -36,7 +37,7 @@ impl<'a> Replay<'a> {
     /// Adam divides its first gradient by its own size: where that gradient is rounding, so is its step, and later
     /// gradients inherit it. These entries, fewer than one of a hundred, each with the weight in `raw` less that of
     /// `module`, at the end of this replay.
-    pub fn unsettled<M: Module>(&self, module: &M, raw: &Arrays) -> Unsettled {
+    pub fn unsettled(&self, module: &M, raw: &Arrays) -> Unsettled {
         let found = exported(module, self.names).0;
         let mut unsettled = self.unsettled.clone().unwrap_or_default();
         for (name, entries) in &mut unsettled {
@@ -51,7 +52,7 @@ impl<'a> Replay<'a> {
     }
 
     /// One update of `module` by `grads`, clipped already.
-    pub fn step<M: Module + burn::module::ModuleDisplay>(&mut self, module: M, grads: GradientsParams, rate: f64) -> M {
+    pub fn step(&mut self, module: M, grads: GradientsParams, rate: f64) -> M {
         let [b1, b2] = self.betas;
         let first = self.moments.is_empty();
         let gradients = gradients(&module, &grads, self.names).0;
@@ -71,27 +72,17 @@ impl<'a> Replay<'a> {
         if let Some(unsettled) = self.unsettled.as_ref().filter(|_| first).filter(shifts) {
             module = shifted(&module, unsettled, self.names);
         }
-        for (name, array) in exported(&module, self.names).0 {
-            let average = &mut self.ema.get_mut(&name).expect("the same names").values;
-            for (a, w) in average.iter_mut().zip(array.values) {
-                *a = self.decay * *a + (1.0 - self.decay) * w;
-            }
-        }
+        self.ema = ema::update(self.ema.clone(), &module, self.decay);
         module
     }
 
     /// Compares weights, average and moments with what the official code saved. `determined` cuts away the values
     /// that Adam does not determine: where the gradient is zero but for rounding, it is divided by its own size.
-    pub fn check<M: Module>(
-        &self,
-        module: &M,
-        [raw, averaged]: [&Arrays; 2],
-        determined: impl Fn(&str, &[f64]) -> Vec<f64>,
-    ) {
-        let found = exported(module, self.names).0;
+    pub fn check(&self, module: &M, [raw, averaged]: [&Arrays; 2], determined: impl Fn(&str, &[f64]) -> Vec<f64>) {
+        let [found, average] = [module, &self.ema].map(|module| exported(module, self.names).0);
         assert!(!raw.0.is_empty());
         for (name, expected) in &raw.0 {
-            for (found, expected) in [(&found[name], expected), (&self.ema[name], averaged.get(name))] {
+            for (found, expected) in [(&found[name], expected), (&average[name], averaged.get(name))] {
                 let [found, expected] = [found, expected].map(|a| determined(name, &a.values));
                 close(name, &found, &expected, TOLERANCE);
             }

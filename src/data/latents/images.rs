@@ -26,7 +26,9 @@ impl ImageFolder {
 
 impl Dataset<Picture> for ImageFolder {
     fn get(&self, index: usize) -> Result<Picture, DatasetError> {
-        let file = self.folder.join(&self.names[index]);
+        let count = self.names.len();
+        let beyond = || DatasetError::new(Error::Invalid(format!("picture {index}: must be below {count}")));
+        let file = self.folder.join(self.names.get(index).ok_or_else(beyond)?);
         let decoded = image::open(&file).map_err(|e| DatasetError::new(Error::format(&file, e.to_string())))?;
         let decoded = decoded.into_rgb8();
         let (width, height) = (decoded.width() as usize, decoded.height() as usize);

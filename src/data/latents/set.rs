@@ -147,7 +147,7 @@ impl LatentSet {
     /// # Panics
     /// If `index` is not below [`len`](Dataset::len).
     pub fn file(&self, index: usize) -> PathBuf {
-        self.source.folder.join(&self.source.entries[self.range.start + index].0)
+        self.source.folder.join(&self.source.entries[self.range.clone()][index].0)
     }
 
     /// The labels of all items.
@@ -158,7 +158,10 @@ impl LatentSet {
 
 impl Dataset<LatentItem> for LatentSet {
     fn get(&self, index: usize) -> Result<LatentItem, DatasetError> {
-        self.source.read(self.range.start + index).map_err(DatasetError::new)
+        let number = self.range.clone().nth(index);
+        let count = self.range.len();
+        let beyond = || DatasetError::new(Error::Invalid(format!("latent {index}: must be below {count}")));
+        self.source.read(number.ok_or_else(beyond)?).map_err(DatasetError::new)
     }
 
     fn len(&self) -> usize {

@@ -82,6 +82,8 @@ fn the_last_items_are_held_out_and_values_are_scaled() {
     assert!(split.train.file(0).ends_with("00000/img-mean-std-00000000.npy"));
     assert!(split.held_out.file(0).ends_with("00000/img-mean-std-00000020.npy"));
     assert_eq!(split.train.labels()[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
+    // Beyond the end lie the held out ones.
+    assert!(split.train.get(20).unwrap_err().to_string().contains("latent 20: must be below 20"));
     let items = [all(&split.train), all(&split.held_out)].concat();
     let (mean, deviation) = moments(&items);
     assert!(mean.abs() < 1e-5 && (deviation - 1.0).abs() < 1e-5, "{mean} {deviation}");
