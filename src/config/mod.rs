@@ -9,20 +9,22 @@
 //! }"#).unwrap_err();
 //! assert!(error.to_string().contains("post_train.strategy.gamma = 1.1: must be in [0, 1]"));
 //! ```
+mod ablation;
 mod device;
 mod optimizer;
 mod system;
 
+pub use ablation::{AblationConfig, AblationSampler, Arm, ArmConfig, ArmWeights};
 pub use device::DeviceName;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
-use crate::path::{PathConfig, PredictionKind, TrainingInterval};
+use crate::path::{PathConfig, PredictionKind};
 use crate::sample::{GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{EmaConfig, InputConfig, LossWeight, Objective, Precision, TargetTime};
+use crate::train::{EmaConfig, InputConfig, LossWeight, Precision, TargetTime};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -249,17 +251,6 @@ impl RunConfig {
     /// The JSON schema of this type, for editors.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
-    }
-
-    /// The regression objective of a stage.
-    pub fn objective(&self, stage: &StageConfig) -> Objective {
-        Objective {
-            path: self.path.build(),
-            prediction: self.prediction,
-            target: stage.target,
-            weight: self.loss_weight,
-            interval: TrainingInterval::training(self.path, self.prediction),
-        }
     }
 }
 

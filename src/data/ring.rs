@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
+/// Slowed timesteps that the exact field averages over.
+const POINTS: usize = 32;
 const MOST: usize = 1_000_000;
 /// Keeps the streams of held-out vectors apart from those of training vectors.
 const HELD_OUT: u64 = 1 << 63;
@@ -68,6 +70,46 @@ impl RingConfig {
         [self.radius * angle.cos(), self.radius * angle.sin()]
     }
 
+    /// The exact velocity on the linear path at `x` `[D]`, averaged over the posterior of a slowed timestep: what
+    /// post-training with `m ~ U[(1−γ)t, t]` aims at; the field itself for γ = 0.
+    ///
+    /// `v*(x, m) = Σ_k w_k [μ_k + c (x − m μ_k)]` with `V = (1−m)² + (m s)²`, `c = (m s² − (1−m))/V` and `w` the softmax
+    /// of `−|x − m μ_k|²/(2V)`; `u_γ(x, t) = Σ_j p_j(x) v*(x, m_j) / Σ_j p_j(x)` over 32 midpoints `m_j` of the interval.
+    pub fn velocity(&self, x: &[f32], t: f64, gamma: f64) -> Vec<f32> {
+        let points = if gamma > 0.0 { POINTS } else { 1 };
+        let square: f64 = x.iter().map(|v| f64::from(*v).powi(2)).sum();
+        let first = [x[0], x[1]].map(f64::from);
+        let variance = self.deviation * self.deviation;
+        let at = |j: usize| {
+            let m = t * (1.0 - gamma * (j as f64 + 0.5) / points as f64);
+            let total = (1.0 - m).powi(2) + m * m * variance;
+            let logits: Vec<f64> = (0..self.modes)
+                .map(|k| {
+                    let centre = self.centre(k);
+                    let along = first[0] * centre[0] + first[1] * centre[1];
+                    -(square - 2.0 * m * along + (m * self.radius).powi(2)) / (2.0 * total)
+                })
+                .collect();
+            let (weights, log_sum) = softmax(&logits);
+            let mut mode = [0.0; 2];
+            for (k, weight) in weights.iter().enumerate() {
+                let centre = self.centre(k);
+                mode = [mode[0] + weight * centre[0], mode[1] + weight * centre[1]];
+            }
+            let c = (m * variance - (1.0 - m)) / total;
+            let shift = mode.map(|value| (1.0 - c * m) * value);
+            (log_sum - 0.5 * self.dimension as f64 * total.ln(), c, shift)
+        };
+        let all: Vec<_> = (0..points).map(at).collect();
+        let (weights, _) = softmax(&all.iter().map(|(log, ..)| *log).collect::<Vec<f64>>());
+        let (mut scale, mut shift) = (0.0, [0.0; 2]);
+        for (weight, (_, c, s)) in weights.iter().zip(&all) {
+            scale += weight * c;
+            shift = [shift[0] + weight * s[0], shift[1] + weight * s[1]];
+        }
+        x.iter().enumerate().map(|(i, v)| (scale * f64::from(*v) + shift.get(i).unwrap_or(&0.0)) as f32).collect()
+    }
+
     fn draw(&self, position: u64) -> Vec<f32> {
         let mut rng = SampleKey { seed: self.seed, epoch: 0, position }.rng(Purpose::Data);
         let centre = self.centre(rng.random_range(0..self.modes));
@@ -77,6 +119,14 @@ impl RingConfig {
         };
         (0..self.dimension).map(value).collect()
     }
+}
+
+/// The softmax and the logarithm of its denominator.
+fn softmax(logits: &[f64]) -> (Vec<f64>, f64) {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let terms: Vec<f64> = logits.iter().map(|logit| (logit - top).exp()).collect();
+    let sum: f64 = terms.iter().sum();
+    (terms.into_iter().map(|term| term / sum).collect(), top + sum.ln())
 }
 
 /// Draws both sets. `config` has no problems.
@@ -105,6 +155,40 @@ mod tests {
             assert!((square(i) / expected - 1.0).abs() < 0.05, "{i}: {}", square(i));
         }
         assert_eq!(split.shape, [8, 1, 1]);
+    }
+
+    /// Values of the formula computed directly, mode by mode and value by value.
+    #[test]
+    fn the_field_is_its_formula() {
+        let ring = RingConfig { dimension: 3, modes: 5, ..Default::default() };
+        let (x, s) = ([0.7f32, -0.4, 0.05], 0.1f64);
+        let direct = |m: f64| {
+            let total = (1.0 - m).powi(2) + (m * s).powi(2);
+            let c = (m * s * s - (1.0 - m)) / total;
+            let centre = |k: usize| {
+                let [a, b] = ring.centre(k);
+                [a, b, 0.0]
+            };
+            let term = |k: usize| {
+                let square: f64 = x.iter().zip(centre(k)).map(|(x, mu)| (f64::from(*x) - m * mu).powi(2)).sum();
+                (-square / (2.0 * total)).exp() / total.powf(1.5)
+            };
+            let density: f64 = (0..5).map(term).sum();
+            let value = |i: usize| -> f64 {
+                let one = |k: usize| term(k) * (centre(k)[i] + c * (f64::from(x[i]) - m * centre(k)[i]));
+                (0..5).map(one).sum::<f64>() / density
+            };
+            (density, [value(0), value(1), value(2)])
+        };
+        for (found, expected) in ring.velocity(&x, 0.6, 0.0).iter().zip(direct(0.6).1) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} {expected}");
+        }
+        let points: Vec<_> = (0..32).map(|j| direct(0.6 * (1.0 - 0.5 * (j as f64 + 0.5) / 32.0))).collect();
+        let total: f64 = points.iter().map(|(density, _)| density).sum();
+        for (i, found) in ring.velocity(&x, 0.6, 0.5).into_iter().enumerate() {
+            let expected = points.iter().map(|(density, v)| density * v[i]).sum::<f64>() / total;
+            assert!((f64::from(found) - expected).abs() < 1e-5, "{found} {expected}");
+        }
     }
 
     #[test]
