@@ -90,7 +90,13 @@ fn rae(device: &Device) -> Case<burn_mixflow::models::rae::Rae> {
 
 /// Four blocks and so, by the rule of the released models, a width of 256; 32×32 latents and 154 text tokens.
 fn mmdit(device: &Device) -> Case<burn_mixflow::models::mmdit::Mmdit> {
-    let config = MmditConfig { depth: 4, dual_attention: vec![0, 1], pos_embed_max_size: 32, ..Default::default() };
+    let config = MmditConfig {
+        input_size: 32,
+        depth: 4,
+        dual_attention: vec![0, 1],
+        pos_embed_max_size: 32,
+        ..Default::default()
+    };
     let context = noise([1, 154, 4096], device).squeeze_dim::<3>(1);
     let pooled = noise([1, 1, 2048], device).reshape([BATCH, 2048]);
     let condition = TextCondition { context, pooled: Some(pooled), null: None };

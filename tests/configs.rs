@@ -197,9 +197,10 @@ fn the_reference_names_every_key_and_every_choice() {
     KINDS.iter().for_each(|kind| names(&(kind.generate)(), &mut found));
     assert!(found.len() > 80 && found.contains("warm_up") && found.contains("cosine"), "{found:?}");
     let shown = |name: &&String| {
-        [format!("`{name}`"), format!("`\"{name}\"`"), format!("\"{name}\":"), format!(".{name}`")]
+        ["`{}`", "`\"{}\"`", "\"{}\":", ".{}`", "\"kind\": \"{}\""]
+            .map(|form| form.replace("{}", name))
             .iter()
-            .any(|form| docs.contains(form))
+            .any(|form| docs.contains(form.as_str()))
     };
     let absent: Vec<_> = found.iter().filter(|name| !shown(name)).collect();
     assert!(absent.is_empty(), "docs/configuration.md does not name {absent:?}");

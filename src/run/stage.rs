@@ -84,7 +84,8 @@ impl Stage<'_> {
         let finished = sets.latest()?.unwrap_or(0);
         let autodiff = device.clone().autodiff();
         let train = EpochLoader::training(train, batcher.clone(), &autodiff, batch, self.seed, finished)?
-            .with_batches_per_epoch(config.steps_per_epoch * config.accumulation);
+            .with_batches_per_epoch(config.steps_per_epoch * config.accumulation)
+            .with_batches_per_step(config.accumulation);
         // The same for every seed, so that the validation losses of all runs compare.
         let valid = EpochLoader::validation(held_out, batcher, device, batch, VALIDATION_SEED)?;
 

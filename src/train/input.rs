@@ -19,13 +19,14 @@ pub enum InputConfig {
         /// γ; 0.1 in the official code, 0.15 for CIFAR. Finite, at least 0.
         gamma: f64,
     },
-    /// Scheduled rollout: the exact interpolation at `s = (1 − span) m`, carried to `m` by `steps` Euler steps of the
-    /// EMA without gradients, each told its own time.
+    /// Scheduled rollout: the exact interpolation at `s = m − span·min(m, 1 − m)`, carried to `m` by `steps` Euler steps
+    /// of the EMA without gradients, each told its own time.
     Rollout {
         /// Euler steps k, each a further forward pass. At least 1.
         #[schemars(range(min = 1))]
         steps: usize,
-        /// The part of the way from noise to `m` that is rolled out, in (0, 1].
+        /// The part that is rolled out of the way to the nearer end, noise or data, in (0, 1]. Near the data it vanishes,
+        /// or the state's own target would grow without bound.
         span: f64,
         /// What the state is trained towards.
         #[serde(default)]
@@ -38,15 +39,15 @@ pub enum InputConfig {
 #[serde(rename_all = "snake_case")]
 pub enum RolloutTarget {
     /// The state's own: that of the noise `x̂0 = (x̂ − α x1)/σ` that leads to it, `(x1 − x̂)/(1 − m)` for a velocity on
-    /// the linear path. σ counts as at least 0.05 there, as it vanishes at the data.
+    /// the linear path.
     #[default]
     Own,
     /// That of the noise the rollout started from.
     Unperturbed,
 }
 
-/// The least σ by which a rolled-out state is divided.
-const LEAST_SIGMA: f64 = 0.05;
+/// The least σ by which the displacement of a rolled-out state is divided; both vanish at the data.
+const LEAST_SIGMA: f64 = 1e-3;
 
 /// What one batch shows and what its targets are made of.
 pub(super) struct Shown<const D: usize> {
@@ -98,12 +99,12 @@ impl InputConfig {
                 Shown { noisy, noise: noise.clone() }
             }
             Self::Rollout { steps, span, target } => {
-                let time = |step: usize| -> Vec<f32> {
-                    let part = 1.0 - span * (1.0 - step as f64 / steps as f64);
-                    slowed.iter().map(|m| if step == steps { *m } else { (part * f64::from(*m)) as f32 }).collect()
+                let first = f64::from(objective.interval.start as f32);
+                let at = |step: usize| -> Vec<f32> {
+                    let left = span * (1.0 - step as f64 / steps as f64);
+                    let back = |m: f64| (m - left * m.min(1.0 - m)).max(first) as f32;
+                    slowed.iter().map(|m| if step == steps { *m } else { back(f64::from(*m)) }).collect()
                 };
-                let first = objective.interval.start as f32;
-                let at = |step| time(step).into_iter().map(|t| t.max(first)).collect::<Vec<f32>>();
                 let mut state = interpolate(path, data.clone(), noise.clone(), &at(0));
                 for step in 0..steps {
                     let (now, next) = (at(step), at(step + 1));

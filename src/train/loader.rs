@@ -23,6 +23,7 @@ pub struct EpochLoader<I, const D: usize, C> {
     seed: u64,
     training: bool,
     batches_per_epoch: Option<usize>,
+    batches_per_step: usize,
     shard: Shard,
     epoch: AtomicU64,
 }
@@ -75,6 +76,7 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
             seed,
             training: true,
             batches_per_epoch: None,
+            batches_per_step: 1,
             shard: Shard { index: 0, count: 1 },
             epoch: AtomicU64::new(finished_epochs as u64),
         })
@@ -99,6 +101,13 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
         self
     }
 
+    /// Lets an optimizer step be made of `batches` batches per device (gradient accumulation): a pass over the data
+    /// then drops the last incomplete step, so that the steps are those of one large batch.
+    pub fn with_batches_per_step(mut self, batches: usize) -> Self {
+        self.batches_per_step = batches.max(1);
+        self
+    }
+
     fn derive(&self, device: Device, shard: Shard) -> Self {
         Self {
             dataset: self.dataset.clone(),
@@ -113,7 +122,11 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
     fn batches_per_pass(&self) -> usize {
         let whole = self.batch_size * self.shard.count;
         let items = self.dataset.len();
-        if self.training { (items / whole).max(1) } else { items.div_ceil(whole) }
+        if !self.training {
+            return items.div_ceil(whole);
+        }
+        let steps = items / (whole * self.batches_per_step);
+        if steps > 0 { steps * self.batches_per_step } else { (items / whole).max(1) }
     }
 
     fn batches_per_iteration(&self) -> usize {
@@ -248,6 +261,19 @@ mod tests {
         for (j, (data, keys)) in whole.iter().enumerate() {
             assert_eq!(*data, parts.iter().flat_map(|p| p[j].0.clone()).collect::<Vec<_>>());
             assert_eq!(*keys, parts.iter().flat_map(|p| p[j].1.clone()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn accumulated_batches_are_those_of_one_large_batch() {
+        let (large, small) = (loader(20, 0), loader(5, 0).with_batches_per_step(4));
+        for _ in 0..2 {
+            let flat = |loader: &dyn DataLoader<FlowBatch<2, ()>>| -> Vec<_> {
+                seen(loader).into_iter().flat_map(|(data, keys)| data.into_iter().zip(keys)).collect()
+            };
+            let whole = flat(&large);
+            assert_eq!(whole.len(), 100);
+            assert_eq!(whole, flat(&small));
         }
     }
 
