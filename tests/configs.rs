@@ -1,6 +1,6 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
 use burn_mixflow::Error;
-use burn_mixflow::config::{RunConfig, SystemConfig};
+use burn_mixflow::config::{AblationConfig, RunConfig, SystemConfig};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,17 @@ struct Kind {
     problems: fn(&str) -> Result<(), Error>,
 }
 
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     Kind { schema: "schema.json", generate: RunConfig::schema, problems: |text| RunConfig::parse(text).map(drop) },
     Kind {
         schema: "system-schema.json",
         generate: SystemConfig::schema,
         problems: |text| SystemConfig::parse(text).map(drop),
+    },
+    Kind {
+        schema: "ablation-schema.json",
+        generate: AblationConfig::schema,
+        problems: |text| AblationConfig::parse(text).map(drop),
     },
 ];
 

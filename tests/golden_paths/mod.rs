@@ -2,6 +2,7 @@
 use crate::{Array, Arrays};
 use burn::tensor::{Device, Tensor};
 use burn_mixflow::path::{PathConfig, PredictionKind, drift, interpolate, velocity_target};
+use burn_mixflow::sample::DiffusionForm;
 use burn_mixflow::timestep::{Density, Slowing, TimeShift};
 
 fn slowing(name: &str) -> Slowing {
@@ -121,5 +122,25 @@ fn paths_and_conversions_are_sits() {
         check("score_from_velocity", convert(PredictionKind::Velocity, PredictionKind::Score), rounded, before);
         check("noise_from_velocity", convert(PredictionKind::Velocity, PredictionKind::Noise), rounded, before);
         check("velocity_from_score", convert(PredictionKind::Score, PredictionKind::Velocity), 1e-5, before);
+
+        // The names of the official forms, misspelling included; `_norm0.7` is the factor, 1 without.
+        let forms: Vec<_> = file.0.keys().filter_map(|k| k.strip_prefix(&format!("{name}.diffusion."))).collect();
+        assert!(forms.len() >= 6, "{forms:?}");
+        for key in forms {
+            let (form, norm) = match key.split_once("_norm") {
+                Some((form, norm)) => (form, norm.parse().expect(key)),
+                None => (key, 1.0),
+            };
+            let form = match form {
+                "SBDM" => DiffusionForm::Sbdm,
+                "sigma" => DiffusionForm::Sigma,
+                "linear" => DiffusionForm::Linear,
+                "decreasing" => DiffusionForm::Decreasing,
+                "inccreasing-decreasing" => DiffusionForm::IncreasingDecreasing,
+                other => panic!("{other}"),
+            };
+            let tolerance = if form == DiffusionForm::Sigma { rounded } else { 1e-5 };
+            check(&format!("diffusion.{key}"), column(&|t| form.at(norm, &*path, t)), tolerance, 1.0);
+        }
     }
 }
