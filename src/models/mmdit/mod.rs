@@ -14,7 +14,6 @@ mod block;
 mod condition;
 mod config;
 mod embed;
-mod norm;
 mod parameters;
 mod shapes;
 
@@ -23,7 +22,6 @@ pub use block::{JointBlock, Stream};
 pub use condition::{NullText, TextCondition};
 pub use config::MmditConfig;
 pub use embed::{FinalLayer, PooledEmbedding};
-pub use norm::HeadNorm;
 
 use crate::models::layers::TimestepEmbedding;
 use crate::models::sit::PatchEmbedding;
