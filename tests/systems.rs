@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use burn_mixflow::Error;
 use burn_mixflow::checkpoint::weights::{WeightSource, tensor_shapes};
 use burn_mixflow::config::{DeviceName, SystemConfig};
-use burn_mixflow::models::{Network, NetworkConfig};
+use burn_mixflow::models::{MmditConfig, Network, NetworkConfig, RepaConfig};
 use burn_mixflow::run::System;
 use std::path::{Path, PathBuf};
 
@@ -163,8 +163,61 @@ fn a_folder_belongs_to_one_configuration() {
     let folder = tempfile::tempdir().unwrap();
     open(config("sit")).claim(folder.path()).unwrap();
     open(config("sit")).claim(folder.path()).unwrap();
-    let error = open(config("rae")).claim(folder.path()).unwrap_err();
-    assert!(error.to_string().contains("another configuration"), "{error}");
+    let mut sampled = config("sit");
+    sampled.sample.count += 1;
+    open(sampled).claim(folder.path()).unwrap();
+    let mut longer = config("sit");
+    longer.post_train.steps *= 2;
+    let error = open(longer).claim(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("another configuration: `post_train` differs"), "{error}");
+    let error = open(config("rae")).claim(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("`data`, `network`, `post_train`, `weights` differs"), "{error}");
+}
+
+#[test]
+fn data_and_files_that_do_not_fit_are_found_before_training() {
+    let refused = |name: &str, change: fn(&mut SystemConfig)| {
+        let mut config = config(name);
+        change(&mut config);
+        System::open(config).map(drop).unwrap_err().to_string()
+    };
+    for (name, change, expected) in [
+        (
+            "repa",
+            (|c| repa(c).z_dims = vec![13]) as fn(&mut SystemConfig),
+            "data.features[0] = [16, 12]: must be [16, 13]",
+        ),
+        ("sd35", |c| mmdit(c).context_width = 41, "data.text = context 40 wide: must be 41 wide"),
+        ("sd35", |c| mmdit(c).pooled_width = Some(1), "data.text = pooled 24 wide: must be 1 wide"),
+        ("sd35", |c| c.data.shape = [16, 7, 14], "network.patch_size = 2: must divide 7"),
+        (
+            "sd35",
+            |c| c.data.shape = [16, 14, 14],
+            "network.pos_embed_max_size = 6: times patch_size must be at least 14",
+        ),
+        ("sit", |c| c.post_train.batch_size = 64, "post_train.batch_size = 64: over accumulation must be at most 20"),
+        ("rae", |c| c.sample.weak.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
+        ("rae", |c| c.sample.decoder.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
+        ("rae", |c| c.sample.decoder.as_mut().unwrap().network.num_patches = 25, "must be 16, as in the data"),
+        ("rae", |c| c.sample.weak.as_mut().unwrap().network = config("sd35").network, "sample.weak.network.kind"),
+    ] {
+        let found = refused(name, change);
+        assert!(found.contains(expected), "{name}: `{expected}` is not in:\n{found}");
+    }
+}
+
+fn repa(config: &mut SystemConfig) -> &mut RepaConfig {
+    match &mut config.network {
+        NetworkConfig::Repa(repa) => repa,
+        _ => panic!("not REPA"),
+    }
+}
+
+fn mmdit(config: &mut SystemConfig) -> &mut MmditConfig {
+    match &mut config.network {
+        NetworkConfig::Mmdit(mmdit) => mmdit,
+        _ => panic!("not an MMDiT"),
+    }
 }
 
 #[test]

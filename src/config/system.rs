@@ -53,10 +53,10 @@ pub struct WeightsConfig {
     /// Which set of a checkpoint: its EMA if it has one, unless told otherwise.
     #[serde(default)]
     pub source: WeightSource,
-    /// Official names of parameters the file need not have.
+    /// Official names of parameters the file need not have; `projectors` allows all `projectors.*`.
     #[serde(default)]
     pub allow_missing: Vec<String>,
-    /// Official names of tensors of the file the model need not have.
+    /// Official names of tensors of the file the model need not have; `decoder` allows all `decoder.*`.
     #[serde(default)]
     pub allow_unused: Vec<String>,
 }
@@ -222,6 +222,10 @@ impl GenerateConfig {
         Problem::unless(&mut problems, self.count > 0, path, "count", self.count, "must be at least 1");
         if let Some(weak) = &self.weak {
             problems.extend(weak.network.problems(&format!("{path}.weak.network"), shape, classes));
+            if weak.network.reads_text() != network.reads_text() {
+                let message = ": must be conditioned on what the main network is, on labels or on text";
+                add(&mut problems, format!("{path}.weak.network.kind"), message);
+            }
         }
         let guided = self.sampler.guidance.as_ref().is_some_and(|guidance| guidance.is_active());
         if guided && !network.has_null_condition() {
@@ -248,7 +252,14 @@ impl GenerateConfig {
             (None, None) => {}
         }
         if let Some(decoder) = &self.decoder {
-            problems.extend(decoder.network.problems(&format!("{path}.decoder.network")));
+            let path = format!("{path}.decoder.network");
+            let (decoder, [channels, height, width]) = (&decoder.network, shape);
+            problems.extend(decoder.problems(&path));
+            let mut must = |key, is: usize, want: usize| {
+                Problem::unless(&mut problems, is == want, &path, key, is, format!("must be {want}, as in the data"));
+            };
+            must("hidden_size", decoder.hidden_size, channels);
+            must("num_patches", decoder.num_patches, height * width);
         }
         if self.decoder.is_some() && !matches!(network, NetworkConfig::Rae(_)) {
             add(&mut problems, format!("{path}.decoder"), ": belongs to a network of kind \"rae\"");

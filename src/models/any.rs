@@ -4,6 +4,7 @@ use super::rae::{self, Rae, RaeConfig};
 use super::repa::{self, Repa, RepaCondition, RepaConfig};
 use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
 use crate::checkpoint::weights::{ImportOptions, ImportReport, KeyMap, export_safetensors, import};
+use crate::data::latents::LatentSplit;
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -47,13 +48,71 @@ impl NetworkConfig {
         };
         must(channel_key, channels, shape[0]);
         if let Some(size) = size {
-            must(size_key, size, shape[1]);
-            must(size_key, size, shape[2]);
+            let side = if shape[1] == size { shape[2] } else { shape[1] };
+            must(size_key, size, side);
+        }
+        if let Self::Mmdit(c) = self {
+            for side in [shape[1], shape[2]] {
+                let fits = c.patch_size > 0 && side.is_multiple_of(c.patch_size);
+                Problem::unless(
+                    &mut problems,
+                    fits,
+                    path,
+                    "patch_size",
+                    c.patch_size,
+                    format!("must divide {side}, as the data are"),
+                );
+                let enough = c.patch_size.saturating_mul(c.pos_embed_max_size) >= side;
+                let needed = format!("times patch_size must be at least {side}, as the data are");
+                Problem::unless(&mut problems, enough, path, "pos_embed_max_size", c.pos_embed_max_size, needed);
+                if shape[1] == shape[2] {
+                    break;
+                }
+            }
         }
         if let Some(labels) = labels {
             let enough = labels == classes || !matches!(self, Self::ResidualMlp(_)) && labels > classes;
             let wanted = format!("the data have {classes} classes");
             Problem::unless(&mut problems, enough, path, "num_classes", labels, wanted);
+        }
+        problems
+    }
+
+    /// What of `data` has another shape than the network reads: image features, text embeddings.
+    pub fn misfits(&self, data: &LatentSplit) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        match self {
+            Self::Repa(c) => {
+                let tokens = (c.input_size / c.patch_size.max(1)).pow(2);
+                for (i, (found, width)) in data.features.iter().zip(&c.z_dims).enumerate() {
+                    let must = format!("must be {:?}, one token per patch, z_dims[{i}] wide", [tokens, *width]);
+                    let key = format!("features[{i}]");
+                    Problem::unless(
+                        &mut problems,
+                        *found == [tokens, *width],
+                        "data",
+                        &key,
+                        format!("{found:?}"),
+                        must,
+                    );
+                }
+            }
+            Self::Mmdit(c) => {
+                if let Some(text) = &data.null_text {
+                    let (context, pooled) = (text.context.shape[1], text.pooled.shape[0]);
+                    let mut must = |what: &str, found, want| {
+                        let found = format!("{what} {found} wide");
+                        Problem::unless(&mut problems, false, "data", "text", found, format!("must be {want} wide"));
+                    };
+                    if context != c.context_width {
+                        must("context", context, c.context_width);
+                    }
+                    if let Some(width) = c.pooled_width.filter(|width| pooled != *width) {
+                        must("pooled", pooled, width);
+                    }
+                }
+            }
+            Self::ResidualMlp(_) | Self::Sit(_) | Self::Rae(_) => {}
         }
         problems
     }

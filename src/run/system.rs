@@ -1,7 +1,7 @@
 //! The way of an official checkpoint: load, post-train, sample, write back.
 use super::{Samples, Stage, Trained};
 use crate::checkpoint::weights::{ImportReport, KeyMap, import};
-use crate::config::{LabelSampling, SystemConfig};
+use crate::config::{LabelSampling, SystemConfig, WeightsConfig};
 use crate::data::latents::{Array, LatentBatcher, LatentItem, LatentSplit, stack_features, stack_labels, stack_texts};
 use crate::models::mmdit::{NullText, TextCondition};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
@@ -12,11 +12,12 @@ use crate::path::TrainingInterval;
 use crate::random::{Purpose, SampleKey};
 use crate::sample::{Networks, Progress, Sampler, WeakGuidanceConfig};
 use crate::train::FlowBatch;
-use crate::{Error, Result};
+use crate::{Error, Problem, Result};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
 use rand::RngExt;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,28 +29,50 @@ pub struct System {
 }
 
 impl System {
-    /// Opens the devices and lists the data.
+    /// Opens the devices, lists the data, and looks whether every file of weights is there.
     ///
     /// # Errors
-    /// [`Error::Device`] for a device this build or machine does not have; what opening the data reports.
+    /// [`Error::Config`] for values that violate a condition, or data of another shape than the network reads;
+    /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for an absent file; what
+    /// opening the data reports.
     pub fn open(config: SystemConfig) -> Result<Self> {
+        Error::if_any(config.problems())?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let data = config.data.open()?;
+        let SystemConfig { network, weights, sample, post_train, .. } = &config;
+        let mut problems = network.misfits(&data);
+        problems.extend(sample.weak.iter().flat_map(|weak| weak.network.misfits(&data)));
+        let (batch, items) = (post_train.batch_size / post_train.accumulation, data.train.len());
+        let must = format!("over accumulation must be at most {items}, the number of training latents");
+        let fits = batch / devices.len() <= items;
+        Problem::unless(&mut problems, fits, "post_train", "batch_size", post_train.batch_size, must);
+        Error::if_any(problems)?;
+        // Those of sampling are read after training, too late to learn that one is missing.
+        let sampling = [sample.weak.as_ref().map(|w| &w.weights), sample.decoder.as_ref().map(|d| &d.weights)];
+        for WeightsConfig { file, .. } in sampling.into_iter().flatten().chain([weights]) {
+            std::fs::File::open(file).map_err(|e| Error::io(file, e))?;
+        }
         Ok(Self { config, devices, data })
     }
 
-    /// Makes `folder` and keeps the configuration in it, so that two runs never mix.
+    /// Makes `folder` and keeps the configuration in it, so that two trainings never mix; `sample` may change.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it holds the results of another configuration, [`Error::Io`] if it cannot be written.
+    /// [`Error::Invalid`] naming what differs if it holds the results of another configuration, [`Error::Io`] if it
+    /// cannot be read or written.
     pub fn claim(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let (file, text) = (folder.join("config.json"), self.json()?);
-        if std::fs::read_to_string(&file).is_ok_and(|old| old != text) {
-            let folder = folder.display();
-            return Err(Error::Invalid(format!("{folder}: holds the results of another configuration")));
+        let (file, new) = (folder.join("config.json"), self.json()?);
+        if file.exists() {
+            let old = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+            let differs = training_differences(&old, &new);
+            if !differs.is_empty() {
+                let (folder, keys) = (folder.display(), differs.join("`, `"));
+                let message = format!("{folder}: holds the results of another configuration: `{keys}` differs");
+                return Err(Error::Invalid(message));
+            }
         }
-        std::fs::write(&file, text).map_err(|e| Error::io(&file, e))
+        std::fs::write(&file, new).map_err(|e| Error::io(&file, e))
     }
 
     fn json(&self) -> Result<String> {
@@ -181,6 +204,15 @@ impl System {
         let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
         Ok(self.batcher().batch(items, device).condition)
     }
+}
+
+/// The keys of two configurations whose values differ and decide what training makes.
+fn training_differences(old: &str, new: &str) -> Vec<String> {
+    let parse = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>;
+    let (Ok(old), Ok(new)) = (parse(old), parse(new)) else { return vec!["config.json".into()] };
+    let keys: BTreeSet<&String> =
+        old.keys().chain(new.keys()).filter(|key| *key != "sample" && *key != "$schema").collect();
+    keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
 }
 
 fn tensor<const D: usize>(array: &Array, device: &Device) -> Tensor<D> {

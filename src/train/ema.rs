@@ -125,7 +125,8 @@ impl ModuleMapper for Follow {
         let autodiff = ema.is_autodiff();
         let ema = ema.without_autodiff();
         let next = match self.source.float(&ema) {
-            Some(source) => ema.mul_scalar(self.decay) + source.mul_scalar(1.0 - self.decay),
+            // As a difference, so that the average of what never changes stays it to the last bit.
+            Some(source) => (source - ema.clone()).mul_scalar(1.0 - self.decay) + ema,
             None => ema,
         };
         // Burn's distributed training asserts that every float parameter is an autodiff tensor.

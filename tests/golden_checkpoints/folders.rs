@@ -106,9 +106,8 @@ fn latents_of_stable_diffusion_3() {
     golden.check("process_out", scaling.to_latents(noise));
 }
 
-#[test]
-fn latents_of_rae() {
-    let (golden, device) = (Arrays::golden("rae/decoder.safetensors"), Device::default());
+/// The scaling of the recorded statistics of RAE's latents.
+pub fn rae_scaling(golden: &Arrays) -> LatentScaling {
     let shape = golden.get("latent_mean").shape.clone();
     let folder = tempfile::tempdir().expect("a folder");
     for (file, name) in [("mean.npy", "latent_mean"), ("var.npy", "latent_var")] {
@@ -126,7 +125,13 @@ fn latents_of_rae() {
         text: None,
         held_out: 1,
     };
-    let scaling = LatentScaling::new(&config).expect("a scaling");
+    LatentScaling::new(&config).expect("a scaling")
+}
+
+#[test]
+fn latents_of_rae() {
+    let (golden, device) = (Arrays::golden("rae/decoder.safetensors"), Device::default());
+    let scaling = rae_scaling(&golden);
     let z: Tensor<4> = golden.tensor("z", &device);
     let found: Vec<f64> = scaling.to_latents(z).into_data().iter::<f64>().collect();
     let (mean, var, z) = (golden.get("latent_mean"), golden.get("latent_var"), golden.get("z"));

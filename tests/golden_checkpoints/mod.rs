@@ -4,6 +4,8 @@ mod folders;
 mod shapes;
 mod systems;
 
+pub use folders::rae_scaling;
+
 /// The official checkpoints, their system and the file whose names and shapes they share.
 const CHECKPOINTS: [(&str, &str, &str); 3] = [
     ("sit/ckpt.pt", "SiT", "sit/model_c.safetensors"),

@@ -1,10 +1,11 @@
 use super::extra;
+use crate::golden_checkpoints::rae_scaling;
 use crate::{Arrays, path};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mixflow::Error;
 use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, import};
-use burn_mixflow::models::rae::{DECODER_OFFICIAL_NAMES, LatentStatistics, RaeDecoder, RaeDecoderConfig};
+use burn_mixflow::models::rae::{DECODER_OFFICIAL_NAMES, RaeDecoder, RaeDecoderConfig};
 
 const FILE: &str = "rae/decoder.safetensors";
 const NAMES: KeyMap<'static> = KeyMap(DECODER_OFFICIAL_NAMES);
@@ -34,10 +35,10 @@ fn stored(device: &Device) -> Stored {
 fn latents_to_pixels() {
     let device = Device::default();
     let golden = Arrays::golden(FILE);
-    let statistics = LatentStatistics::new(golden.tensor("latent_mean", &device), golden.tensor("latent_var", &device));
+    let scaling = rae_scaling(&golden);
     let (decoder, z) = (stored(&device).decoder, golden.tensor::<4>("z", &device));
-    let latents = statistics.denormalize(z.clone());
-    golden.check("z", statistics.normalize(latents.clone()));
+    let latents = scaling.to_latents(z);
+    golden.check("z", scaling.to_network(latents.clone()));
     golden.check("logits", decoder.logits(latents.clone()).expect("latents of the right shape"));
     golden.check("image", decoder.decode(latents.clone()).expect("latents of the right shape"));
     let other: Tensor<4> = latents.narrow(2, 0, 1);

@@ -4,9 +4,11 @@ pub mod attention;
 pub mod embedding;
 pub mod init;
 pub mod norm;
+pub mod rms;
 
 pub use activation::gelu_tanh;
 pub use attention::SelfAttention;
 pub use embedding::{TimestepEmbedding, sinusoidal};
 pub use init::{Law, WeightInit};
 pub use norm::{layer_norm, modulate};
+pub use rms::Rms;

@@ -1,11 +1,15 @@
 //! Layer norm without learnable scale and shift, and adaptive modulation: LN(x) (1 + scale) + shift.
-use burn::tensor::Tensor;
+use burn::tensor::{DType, FloatDType, Tensor};
 
 /// Layer norm over the last dimension of `x`: (x − mean) / √(var + epsilon), with the biased variance.
+///
+/// Computed in f32 whatever the type of `x`, as PyTorch's mixed precision does: squares overflow f16.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let original: FloatDType = DType::into(x.dtype());
+    let x = x.cast(FloatDType::F32);
     let centred = x.clone() - x.mean_dim(D - 1);
     let variance = centred.clone().square().mean_dim(D - 1);
-    centred / (variance + epsilon).sqrt()
+    (centred / (variance + epsilon).sqrt()).cast(original)
 }
 
 /// x (1 + scale) + shift; `shift` and `scale` broadcast against `x`.

@@ -1,6 +1,6 @@
 //! Multi-head attention whose queries and keys are normed head by head, and which may be joint over two streams.
-use super::{HEAD_SIZE, HeadNorm};
-use crate::models::layers::{Law, WeightInit};
+use super::HEAD_SIZE;
+use crate::models::layers::{Law, Rms, WeightInit};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -39,8 +39,8 @@ impl Heads {
 pub struct JointAttention {
     qkv: Linear,
     proj: Option<Linear>,
-    ln_q: Option<HeadNorm>,
-    ln_k: Option<HeadNorm>,
+    ln_q: Option<Rms>,
+    ln_k: Option<Rms>,
 }
 
 impl JointAttention {
@@ -51,8 +51,8 @@ impl JointAttention {
         Self {
             qkv: init.linear(width, 3 * width, law),
             proj: output.then(|| init.linear(width, width, law)),
-            ln_q: qk_norm.then(|| HeadNorm::new(HEAD_SIZE, init)),
-            ln_k: qk_norm.then(|| HeadNorm::new(HEAD_SIZE, init)),
+            ln_q: qk_norm.then(|| Rms::new(HEAD_SIZE, init)),
+            ln_k: qk_norm.then(|| Rms::new(HEAD_SIZE, init)),
         }
     }
 
@@ -61,7 +61,7 @@ impl JointAttention {
         let [batch, count, width] = tokens.dims();
         let qkv = self.qkv.forward(tokens).reshape([batch, count, 3, width / HEAD_SIZE, HEAD_SIZE]);
         let [query, key, value] = [0, 1, 2].map(|i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2));
-        let normed = |norm: &Option<HeadNorm>, heads| match norm {
+        let normed = |norm: &Option<Rms>, heads| match norm {
             Some(norm) => norm.forward(heads),
             None => heads,
         };

@@ -1,7 +1,6 @@
 //! One joint block: text and image each with their own weights, mixed by one attention over both.
-use super::norm::token_norm;
 use super::{Heads, JointAttention};
-use crate::models::layers::{Law, WeightInit, modulate};
+use crate::models::layers::{Law, WeightInit, layer_norm, modulate};
 use crate::models::sit::Mlp;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -53,7 +52,7 @@ impl Stream {
     /// What the stream brings to the joint attention, and what it needs afterwards.
     fn before(&self, tokens: Tensor<3>, condition: Tensor<2>) -> (Heads, Kept) {
         let parts = self.modulation.forward(condition).unsqueeze_dim::<3>(1);
-        let normed = token_norm(tokens);
+        let normed = layer_norm(tokens, 1e-6);
         let [shift, scale] = [0, 1].map(|i| part(&parts, i, &normed));
         let kept = Kept { parts, normed: self.attn2.as_ref().map(|_| normed.clone()) };
         (self.attn.heads(modulate(normed, shift, scale)), kept)
@@ -68,7 +67,7 @@ impl Stream {
             let [shift, scale, gate] = [6, 7, 8].map(|i| part(&kept.parts, i, &tokens));
             sum = sum + gate * own.forward(modulate(normed, shift, scale));
         }
-        let mapped = mlp.forward(modulate(token_norm(sum.clone()), shift, scale));
+        let mapped = mlp.forward(modulate(layer_norm(sum.clone(), 1e-6), shift, scale));
         sum + gate * mapped
     }
 }

@@ -1,6 +1,5 @@
 //! The pooled text on the way in, and the way out.
-use super::norm::token_norm;
-use crate::models::layers::{Law, WeightInit, modulate};
+use crate::models::layers::{Law, WeightInit, layer_norm, modulate};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -45,6 +44,6 @@ impl FinalLayer {
         let [_, _, width] = tokens.dims();
         let parts = self.modulation.forward(condition).unsqueeze_dim::<3>(1);
         let [shift, scale] = [0, 1].map(|i| parts.clone().narrow(2, i * width, width));
-        self.linear.forward(modulate(token_norm(tokens), shift, scale))
+        self.linear.forward(modulate(layer_norm(tokens, 1e-6), shift, scale))
     }
 }

@@ -14,8 +14,6 @@ mod block;
 mod condition;
 mod config;
 mod embed;
-mod latents;
-mod norm;
 mod parameters;
 mod shapes;
 
@@ -24,8 +22,6 @@ pub use block::{JointBlock, Stream};
 pub use condition::{NullText, TextCondition};
 pub use config::MmditConfig;
 pub use embed::{FinalLayer, PooledEmbedding};
-pub use latents::{LATENT_SCALE, LATENT_SHIFT, from_latent, to_latent};
-pub use norm::HeadNorm;
 
 use crate::models::layers::TimestepEmbedding;
 use crate::models::sit::PatchEmbedding;

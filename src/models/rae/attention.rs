@@ -1,7 +1,6 @@
 //! Self-attention with rotary positions and, if asked for, normalized queries and keys.
-use super::norm::Rms;
 use super::rope::Rope;
-use crate::models::layers::{Law, WeightInit};
+use crate::models::layers::{Law, Rms, WeightInit};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;

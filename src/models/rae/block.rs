@@ -1,9 +1,8 @@
 //! One transformer block, x += gate · f(modulate(RMS(x), shift, scale)), and the final layer.
 use super::attention::RotaryAttention;
-use super::norm::Rms;
 use super::rope::Rope;
 use super::swiglu::SwiGlu;
-use crate::models::layers::{Law, WeightInit, modulate};
+use crate::models::layers::{Law, Rms, WeightInit, modulate};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;

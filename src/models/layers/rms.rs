@@ -1,5 +1,5 @@
 //! RMS norm with a learned weight: x / √(mean x² + 1e-6) · w.
-use crate::models::layers::WeightInit;
+use super::WeightInit;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, FloatDType, Tensor};
 
