@@ -8,8 +8,8 @@ mod table;
 use burn_mixflow::config::{RunConfig, StageConfig};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
-use burn_mixflow::run::{Comparison, Experiment, PostTraining, Setting, Trained, files, is_pretrained, weights_file};
 use burn_mixflow::run::statistics::number;
+use burn_mixflow::run::{Comparison, Experiment, PostTraining, Setting, Trained, files, is_pretrained, weights_file};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -98,7 +98,6 @@ struct Main<'a> {
     experiment: &'a Experiment,
     comparison: &'a Comparison<'a>,
 }
-
 
 impl Main<'_> {
     /// Post-trains a copy of `start`; writes checkpoints, metrics and TensorBoard events to `folder`.

@@ -24,7 +24,11 @@ pub struct Metric {
 }
 
 const OF_IMAGES: [Metric; 3] = [
-    Metric { name: "frechet_random_convolutions", title: "64 fixed random convolution features", short: "convolutions" },
+    Metric {
+        name: "frechet_random_convolutions",
+        title: "64 fixed random convolution features",
+        short: "convolutions",
+    },
     Metric { name: "frechet_pixels", title: "Pixels", short: "pixels" },
     Metric { name: "frechet_texture", title: "Texture: the same filters, zero-mean", short: "texture" },
 ];

@@ -326,7 +326,8 @@ where
         let device = batch.data.device();
         let draws = Draws::new(&keys, shape, strategy.as_ref(), objective.interval, *condition_dropout, &device);
         self.shared().last_batch = keys.first().copied();
-        let loss = self.loss_shown(batch.drawn(&keys), &draws, self.settings.input.map(|input| (input, keys.as_slice())));
+        let loss =
+            self.loss_shown(batch.drawn(&keys), &draws, self.settings.input.map(|input| (input, keys.as_slice())));
         let mean = loss.clone().mean();
         let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
         let mut grads = mean.backward();

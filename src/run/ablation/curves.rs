@@ -19,7 +19,8 @@ pub(super) fn draw(results: &Results) -> Result<Vec<(String, String)>> {
     let mut pictures = Vec::new();
     for floor in &results.floors {
         for sampler in results.config.samplers.iter().map(|s| s.name.as_str()) {
-            let rows: Vec<&Row> = results.rows.iter().filter(|r| r.metric == floor.metric && r.sampler == sampler).collect();
+            let rows: Vec<&Row> =
+                results.rows.iter().filter(|r| r.metric == floor.metric && r.sampler == sampler).collect();
             let name = format!("{}-{}", floor.metric, slug(sampler));
             let title = format!("{}, {sampler}", floor.title);
             let lines = by_evaluations(&rows);

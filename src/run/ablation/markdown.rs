@@ -16,13 +16,17 @@ impl Results {
             config.samplers[0].name,
         );
         for floor in &self.floors {
-            let _ = writeln!(text, "\n## {}\nTraining data against held-out data: {}.", floor.title, number(floor.distance));
+            let _ = writeln!(
+                text,
+                "\n## {}\nTraining data against held-out data: {}.",
+                floor.title,
+                number(floor.distance)
+            );
             for sampler in &config.samplers {
                 self.part(&mut text, floor.metric, &sampler.name);
             }
         }
-        let times: Vec<_> =
-            self.training.iter().map(|t| format!("{} {:.2}", t.arm, t.milliseconds_per_step)).collect();
+        let times: Vec<_> = self.training.iter().map(|t| format!("{} {:.2}", t.arm, t.milliseconds_per_step)).collect();
         if !times.is_empty() {
             let _ = writeln!(text, "\nMilliseconds per training step: {}.", times.join(", "));
         }

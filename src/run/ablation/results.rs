@@ -108,7 +108,8 @@ impl Results {
         let mut rows = Vec::new();
         for metric in comparison.metrics().iter().map(|metric| metric.name) {
             for sampler in &config.samplers {
-                for (arm, &evaluations) in arms.iter().flat_map(|arm| config.evaluations.iter().map(move |n| (arm, n))) {
+                for (arm, &evaluations) in arms.iter().flat_map(|arm| config.evaluations.iter().map(move |n| (arm, n)))
+                {
                     let mine = find(&arm.name, &sampler.name, evaluations);
                     let Some(steps) = mine.first().map(|cell| cell.steps) else { continue };
                     let own = find(&config.control, &sampler.name, evaluations);
@@ -117,7 +118,8 @@ impl Results {
                     let alike = !is_control && !own.is_empty();
                     let itself = is_control && sampler.name == *first;
                     let none = (None, None);
-                    let change = if itself { none } else { paired(&mine, if alike { &own } else { &reference }, metric) };
+                    let change =
+                        if itself { none } else { paired(&mine, if alike { &own } else { &reference }, metric) };
                     let from_first = if itself { none } else { paired(&mine, &reference, metric) };
                     let values: Vec<f64> = mine.iter().filter_map(|c| c.distances.get(metric).copied()).collect();
                     rows.push(Row {
@@ -160,7 +162,8 @@ impl Results {
 
     /// The row of a cell, if it is there.
     pub fn row(&self, metric: &str, sampler: &str, arm: &str, evaluations: usize) -> Option<&Row> {
-        let fits = |r: &&Row| r.metric == metric && r.sampler == sampler && r.arm == arm && r.evaluations == evaluations;
+        let fits =
+            |r: &&Row| r.metric == metric && r.sampler == sampler && r.arm == arm && r.evaluations == evaluations;
         self.rows.iter().find(fits)
     }
 }

@@ -56,7 +56,8 @@ impl<const D: usize> VelocityField<D> for DifferentialCorrection<'_, D> {
         let velocity = self.inner.velocity_at(x.clone(), at);
         let Some(end) = self.times.iter().find(|time| **time > at.time + 1e-9) else { return velocity };
         let (width, sigma) = (end - at.time, self.path.coefficients(at.time).sigma);
-        let (of_velocity, of_state) = PredictionKind::Velocity.weights(PredictionKind::Data, self.path.as_ref(), at.time);
+        let (of_velocity, of_state) =
+            PredictionKind::Velocity.weights(PredictionKind::Data, self.path.as_ref(), at.time);
         let data = velocity.clone().mul_scalar(of_velocity) + x.clone().mul_scalar(of_state);
         let difference = x + velocity.clone().mul_scalar(width) - data;
         let low = low_frequencies(difference.clone());
@@ -89,8 +90,7 @@ mod tests {
         let inner = |_: Tensor<4>, _: f64| v.clone();
         let config = DifferentialConfig { low: 0.2, high: -0.1 };
         let times = vec![0.25, 0.5];
-        let field =
-            DifferentialCorrection::new(&inner, Arc::new(Linear), times.clone(), x.dims(), config).unwrap();
+        let field = DifferentialCorrection::new(&inner, Arc::new(Linear), times.clone(), x.dims(), config).unwrap();
         let found = solve(&field, x.clone(), &times, &Tableau::EULER, &mut |_| {});
         let next = x.clone() + v.clone().mul_scalar(0.25);
         let difference = next.clone() - (x + v.clone().mul_scalar(0.75));
