@@ -19,7 +19,8 @@ pub fn create(folder: &Path) -> Result<()> {
 /// [`Error::Io`] if it cannot be written.
 pub fn write(file: &Path, text: &str) -> Result<()> {
     let mut part = file.as_os_str().to_owned();
-    part.push(".part");
+    // Processes of one run may write the same file at the same time.
+    part.push(format!(".{}.part", std::process::id()));
     std::fs::write(&part, text).map_err(|e| Error::io(file, e))?;
     std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
 }
