@@ -1,12 +1,8 @@
 //! `2 E|X − Y| − E|X − X'| − E|Y − Y'|`: the energy distance, zero only between equal distributions.
 //!
 //! Source: Székely and Rizzo (2013), *Energy statistics: a class of statistics based on distances*.
-use crate::{Error, Result};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, get_global_parallelism};
-
-/// Rows of each side compared at once: the memory is a square of this, not of the sample size.
-const BLOCK: usize = 256;
+use super::tiles::{self, Samples, Tile, squared_distance};
+use crate::Result;
 
 /// Which pairs the averages within one sample set run over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,96 +14,42 @@ pub enum PairAverage {
 }
 
 /// The unbiased energy distance of two sample sets, each one vector of `dim` values after the other.
+///
+/// At least 0 in expectation; near 0 the estimate itself may be slightly negative. There is no bias at any sample
+/// size, so sets of different sizes may be compared.
 /// # Errors
 /// As [`energy_distance_with`].
-pub fn energy_distance(a: &[f32], b: &[f32], dim: usize) -> Result<f64> {
+pub fn energy_distance<T: Copy + Into<f64>>(a: &[T], b: &[T], dim: usize) -> Result<f64> {
     energy_distance_with(a, b, dim, PairAverage::Distinct)
 }
 
-/// The energy distance with a choice of estimator; time `O((n + m)² dim)`.
+/// The energy distance with a choice of estimator, in f64.
+///
+/// Time `O((n + m)² dim)` in matrix products on one core, memory `O(n + m)` beside the sets.
 /// # Errors
-/// [`Error::Invalid`] if `dim` is 0, a set is no whole number of vectors, has fewer than two of
-/// them, or holds a value that is not finite.
-pub fn energy_distance_with(a: &[f32], b: &[f32], dim: usize, average: PairAverage) -> Result<f64> {
-    for (name, values) in [("first", a), ("second", b)] {
-        if dim == 0 || !values.len().is_multiple_of(dim) || values.len() / dim < 2 {
-            let count = values.len();
-            let message = format!("{name} set of {count} values: must hold at least 2 vectors of {dim} values each");
-            return Err(Error::Invalid(message));
-        }
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(Error::Invalid(format!("{name} set: every value must be finite")));
-        }
-    }
-    let (n, m) = ((a.len() / dim) as f64, (b.len() / dim) as f64);
-    let less = if average == PairAverage::Distinct { 1.0 } else { 0.0 };
-    let center = mean(a, dim);
-    let within = |values: &[f32], n: f64| total(values, values, &center, true) / (n * (n - less));
-    let between = total(a, b, &center, false) / (n * m);
-    Ok(2.0 * between - within(a, n) - within(b, m))
-}
-
-/// Subtracting a common centre keeps `|x|² + |y|² − 2 x·y` from cancelling.
-fn mean(values: &[f32], dim: usize) -> Vec<f64> {
-    let mut sums = vec![0.0; dim];
-    for row in values.chunks_exact(dim) {
-        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
-    }
-    let count = (values.len() / dim) as f64;
-    sums.iter().map(|sum| sum / count).collect()
-}
-
-/// The sum of `|x − y|` over all pairs; `same` says that both are one set, of which half is computed.
-fn total(a: &[f32], b: &[f32], center: &[f64], same: bool) -> f64 {
-    let size = BLOCK * center.len();
+/// [`Error::Invalid`](crate::Error::Invalid) if `dim` is 0, a set is no whole number of vectors, has fewer than two
+/// of them, or holds a value that is not finite in f32.
+pub fn energy_distance_with<T: Copy + Into<f64>>(a: &[T], b: &[T], dim: usize, average: PairAverage) -> Result<f64> {
+    let (a, b) = (Samples::new("first", a, dim, 2)?, Samples::new("second", b, dim, 2)?);
+    let center = a.mean();
     let mut sum = 0.0;
-    for (i, left) in a.chunks(size).map(|rows| Block::new(rows, center)).enumerate() {
-        let skip = if same { i } else { 0 };
-        for (j, right) in b.chunks(size).enumerate().skip(skip) {
-            let block = left.distances(&Block::new(right, center), same && i == j);
-            sum += if same && i != j { 2.0 * block } else { block };
-        }
-    }
-    sum
+    tiles::between(&a, &b, &center, |tile| sum += distances(tile));
+    let between = sum / (a.count() as f64 * b.count() as f64);
+    let less = if average == PairAverage::Distinct { 1.0 } else { 0.0 };
+    let within = |set: &Samples<T>| {
+        let (n, mut sum) = (set.count() as f64, 0.0);
+        tiles::within(set, &center, |tile| sum += if tile.diagonal { 1.0 } else { 2.0 } * distances(tile));
+        sum / (n * (n - less))
+    };
+    Ok(2.0 * between - within(&a) - within(&b))
 }
 
-struct Block {
-    dim: usize,
-    /// Centred vectors, one after the other.
-    values: Vec<f64>,
-    /// `|x|²` of each.
-    squares: Vec<f64>,
-}
-
-impl Block {
-    fn new(rows: &[f32], center: &[f64]) -> Self {
-        let values: Vec<f64> = rows
-            .chunks_exact(center.len())
-            .flat_map(|row| row.iter().zip(center).map(|(x, center)| f64::from(*x) - center))
-            .collect();
-        let squares = values.chunks_exact(center.len()).map(|row| row.iter().map(|x| x * x).sum()).collect();
-        Self { dim: center.len(), values, squares }
-    }
-
-    fn columns(&self) -> MatRef<'_, f64> {
-        MatRef::from_column_major_slice(&self.values, self.dim, self.squares.len())
-    }
-
-    /// The sum of distances to the vectors of `other`; `same` leaves out the diagonal, which is 0 but for rounding.
-    fn distances(&self, other: &Self, same: bool) -> f64 {
-        let mut products = Mat::<f64>::zeros(self.squares.len(), other.squares.len());
-        let (left, right) = (self.columns().transpose(), other.columns());
-        matmul(&mut products, Accum::Replace, left, right, 1.0, get_global_parallelism());
-        let mut sum = 0.0;
-        for (j, y) in other.squares.iter().enumerate() {
-            for (i, x) in self.squares.iter().enumerate() {
-                if !(same && i == j) {
-                    sum += (x + y - 2.0 * products[(i, j)]).max(0.0).sqrt();
-                }
-            }
-        }
-        sum
-    }
+/// The sum of `|x − y|` over the pairs of a tile.
+fn distances(tile: &Tile<'_>) -> f64 {
+    let column = |(j, y): (usize, &f64)| {
+        tiles::sum_of(tile.rows, tile.column(j), |x, product| squared_distance(x, *y, product).sqrt())
+    };
+    tile.columns.iter().enumerate().map(column).sum()
 }
 
 #[cfg(test)]

@@ -1,15 +1,30 @@
 //! How far generated samples are from real ones, measured on the host in f64.
 //!
-//! [`frechet_distance`] compares the [`Moments`] of features and is biased upwards for few samples:
-//! compare numbers from the same sample size only. [`energy_distance`] needs no Gaussian assumption
-//! and is unbiased, but its cost grows with the square of the sample size; use it for low-dimensional data.
+//! | Measure | Value for equal laws | Few samples |
+//! |---|---|---|
+//! | [`frechet_distance`] of [`Moments`] | 0 | too large, by about `1/n` |
+//! | [`kid`], [`kid_subsets`] | 0, may be negative | unbiased, with an interval |
+//! | [`energy_distance`] | 0, may be negative | unbiased |
+//! | [`precision_recall`] | both near 1, below it | depends on both counts |
+//! | [`inception_score`] | that of the data | too small |
+//!
+//! Numbers that are biased compare only at equal sample sizes. All but the first and the last cost the square of the
+//! sample size in time, in matrix products of tiles; none keeps a matrix of that size.
+//! Sample sets are slices, one vector after the other, of f32 or f64 (anything that converts to f64 without loss).
 //! Features come from a [`FeatureExtractor`]: [`Pixels`], [`RandomConvolutions`] or your own network.
 mod energy;
 mod features;
 mod frechet;
+mod inception_score;
+mod kid;
 mod moments;
+mod precision_recall;
+mod tiles;
 
 pub use energy::{PairAverage, energy_distance, energy_distance_with};
 pub use features::{FeatureExtractor, Pixels, RandomConvolutions};
 pub use frechet::frechet_distance;
+pub use inception_score::{InceptionScore, Splits, inception_score, inception_score_of_logits};
+pub use kid::{KernelDistance, KidSubsets, SubsetDistance, kid, kid_subsets};
 pub use moments::Moments;
+pub use precision_recall::{PrecisionRecall, neighbour_radii, precision_recall};

@@ -40,17 +40,17 @@ impl Moments {
         &self.mean
     }
 
-    /// Adds samples, one after the other in `rows`. Large pieces are faster than many small ones.
+    /// Adds samples, one after the other in `rows`, as f32 or f64. Large pieces are faster than many small ones.
     /// # Errors
     /// [`Error::Invalid`] if `rows` is no whole number of samples or a value is not finite; nothing is added then.
-    pub fn push(&mut self, rows: &[f32]) -> Result<()> {
+    pub fn push<T: Copy + Into<f64>>(&mut self, rows: &[T]) -> Result<()> {
         let dimensions = self.dimensions();
         if dimensions == 0 || !rows.len().is_multiple_of(dimensions) {
             let message = format!("{} feature values: must be a multiple of {dimensions} dimensions", rows.len());
             return Err(Error::Invalid(message));
         }
-        if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
-            let (row, column, value) = (at / dimensions, at % dimensions, rows[at]);
+        if let Some(at) = rows.iter().position(|value| !(*value).into().is_finite()) {
+            let (row, column, value) = (at / dimensions, at % dimensions, rows[at].into());
             return Err(Error::Invalid(format!("feature {column} of row {row} is {value}: must be finite")));
         }
         rows.chunks(BLOCK * dimensions).for_each(|block| self.push_block(block));
@@ -104,17 +104,17 @@ impl Moments {
         Ok(&self.scatter * faer::Scale(1.0 / (self.count - 1) as f64))
     }
 
-    fn push_block(&mut self, rows: &[f32]) {
+    fn push_block<T: Copy + Into<f64>>(&mut self, rows: &[T]) {
         let dimensions = self.dimensions();
         let count = rows.len() / dimensions;
         let mut mean = vec![0.0; dimensions];
         for row in rows.chunks_exact(dimensions) {
-            mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+            mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += (*x).into());
         }
         mean.iter_mut().for_each(|sum| *sum /= count as f64);
         let mut columns = Vec::with_capacity(rows.len() + dimensions);
         for row in rows.chunks_exact(dimensions) {
-            columns.extend(row.iter().zip(&mean).map(|(x, mean)| f64::from(*x) - mean));
+            columns.extend(row.iter().zip(&mean).map(|(x, mean)| (*x).into() - mean));
         }
         // Chan's rank-one term is one more column of the same product.
         columns.extend(self.shift(&mean, count));
@@ -219,7 +219,7 @@ mod tests {
             assert!(moments.push(rows).is_err());
         }
         assert_eq!(moments.count(), 0);
-        assert!(Moments::new(0).push(&[]).is_err());
+        assert!(Moments::new(0).push::<f32>(&[]).is_err());
         moments.push(&[1.0, 2.0]).unwrap();
         assert!(moments.covariance().is_err());
     }
