@@ -60,6 +60,11 @@ pub trait Condition: Clone + Debug + Send + Sync + 'static {
     fn slice(&self, range: Range<usize>) -> Self;
     /// Both batches, one after the other.
     fn concat(self, other: Self) -> Self;
+    /// Whether the two can be one batch; prompts of different lengths cannot.
+    fn joins(&self, other: &Self) -> bool {
+        let _ = other;
+        true
+    }
 }
 
 impl Condition for () {

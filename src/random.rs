@@ -45,6 +45,8 @@ pub enum Purpose {
     Posterior = 10,
     /// The increments of the Brownian motion of a generated sample; the epoch of the key is the step.
     Diffusion = 11,
+    /// The extra noise that Input Perturbation adds to a training input.
+    InputPerturbation = 12,
 }
 
 impl SampleKey {

@@ -1,6 +1,6 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
 use burn_mixflow::Error;
-use burn_mixflow::config::RunConfig;
+use burn_mixflow::config::{RunConfig, SystemConfig};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,46 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
 }
 
-/// Every `.json` below `folder`, sorted, without the schema.
+/// The kinds of configurations: the name of the schema, the schema, and the problems of a text.
+struct Kind {
+    schema: &'static str,
+    generate: fn() -> Value,
+    problems: fn(&str) -> Result<(), Error>,
+}
+
+const KINDS: [Kind; 2] = [
+    Kind { schema: "schema.json", generate: RunConfig::schema, problems: |text| RunConfig::parse(text).map(drop) },
+    Kind {
+        schema: "system-schema.json",
+        generate: SystemConfig::schema,
+        problems: |text| SystemConfig::parse(text).map(drop),
+    },
+];
+
+/// Every `.json` below `folder`, sorted, without the schemas.
 fn shipped(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_string();
         if path.is_dir() {
             found.extend(shipped(&path));
-        } else if path.extension().is_some_and(|e| e == "json") && path.file_name().is_some_and(|n| n != "schema.json")
-        {
+        } else if name.ends_with(".json") && !name.ends_with("schema.json") {
             found.push(path);
         }
     }
     found.sort();
     found
+}
+
+/// The kind of a configuration, by the schema it points at.
+fn kind(file: &Path) -> (&'static Kind, String) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let pointer = value["$schema"].as_str().unwrap();
+    let pointed = file.parent().unwrap().join(pointer).canonicalize().unwrap();
+    let kind = KINDS.iter().find(|kind| pointed == folder().join(kind.schema).canonicalize().unwrap());
+    (kind.unwrap_or_else(|| panic!("{}: {pointer}", file.display())), text)
 }
 
 /// Every place in `value` that `schema` does not allow: unknown or missing keys and tags, and wrong types.
@@ -85,36 +111,36 @@ fn misfits(schema: &Value, root: &Value, value: &Value, path: &str) -> Vec<Strin
 #[test]
 fn every_shipped_configuration_is_usable() {
     let files = shipped(&folder());
-    assert!(files.len() >= 5, "{files:?}");
+    assert!(files.len() >= 15, "{files:?}");
     for file in files {
-        let config = RunConfig::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert_eq!(config.problems(), [], "{}", file.display());
+        let (kind, text) = kind(&file);
+        (kind.problems)(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 }
 
 #[test]
-fn the_shipped_schema_is_that_of_the_code() {
-    let file = folder().join("schema.json");
-    let text = serde_json::to_string_pretty(&RunConfig::schema()).unwrap() + "\n";
-    if std::env::var_os("MIXFLOW_WRITE_SCHEMA").is_some() {
-        std::fs::write(&file, &text).unwrap();
+fn the_shipped_schemas_are_those_of_the_code() {
+    for kind in KINDS {
+        let file = folder().join(kind.schema);
+        let text = serde_json::to_string_pretty(&(kind.generate)()).unwrap() + "\n";
+        if std::env::var_os("MIXFLOW_WRITE_SCHEMA").is_some() {
+            std::fs::write(&file, &text).unwrap();
+        }
+        let shipped = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            shipped == text,
+            "configs/{} is not that of the code; write it with `MIXFLOW_WRITE_SCHEMA=1 cargo test --release --test configs`",
+            kind.schema
+        );
     }
-    let shipped = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        shipped == text,
-        "configs/schema.json is not that of the code; write it with `MIXFLOW_WRITE_SCHEMA=1 cargo test --release --test configs`"
-    );
 }
 
 #[test]
-fn every_key_of_every_configuration_is_in_the_schema() {
-    let schema = RunConfig::schema();
+fn every_key_of_every_configuration_is_in_its_schema() {
     for file in shipped(&folder()) {
-        let value: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let (kind, text) = kind(&file);
+        let (schema, value) = ((kind.generate)(), serde_json::from_str(&text).unwrap());
         assert_eq!(misfits(&schema, &schema, &value, ""), Vec::<String>::new(), "{}", file.display());
-        let pointer = value["$schema"].as_str().unwrap();
-        let pointed = file.parent().unwrap().join(pointer).canonicalize().unwrap();
-        assert_eq!(pointed, folder().join("schema.json").canonicalize().unwrap());
     }
 }
 
@@ -163,7 +189,7 @@ fn names(schema: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn the_reference_names_every_key_and_every_choice() {
     let (docs, mut found) = (reference(), BTreeSet::new());
-    names(&RunConfig::schema(), &mut found);
+    KINDS.iter().for_each(|kind| names(&(kind.generate)(), &mut found));
     assert!(found.len() > 80 && found.contains("warm_up") && found.contains("cosine"), "{found:?}");
     let shown = |name: &&String| {
         [format!("`{name}`"), format!("`\"{name}\"`"), format!("\"{name}\":"), format!(".{name}`")]

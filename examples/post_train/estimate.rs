@@ -1,13 +1,11 @@
 //! Says how long the run will take, from a few timed steps.
-use crate::stage::Images;
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
-use burn::tensor::Device;
 use burn_dataset::Dataset;
 use burn_mixflow::config::RunConfig;
-use burn_mixflow::data::DataSplit;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::random::SampleKey;
+use burn_mixflow::run::{Experiment, ImageBatcher};
 use burn_mixflow::train::MixFlowTrainStep;
 use burn_mixflow::{Error, Result};
 use burn_train::TrainStep;
@@ -16,7 +14,8 @@ use std::time::Instant;
 const TIMED_STEPS: usize = 8;
 
 /// The first line the program prints.
-pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrained: bool) -> Result<String> {
+pub fn first_line(config: &RunConfig, experiment: &Experiment, pretrained: bool) -> Result<String> {
+    let Experiment { data, device, .. } = experiment;
     let stage = &config.post_train;
     let network = config.network.init(0, &device.clone().autodiff())?;
     let parameters = network.num_params();
@@ -25,7 +24,7 @@ pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrai
     let count = stage.batch_size.min(data.train.len());
     let items = (0..count).map(|i| data.train.get(i)).collect::<std::result::Result<Vec<_>, _>>();
     let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
-    let mut batch = Images(data.shape).batch(items.clone(), &device.clone().autodiff());
+    let mut batch = ImageBatcher(data.shape).batch(items.clone(), &device.clone().autodiff());
     batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
     let mut one = |step: MixFlowTrainStep<_, 4>| {
         let grads = TrainStep::step(&step, batch.clone()).grads;
@@ -39,7 +38,7 @@ pub fn first_line(config: &RunConfig, data: &DataSplit, device: &Device, pretrai
     let per_step = started.elapsed().as_secs_f64() / TIMED_STEPS as f64;
 
     let network = step.ema().clone().valid();
-    let images = Images(data.shape).batch(items, device);
+    let images = ImageBatcher(data.shape).batch(items, device);
     let time = burn::tensor::Tensor::<1>::zeros([count], device);
     let started = Instant::now();
     let _ = PredictionNetwork::<4>::predict(&network, images.data, time, &images.condition).output.into_data();

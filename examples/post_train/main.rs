@@ -1,21 +1,20 @@
 //! The main job: pretrain once, post-train a control and MixFlow from the same weights, compare.
 //!
 //! `cargo run --release --example post_train -- configs/photos/mixflow.json`
-mod compare;
 mod estimate;
 mod pictures;
-mod stage;
 mod table;
 
-use burn_mixflow::config::RunConfig;
-use burn_mixflow::data::DataSplit;
+use burn_mixflow::config::{RunConfig, StageConfig};
 use burn_mixflow::models::Network;
+use burn_mixflow::monitor::TensorBoard;
+use burn_mixflow::run::{Comparison, Experiment, PostTraining, Setting, Trained, files, is_pretrained, weights_file};
+use burn_mixflow::run::statistics::number;
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::{Error, Result};
-use compare::{Comparison, Score};
-use stage::{Arm, Experiment};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use table::{FLOOR, Score};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,77 +38,119 @@ fn main() -> std::process::ExitCode {
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let config = RunConfig::read(file)?;
-    let device = config.device.open()?;
-    let data = config.data.load()?;
-    let cache = stage::cache_folder(&config);
-    let pretrained = stage::is_pretrained(&cache);
-    println!("{}", estimate::first_line(&config, &data, &device, pretrained)?);
+    let experiment = Experiment::new(Setting::from(&config), config.device.open()?)?;
+    let cache = experiment.setting.cache_folder(Path::new("runs/cache"));
+    let pretrained = is_pretrained(&cache);
+    println!("{}", estimate::first_line(&config, &experiment, pretrained)?);
 
     let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("run");
     let group = file.parent().and_then(|p| p.file_name()).and_then(|s| s.to_str()).unwrap_or("post_train");
     let folder = match folder {
         Some(folder) => folder,
-        None => stage::next_folder(&Path::new("runs").join(format!("{group}-{name}")))?,
+        None => files::next_folder(&Path::new("runs").join(format!("{group}-{name}")))?,
     };
-    stage::create(&folder)?;
+    files::create(&folder)?;
     println!("results: {}", folder.display());
-    let (kept, text) = (folder.join("config.json"), table::pretty(&config)?);
+    let (kept, text) = (folder.join("config.json"), files::pretty(&config)?);
     if std::fs::read_to_string(&kept).is_ok_and(|old| old != text) {
         return Err(Error::Invalid(format!("{}: holds the results of another configuration", folder.display())));
     }
-    stage::write(&kept, &text)?;
+    files::write(&kept, &text)?;
 
-    let experiment = Experiment { config: &config, data: &data, device: &device };
+    if pretrained {
+        println!("pretrained weights: {} (cached)", weights_file(&cache).display());
+    }
     let start = experiment.pretrain(&cache)?;
-    let comparison = Comparison::new(experiment)?;
-    let mut scores = vec![comparison.floor()?];
+    let comparison = Comparison::new(&experiment, config.evaluate.feature_seed)?;
+    let distances = comparison.floor(config.evaluate.samples)?;
+    let mut scores = vec![Score { arm: FLOOR.into(), seed: 0, steps: 0, distances }];
+    let job = Main { config: &config, experiment: &experiment, comparison: &comparison };
     let mut times = [(Duration::ZERO, 0); 2];
     let mut shown: Vec<(String, Vec<f32>)> = Vec::new();
     for (index, &seed) in config.seeds.iter().enumerate() {
-        score(&comparison, "none", &start, seed, index == 0, &mut scores, &mut shown)?;
+        job.score("none", &start, seed, index == 0, &mut scores, &mut shown)?;
         let control = StrategyConfig::Standard {};
         for (arm, strategy, time) in [("control", control, 0), ("mixflow", config.post_train.strategy, 1)] {
             let folder = folder.join(format!("seed-{seed}")).join(arm);
-            let trained = experiment.post_train(&Arm { name: arm, strategy, seed }, &start, &folder, &comparison)?;
+            let trained = job.post_train(arm, strategy, seed, &start, &folder)?;
             times[time].0 += trained.time;
             times[time].1 += trained.steps;
-            score(&comparison, arm, &trained.ema, seed, index == 0, &mut scores, &mut shown)?;
+            job.score(arm, &trained.ema, seed, index == 0, &mut scores, &mut shown)?;
         }
     }
-    let picture = pictures::side_by_side(&data, &shown)?;
-    picture.save_png(folder.join("samples.png"))?;
-    let rows = table::rows(&config, &scores);
+    let rows = table::rows(&config, comparison.metrics(), &scores);
     let per_step = times.map(|(time, steps)| (steps > 0).then(|| time.as_secs_f64() * 1e3 / steps as f64));
-    let text = table::markdown(&config, &rows, per_step);
-    stage::write(&folder.join("results.json"), &table::json(&config, &rows, per_step)?)?;
-    stage::write(&folder.join("table.md"), &text)?;
+    let text = table::markdown(&config, comparison.metrics(), &rows, per_step);
+    files::write(&folder.join("results.json"), &table::json(&config, &rows, per_step)?)?;
+    files::write(&folder.join("table.md"), &text)?;
     println!("\n{text}");
-    println!("samples: {}", folder.join("samples.png").display());
-    Ok(())
-}
-
-fn score(
-    comparison: &Comparison,
-    arm: &str,
-    network: &Network,
-    seed: u64,
-    show: bool,
-    scores: &mut Vec<Score>,
-    shown: &mut Vec<(String, Vec<f32>)>,
-) -> Result<()> {
-    for (score, samples) in comparison.scores(arm, network, seed)? {
-        let [convolutions, pixels, texture] = score.distances.map(table::number);
-        println!("  {arm}, seed {seed}, {} steps: {convolutions} (pixels {pixels}, texture {texture})", score.steps);
-        if show && score.steps == comparison.steps_to_show() {
-            shown.push((format!("{arm} {} steps", score.steps), samples));
-        }
-        scores.push(score);
+    if !config.data.is_vectors() {
+        let file = folder.join("samples.png");
+        pictures::side_by_side(&experiment.data, &shown)?.save_png(&file)?;
+        println!("samples: {}", file.display());
     }
     Ok(())
 }
 
-/// The values drawn black and white: symmetric about 0, and wide enough for the held-out images.
-pub(crate) fn image_range(data: &DataSplit) -> (f32, f32) {
-    let top = data.held_out.pixels().iter().fold(0.0f32, |top, v| top.max(v.abs()));
-    (-top, top)
+/// What every arm needs to know.
+struct Main<'a> {
+    config: &'a RunConfig,
+    experiment: &'a Experiment,
+    comparison: &'a Comparison<'a>,
+}
+
+
+impl Main<'_> {
+    /// Post-trains a copy of `start`; writes checkpoints, metrics and TensorBoard events to `folder`.
+    fn post_train(
+        &self,
+        arm: &str,
+        strategy: StrategyConfig,
+        seed: u64,
+        start: &Network,
+        folder: &Path,
+    ) -> Result<Trained<Network>> {
+        let stage = StageConfig { strategy, ..self.config.post_train.clone() };
+        let board = TensorBoard::create(&folder.join("tensorboard"), 0);
+        board.text("config", &format!("```json\n{}\n```", files::pretty(self.config)?), 0);
+        let label = format!("{arm} seed {seed}");
+        let what = PostTraining { stage: &stage, seed, label: &label, board: &board };
+        let trained = self.experiment.post_train(start, folder, &what)?;
+        let sampler = self.config.evaluate.sampler(self.steps_to_show());
+        if let Some(picture) = self.comparison.preview(&trained.ema, &sampler, seed)? {
+            board.image("samples", picture.width as u32, picture.height as u32, &picture.rgb, stage.steps as i64);
+        }
+        board.flush();
+        Ok(trained)
+    }
+
+    /// The step count that pictures show: 10 if it is measured, else the middle one.
+    fn steps_to_show(&self) -> usize {
+        let steps = &self.config.evaluate.steps;
+        if steps.contains(&10) { 10 } else { steps[steps.len() / 2] }
+    }
+
+    fn score(
+        &self,
+        arm: &str,
+        network: &Network,
+        seed: u64,
+        show: bool,
+        scores: &mut Vec<Score>,
+        shown: &mut Vec<(String, Vec<f32>)>,
+    ) -> Result<()> {
+        for &steps in &self.config.evaluate.steps {
+            let sampler = self.config.evaluate.sampler(steps);
+            let samples = self.comparison.sample(network, &sampler, seed, self.config.evaluate.samples)?;
+            let distances = self.comparison.distances(&samples)?;
+            let others = self.comparison.metrics().iter().zip(&distances).skip(1);
+            let others: Vec<_> = others.map(|(metric, d)| format!("{} {}", metric.short, number(*d))).collect();
+            println!("  {arm}, seed {seed}, {steps} steps: {} ({})", number(distances[0]), others.join(", "));
+            if show && steps == self.steps_to_show() {
+                shown.push((format!("{arm} {steps} steps"), samples));
+            }
+            scores.push(Score { arm: arm.into(), seed, steps, distances });
+        }
+        Ok(())
+    }
 }

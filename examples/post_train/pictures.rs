@@ -1,6 +1,6 @@
 //! The sample grids, side by side.
-use crate::image_range;
 use burn_mixflow::Result;
+use burn_mixflow::run::image_range;
 use burn_mixflow::data::{DataSplit, Picture, grid, side_by_side as beside};
 
 /// Held-out images and the samples of every arm from the same noise.

@@ -1,7 +1,9 @@
 //! The table, for people and as JSON.
-use crate::compare::{METRICS, Score};
+use burn_mixflow::Result;
 use burn_mixflow::config::RunConfig;
-use burn_mixflow::{Error, Result};
+use burn_mixflow::run::Metric;
+use burn_mixflow::run::files::pretty;
+use burn_mixflow::run::statistics::{mean, number, standard_error};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -9,6 +11,15 @@ const ARMS: [(&str, &str); 3] = [("none", "no post-training"), ("control", "cont
 
 /// The arm of real training images: no model can be expected to do better.
 pub const FLOOR: &str = "training images";
+
+/// The distances of one arm at one step count and seed, one per metric.
+#[derive(Debug, Clone)]
+pub struct Score {
+    pub arm: String,
+    pub seed: u64,
+    pub steps: usize,
+    pub distances: Vec<f64>,
+}
 
 /// One line of `results.json`.
 #[derive(Debug, Serialize)]
@@ -26,14 +37,14 @@ pub struct Row {
 }
 
 /// The rows, in the order of the table.
-pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
+pub fn rows(config: &RunConfig, measured: &[Metric], scores: &[Score]) -> Vec<Row> {
     let find = |arm: &str, steps: usize| -> Vec<&Score> {
         scores.iter().filter(|s| s.arm == arm && s.steps == steps).collect()
     };
     let mut rows: Vec<Row> = Vec::new();
     let cells = || ARMS.iter().flat_map(|arm| config.evaluate.steps.iter().map(move |steps| (arm.0, *steps)));
-    let metrics = METRICS.iter().enumerate();
-    for (index, metric, (arm, steps)) in metrics.flat_map(|(i, (name, _))| cells().map(move |cell| (i, *name, cell))) {
+    let metrics = measured.iter().enumerate();
+    for (index, metric, (arm, steps)) in metrics.flat_map(|(i, m)| cells().map(move |cell| (i, m.name, cell))) {
         let (mine, control) = (find(arm, steps), find("control", steps));
         let values: Vec<f64> = mine.iter().map(|s| s.distances[index]).collect();
         let against = |a: &&Score| {
@@ -53,12 +64,12 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
             seeds: values.len(),
         });
     }
-    let floor = scores.iter().filter(|s| s.steps == 0).flat_map(|s| METRICS.into_iter().zip(s.distances));
-    rows.extend(floor.map(|((metric, _), mean)| Row {
+    let floor = scores.iter().filter(|s| s.steps == 0).flat_map(|s| measured.iter().zip(&s.distances));
+    rows.extend(floor.map(|(metric, &mean)| Row {
         arm: FLOOR.into(),
         steps: 0,
         evaluations: 0,
-        metric,
+        metric: metric.name,
         mean,
         standard_error: None,
         paired_change: None,
@@ -69,21 +80,21 @@ pub fn rows(config: &RunConfig, scores: &[Score]) -> Vec<Row> {
 }
 
 /// The table as Markdown. A change is in bold when it is beyond twice its standard error.
-pub fn markdown(config: &RunConfig, rows: &[Row], per_step: [Option<f64>; 2]) -> String {
+pub fn markdown(config: &RunConfig, metrics: &[Metric], rows: &[Row], per_step: [Option<f64>; 2]) -> String {
     let steps = &config.evaluate.steps;
     let mut text = format!(
         "Fréchet distance to held-out images, lower is better: mean ± standard error over {} seeds of post-training and\n\
          sampling; in brackets the mean paired change against the control ± its standard error, bold beyond two.\n",
         config.seeds.len()
     );
-    for (metric, title) in METRICS {
+    for Metric { name: metric, title, .. } in metrics {
         let heads = steps.iter().map(|n| format!("{n} steps")).collect::<Vec<_>>();
         let _ = writeln!(text, "\n| {title} | {} |\n|---|{}", heads.join(" | "), "---|".repeat(steps.len()));
         for (arm, name) in ARMS {
-            let cells = rows.iter().filter(|r| r.metric == metric && r.arm == arm).map(cell).collect::<Vec<_>>();
+            let cells = rows.iter().filter(|r| r.metric == *metric && r.arm == arm).map(cell).collect::<Vec<_>>();
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
         }
-        if let Some(floor) = rows.iter().find(|r| r.metric == metric && r.arm == FLOOR) {
+        if let Some(floor) = rows.iter().find(|r| r.metric == *metric && r.arm == FLOOR) {
             let _ = writeln!(text, "\nTraining images against held-out images: {}.", number(floor.mean));
         }
     }
@@ -110,12 +121,6 @@ fn cell(row: &Row) -> String {
     format!("{}{error}{change}", number(row.mean))
 }
 
-/// Three significant digits.
-pub fn number(value: f64) -> String {
-    let digits = if value.abs() > 0.0 { 2 - value.abs().log10().floor() as i32 } else { 2 };
-    format!("{value:.*}", digits.clamp(0, 6) as usize)
-}
-
 /// `results.json`.
 pub fn json(config: &RunConfig, rows: &[Row], per_step: [Option<f64>; 2]) -> Result<String> {
     pretty(&serde_json::json!({
@@ -124,18 +129,4 @@ pub fn json(config: &RunConfig, rows: &[Row], per_step: [Option<f64>; 2]) -> Res
         "seeds": config.seeds,
         "config": config,
     }))
-}
-
-pub fn pretty(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value).map_err(|e| Error::Invalid(e.to_string()))
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn standard_error(values: &[f64]) -> Option<f64> {
-    let n = values.len() as f64;
-    let centre = mean(values);
-    (values.len() > 1).then(|| (values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt())
 }

@@ -9,20 +9,22 @@
 //! }"#).unwrap_err();
 //! assert!(error.to_string().contains("post_train.strategy.gamma = 1.1: must be in [0, 1]"));
 //! ```
+mod ablation;
 mod device;
 mod optimizer;
 mod system;
 
+pub use ablation::{AblationConfig, AblationSampler, Arm, ArmConfig, ArmWeights};
 pub use device::DeviceName;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
-use crate::path::{PathConfig, PredictionKind, TrainingInterval};
+use crate::path::{PathConfig, PredictionKind};
 use crate::sample::{GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{EmaConfig, LossWeight, Objective, Precision, TargetTime};
+use crate::train::{EmaConfig, InputConfig, LossWeight, Precision, TargetTime};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -74,6 +76,9 @@ pub struct StageConfig {
     pub target: TargetTime,
     /// A shift of the training timestep, after the density and before slowing.
     pub time_shift: Option<TimeShift>,
+    /// A change of what the network is shown; none if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputConfig>,
     /// Optimizer steps.
     pub steps: usize,
     /// Samples per step, over all devices and accumulated passes.
@@ -102,6 +107,7 @@ impl Default for StageConfig {
             strategy: StrategyConfig::Standard {},
             target: TargetTime::Slowed,
             time_shift: None,
+            input: None,
             steps: 1000,
             batch_size: 128,
             accumulation: 1,
@@ -246,17 +252,6 @@ impl RunConfig {
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
-
-    /// The regression objective of a stage.
-    pub fn objective(&self, stage: &StageConfig) -> Objective {
-        Objective {
-            path: self.path.build(),
-            prediction: self.prediction,
-            target: stage.target,
-            weight: self.loss_weight,
-            interval: TrainingInterval::training(self.path, self.prediction),
-        }
-    }
 }
 
 impl StageConfig {
@@ -265,6 +260,7 @@ impl StageConfig {
         if let Some(shift) = &self.time_shift {
             problems.extend(shift.problems(&format!("{path}.time_shift")));
         }
+        problems.extend(self.input.iter().flat_map(|input| input.problems(&format!("{path}.input"))));
         for (key, value) in
             [("steps", self.steps), ("batch_size", self.batch_size), ("steps_per_epoch", self.steps_per_epoch)]
         {

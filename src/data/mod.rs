@@ -1,4 +1,4 @@
-//! Real images that ship inside the crate, and pictures of them.
+//! Small data that ship inside the crate: real images, a table, an exact law; and pictures of images.
 //!
 //! A [`DataConfig`] is the `data` section of the JSON; [`DataConfig::load`] turns it into a training set and a
 //! held-out set. No pixel of the photos and no image of the digits is in both; the same writer's digits can be.
@@ -8,12 +8,16 @@ pub mod grid;
 pub mod item;
 pub mod latents;
 pub mod photos;
+pub mod ring;
+pub mod table;
 
 pub use digits::DigitsConfig;
 pub use grid::{Picture, grid, side_by_side};
 pub use item::{ImageItem, ImageSet};
 pub use latents::{LatentBatcher, LatentItem, LatentSet, LatentsConfig};
 pub use photos::PhotosConfig;
+pub use ring::RingConfig;
+pub use table::TableConfig;
 
 use crate::{Error, Problem, Result};
 use schemars::JsonSchema;
@@ -27,6 +31,10 @@ pub enum DataConfig {
     Photos(PhotosConfig),
     /// The shipped handwritten digits, 8×8, with ten classes.
     Digits(DigitsConfig),
+    /// Gaussians on a circle in the first two of D dimensions, as vectors `[D, 1, 1]`.
+    Ring(RingConfig),
+    /// The shipped table of tumours, as vectors `[30, 1, 1]`.
+    Table(TableConfig),
 }
 
 /// A data set cut in two.
@@ -52,7 +60,14 @@ impl DataConfig {
         match self {
             Self::Photos(config) => photos::load(config),
             Self::Digits(config) => digits::load(config),
+            Self::Ring(config) => ring::load(config),
+            Self::Table(config) => table::load(config),
         }
+    }
+
+    /// Whether samples are vectors, held as images `[D, 1, 1]`, and not pictures.
+    pub fn is_vectors(&self) -> bool {
+        matches!(self, Self::Ring(_) | Self::Table(_))
     }
 
     /// `[C, H, W]` of one image and the number of classes, without loading anything.
@@ -60,6 +75,8 @@ impl DataConfig {
         match self {
             Self::Photos(config) => ([1, config.patch, config.patch], 0),
             Self::Digits(_) => ([1, 8, 8], 10),
+            Self::Ring(config) => ([config.dimension, 1, 1], 0),
+            Self::Table(_) => ([table::FEATURES, 1, 1], 0),
         }
     }
 
@@ -68,6 +85,8 @@ impl DataConfig {
         match self {
             Self::Photos(config) => config.train,
             Self::Digits(config) => digits::COUNT.saturating_sub(config.held_out),
+            Self::Ring(config) => config.train,
+            Self::Table(config) => table::COUNT.saturating_sub(config.held_out),
         }
     }
 
@@ -76,6 +95,8 @@ impl DataConfig {
         match self {
             Self::Photos(config) => config.problems(path),
             Self::Digits(config) => config.problems(path),
+            Self::Ring(config) => config.problems(path),
+            Self::Table(config) => config.problems(path),
         }
     }
 }
@@ -114,7 +135,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(DataConfig)).unwrap();
         let kinds = schema["oneOf"].as_array().unwrap();
         let tag = |kind: &serde_json::Value| kind["properties"]["kind"]["const"].as_str().unwrap().to_owned();
-        assert_eq!(kinds.iter().map(tag).collect::<Vec<_>>(), ["photos", "digits"]);
+        assert_eq!(kinds.iter().map(tag).collect::<Vec<_>>(), ["photos", "digits", "ring", "table"]);
         for kind in kinds {
             assert!(kind.get("$ref").is_none(), "a closed schema elsewhere would refuse `kind`: {kind}");
         }

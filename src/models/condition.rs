@@ -46,4 +46,8 @@ impl Condition for NetworkCondition {
             text: self.text.zip(other.text).map(|(first, second)| first.concat(second)),
         }
     }
+
+    fn joins(&self, other: &Self) -> bool {
+        self.text.as_ref().zip(other.text.as_ref()).is_none_or(|(first, second)| first.joins(second))
+    }
 }

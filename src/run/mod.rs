@@ -1,12 +1,22 @@
-//! From a JSON to a trained network: one stage of training, and the whole way of an official checkpoint.
+//! From a JSON to a trained network: one stage of training, a whole experiment, an ablation, an official checkpoint.
 //!
 //! [`Stage`] joins the parts of this crate to Burn's `SupervisedTraining`: keyed loaders, the objective, metrics,
-//! TensorBoard, checkpoints that resume. [`System`] does what a user of SiT, REPA, RAE or Stable Diffusion 3.5
-//! wants: load the official weights, post-train, sample, write the weights back.
+//! TensorBoard, checkpoints that resume. [`Experiment`] pretrains once and post-trains from that; [`Comparison`]
+//! measures what comes out; [`Ablation`] does it for every arm, sampler, budget and seed of a table. [`System`] does
+//! what a user of SiT, REPA, RAE or Stable Diffusion 3.5 wants: load the official weights, post-train, sample, write
+//! the weights back.
+mod ablation;
+mod comparison;
+mod experiment;
+pub mod files;
 mod samples;
 mod stage;
+pub mod statistics;
 mod system;
 
+pub use ablation::{Ablation, Job, Results, Row};
+pub use comparison::{Comparison, Metric, image_range};
+pub use experiment::{Experiment, ImageBatcher, PostTraining, Setting, is_pretrained, save, weights_file};
 pub use samples::Samples;
 pub use stage::{Stage, Trained};
 pub use system::System;

@@ -60,7 +60,9 @@ impl AdaptiveConfig {
 ///
 /// The times may run in either direction. The error is the root mean square over the whole batch of
 /// `error/(atol + rtol max(|x|, |x'|))`, so **a sample depends on the others in its batch**. The solver does not
-/// stop at the requested times: it steps past them, the last one included, and interpolates (order 4).
+/// stop at the requested times: it steps past them, the last one included, and interpolates (order 4). Official
+/// guided runs hold every sample twice and judge both; only with [`GuidedChannels::FirstThree`](super::GuidedChannels)
+/// do the two differ, so that the official code then takes slightly other steps.
 /// # Errors
 /// [`Error::Invalid`] if the times do not all increase or all decrease, if a value is not finite, or after
 /// [`AdaptiveConfig::max_steps`].

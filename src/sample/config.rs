@@ -83,6 +83,11 @@ impl SamplerConfig {
         for (i, correction) in self.corrections.iter().enumerate() {
             problems.extend(correction.problems(&under(&format!("corrections[{i}]"))));
         }
+        let differential = self.corrections.iter().position(|c| matches!(c, CorrectionConfig::Differential(_)));
+        if let Some(i) = differential.filter(|_| self.solver != SolverConfig::Euler) {
+            let message = ": the differential correction is one of Euler's step, so the solver must be \"euler\"";
+            problems.push(Problem { path: under(&format!("corrections[{i}]")), message: message.into() });
+        }
         let guided = self.guidance.as_ref().is_some_and(GuidanceConfig::is_active);
         let message = match (&self.weak_guidance, self.solver) {
             (Some(WeakGuidanceConfig::Autoguidance { .. }), _) if guided => {

@@ -29,7 +29,7 @@ mod weak;
 pub use adaptive::{AdaptiveConfig, solve_adaptive};
 pub use at::{At, Step};
 pub use config::{SamplerConfig, StatePrecision};
-pub use corrections::{CorrectionConfig, EpsilonScaling, TimeShiftSampler};
+pub use corrections::{CorrectionConfig, DifferentialCorrection, EpsilonScaling, StaticShift, TimeShiftSampler};
 pub use diffusion::DiffusionForm;
 pub use dpmpp::solve_dpmpp_2m;
 pub use field::VelocityField;

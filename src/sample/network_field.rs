@@ -25,8 +25,8 @@ pub struct NetworkField<'a, N: PredictionNetwork<D>, const D: usize> {
 struct Guidance<C> {
     config: GuidanceConfig,
     null: C,
-    /// The conditions, then as many null conditions.
-    both: C,
+    /// The conditions, then as many null conditions, where they can be one batch.
+    both: Option<C>,
 }
 
 /// Which predictions one evaluation of the field takes.
@@ -68,7 +68,7 @@ impl<'a, N: PredictionNetwork<D>, const D: usize> NetworkField<'a, N, D> {
                 let scale = config.scale;
                 Error::Invalid(format!("guidance of scale {scale}: must be 1, the network has no null condition"))
             })?;
-            let both = self.condition.clone().concat(null.clone());
+            let both = self.condition.joins(&null).then(|| self.condition.clone().concat(null.clone()));
             self.guidance = Some(Guidance { config, null, both });
         }
         Ok(self)
@@ -104,14 +104,23 @@ impl<'a, N: PredictionNetwork<D>, const D: usize> NetworkField<'a, N, D> {
         output.mul_scalar(of_output) + x.mul_scalar(of_noisy)
     }
 
+    /// The conditional prediction and the one guided by the null condition, as far as they are needed.
     fn guide(&self, needs: Needs, x: Tensor<D>, at: At<'_>) -> (Option<Tensor<D>>, Option<Tensor<D>>) {
         let batch = x.dims()[0];
         match &self.guidance {
             Some(guidance) if needs.unconditional && needs.conditional => {
-                let twice = Tensor::cat(vec![x.clone(), x], 0);
-                let both = self.predict(self.network, &guidance.both, twice, at);
-                let conditional = both.clone().narrow(0, 0, batch);
-                let guided = guidance.config.combine(conditional.clone(), both.narrow(0, batch, batch));
+                let (conditional, unconditional) = match &guidance.both {
+                    Some(both) => {
+                        let twice = Tensor::cat(vec![x.clone(), x], 0);
+                        let both = self.predict(self.network, both, twice, at);
+                        (both.clone().narrow(0, 0, batch), both.narrow(0, batch, batch))
+                    }
+                    None => {
+                        let conditional = self.predict(self.network, &self.condition, x.clone(), at);
+                        (conditional, self.predict(self.network, &guidance.null, x, at))
+                    }
+                };
+                let guided = guidance.config.combine(conditional.clone(), unconditional);
                 (Some(conditional), Some(guided))
             }
             Some(guidance) if needs.unconditional => (None, Some(self.predict(self.network, &guidance.null, x, at))),

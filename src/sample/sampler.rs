@@ -2,8 +2,8 @@
 use super::network_field::{cast, single};
 use super::solve::solve_with;
 use super::{
-    CorrectionConfig, EpsilonScaling, NetworkField, Reached, SamplerConfig, SolverConfig, StatePrecision, Tableau,
-    TimeShiftSampler, VelocityField, solve_adaptive, solve_dpmpp_2m, solve_sde,
+    CorrectionConfig, DifferentialCorrection, EpsilonScaling, NetworkField, Reached, SamplerConfig, SolverConfig,
+    StatePrecision, StaticShift, Tableau, TimeShiftSampler, VelocityField, solve_adaptive, solve_dpmpp_2m, solve_sde,
 };
 use crate::network::{Condition, PredictionNetwork};
 use crate::path::{Path, PredictionKind, TrainingInterval};
@@ -85,7 +85,7 @@ impl Sampler {
     /// `noise(step)` gives the standard normal values of a step of a stochastic solver, shaped like the state;
     /// `observe` is called after each step.
     /// # Errors
-    /// As [`solve_adaptive`], if that is the solver.
+    /// As [`solve_adaptive`], if that is the solver; as [`DifferentialCorrection::new`], if that is a correction.
     pub fn integrate<const D: usize>(
         &self,
         field: &dyn VelocityField<D>,
@@ -115,6 +115,14 @@ impl Sampler {
             CorrectionConfig::TimeShiftSampler(config) => {
                 let shifted = TimeShiftSampler::new(field, self.path.clone(), config);
                 self.correct(others, &shifted, start, noise, observe)
+            }
+            CorrectionConfig::StaticShift(config) => {
+                self.correct(others, &StaticShift::new(field, config), start, noise, observe)
+            }
+            CorrectionConfig::Differential(config) => {
+                let (times, shape) = (self.times(), start.dims());
+                let corrected = DifferentialCorrection::new(field, self.path.clone(), times, shape, config)?;
+                self.correct(others, &corrected, start, noise, observe)
             }
         }
     }

@@ -1,7 +1,9 @@
 //! [`MixFlowTrainStep`]: a network, its EMA, and how it is trained, as one Burn module.
 use super::fault::Guard;
+use super::input::Shown;
 use super::{
-    Draws, EmaConfig, Fault, FlowBatch, FlowOutput, LossWeight, Objective, Precision, TargetTime, ema, gradients,
+    Draws, EmaConfig, Fault, FlowBatch, FlowOutput, InputConfig, LossWeight, Objective, Precision, TargetTime, ema,
+    gradients,
 };
 use crate::network::PredictionNetwork;
 use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
@@ -46,6 +48,7 @@ struct Settings {
     clip: Option<f64>,
     precision: Precision,
     condition_dropout: f64,
+    input: Option<InputConfig>,
     micro_batches: usize,
     distance_every: u64,
     seed: u64,
@@ -92,6 +95,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
                 clip: None,
                 precision: Precision::F32,
                 condition_dropout: 0.0,
+                input: None,
                 micro_batches: 1,
                 distance_every: 0,
                 seed: 0,
@@ -135,6 +139,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         }
         self.settings.condition_dropout = probability;
         Ok(self)
+    }
+
+    /// Changes what the network is shown in training; validation and [`loss`](Self::loss) see exact interpolations.
+    pub fn with_input(mut self, input: Option<InputConfig>) -> Self {
+        self.settings.input = input;
+        self
     }
 
     /// How many batches make one update: devices × gradient accumulation. Burn adds their gradients;
@@ -191,6 +201,16 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included. The data are taken
     /// as they are: see [`FlowBatch::drawn`] for data with a deviation.
     pub fn loss(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>) -> Tensor<1> {
+        self.loss_shown(batch, draws, None)
+    }
+
+    /// As [`loss`](Self::loss), for the input that the configuration makes with the `keys` of the samples.
+    fn loss_shown(
+        &self,
+        batch: FlowBatch<D, N::Condition>,
+        draws: &Draws<D>,
+        input: Option<(InputConfig, &[SampleKey])>,
+    ) -> Tensor<1> {
         let condition = match draws.dropped.iter().any(|d| *d) {
             true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or_else(|| {
                 self.progress.guard.report(Fault::NoNullCondition);
@@ -199,7 +219,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             false => batch.condition,
         };
         let network = self.settings.precision.apply(&self.network);
-        let (loss, auxiliary) = losses(&network, &self.settings.objective, batch.data, &condition, draws);
+        let objective = &self.settings.objective;
+        let shown = input.map(|(input, keys)| {
+            let given = (&condition, keys, draws.timesteps.as_slice());
+            input.show(&self.ema, objective, &batch.data, &draws.noise, given)
+        });
+        let (loss, auxiliary) = losses(&network, objective, batch.data, &condition, draws, shown);
         match auxiliary {
             Some(auxiliary) => loss + auxiliary,
             None => loss,
@@ -260,14 +285,18 @@ fn losses<N: PredictionNetwork<D>, const D: usize>(
     data: Tensor<D>,
     condition: &N::Condition,
     draws: &Draws<D>,
+    shown: Option<Shown<D>>,
 ) -> (Tensor<1>, Option<Tensor<1>>) {
     let slowed: Vec<f32> = draws.timesteps.iter().map(|t| t.slowed).collect();
     let training: Vec<f32> = draws.timesteps.iter().map(|t| t.training).collect();
     let count = training.len();
     let told = Tensor::from_data(TensorData::new(training, [count]), &data.device());
-    let noisy = interpolate(objective.path.as_ref(), data.clone(), draws.noise.clone(), &slowed);
+    let Shown { noisy, noise } = shown.unwrap_or_else(|| {
+        let noise = draws.noise.clone();
+        Shown { noisy: interpolate(objective.path.as_ref(), data.clone(), noise.clone(), &slowed), noise }
+    });
     let prediction = network.predict(noisy, told, condition);
-    let loss = objective.loss(prediction.output, data, draws.noise.clone(), &draws.timesteps);
+    let loss = objective.loss(prediction.output, data, noise, &draws.timesteps);
     (loss, prediction.auxiliary_loss)
 }
 
@@ -297,7 +326,7 @@ where
         let device = batch.data.device();
         let draws = Draws::new(&keys, shape, strategy.as_ref(), objective.interval, *condition_dropout, &device);
         self.shared().last_batch = keys.first().copied();
-        let loss = self.loss(batch.drawn(&keys), &draws);
+        let loss = self.loss_shown(batch.drawn(&keys), &draws, self.settings.input.map(|input| (input, keys.as_slice())));
         let mean = loss.clone().mean();
         let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
         let mut grads = mean.backward();
@@ -341,7 +370,7 @@ where
         let draws = Draws::new(&keys, shape, &Plain, objective.interval, 0.0, &batch.data.device());
         let FlowBatch { data, condition, .. } = batch.drawn(&keys);
         // Without the auxiliary loss, so that curves compare between systems.
-        let (loss, _) = losses(&self.ema, objective, data, &condition, &draws);
+        let (loss, _) = losses(&self.ema, objective, data, &condition, &draws, None);
         FlowOutput {
             loss,
             timesteps: draws.timesteps,

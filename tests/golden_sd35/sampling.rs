@@ -91,6 +91,25 @@ fn guided_data_prediction() {
 }
 
 #[test]
+fn an_empty_prompt_of_another_length_guides_as_well() {
+    let device = Device::default();
+    let golden = golden();
+    let mmdit = network("A", &device);
+    let mut text = prompts(&golden, &device);
+    let [batch, length, _] = text.context.dims();
+    text.context = Tensor::cat(vec![text.context.clone(), text.context.narrow(1, 0, 1)], 1);
+    let field = |text: TextCondition| NetworkField::new(&mmdit, text, PredictionKind::Velocity, Arc::new(Linear));
+    let (x, t) = (golden.tensor::<4>("noise", &device), 0.3);
+    let with = field(text.clone()).velocity(x.clone(), t);
+    let without = field(text.drop(&vec![true; batch]).expect("an empty prompt")).velocity(x.clone(), t);
+    let expected: Tensor<4> = without.clone() + (with - without).mul_scalar(SCALE);
+    assert_ne!(text.context.dims()[1], length);
+    let found = field(text).guided(GuidanceConfig::new(SCALE), batch).expect("an empty prompt").velocity(x, t);
+    let [found, expected] = [found, expected].map(|v| v.into_data().iter::<f64>().collect::<Vec<_>>());
+    close("guided", &found, &expected, TOLERANCE);
+}
+
+#[test]
 fn euler_and_dpm_solver() {
     let golden = golden();
     let mmdit = network("A", &Device::default());

@@ -40,27 +40,34 @@ impl TextCondition {
 
     /// The prompts with the marked ones, one mark per sample, replaced by the empty prompt.
     ///
-    /// `None` without an encoding of the empty prompt, if that has another length or width than the prompts (attention
-    /// sees every token, so there is no padding), or if it lacks the pooled vector that the prompts have.
+    /// `None` without an encoding of the empty prompt, if it is of another width, or of another length while some
+    /// prompt stays (attention sees every token, so there is no padding), or if it lacks the pooled vector that the prompts have. If all are dropped its length is the new length.
     pub fn drop(&self, dropped: &[bool]) -> Option<Self> {
         let null = self.null.as_ref()?;
         let [batch, length, width] = self.context.dims();
-        if null.context.dims() != [1, length, width] {
+        let [_, null_length, null_width] = null.context.dims();
+        let all = dropped.iter().all(|d| *d);
+        if null_width != width || !all && length != null_length {
             return None;
         }
         let marks = Tensor::<1, Bool>::from_data(TensorData::from(dropped), &self.context.device());
-        let empty = null.context.clone().cast(self.context.dtype()).expand([batch, length, width]);
-        let replaced = marks.clone().reshape([batch, 1, 1]).expand([batch, length, width]);
+        let context = null.context.clone().cast(self.context.dtype()).expand([batch, null_length, width]);
+        let context = if all {
+            context
+        } else {
+            let marks = marks.clone().reshape([batch, 1, 1]).expand([batch, length, width]);
+            self.context.clone().mask_where(marks, context)
+        };
         let pooled = match &self.pooled {
             Some(pooled) => {
-                let width = pooled.dims()[1];
+                let [batch, width] = pooled.dims();
                 let empty = null.pooled.clone().filter(|p| p.dims() == [1, width])?.cast(pooled.dtype());
-                let replaced = marks.reshape([batch, 1]).expand([batch, width]);
-                Some(pooled.clone().mask_where(replaced, empty.expand([batch, width])))
+                let marks = marks.reshape([batch, 1]).expand([batch, width]);
+                Some(pooled.clone().mask_where(marks, empty.expand([batch, width])))
             }
             None => None,
         };
-        Some(Self { context: self.context.clone().mask_where(replaced, empty), pooled, null: Some(null.clone()) })
+        Some(Self { context, pooled, null: Some(null.clone()) })
     }
 }
 
@@ -88,6 +95,10 @@ impl Condition for TextCondition {
             pooled: self.pooled.zip(other.pooled).map(|(a, b)| Tensor::cat(vec![a, b], 0)),
             null: self.null.or(other.null),
         }
+    }
+
+    fn joins(&self, other: &Self) -> bool {
+        self.context.dims()[1] == other.context.dims()[1]
     }
 }
 
@@ -120,10 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_prompt_of_another_length_can_replace_all_or_nothing() {
+        let longer = prompts(3).with_null(null(2, true));
+        assert!(longer.drop(&[true, false, true]).is_none());
+        assert!(!longer.joins(&longer.drop(&[true; 3]).unwrap()) && longer.joins(&prompts(3)));
+        assert_eq!(longer.drop(&[true; 3]).unwrap().context.dims(), [3, 2, 2]);
+    }
+
+    #[test]
     fn what_has_no_empty_counterpart_cannot_be_dropped() {
         assert!(prompts(2).drop(&[false; 3]).is_none());
         assert!(prompts(2).with_null(null(2, false)).drop(&[true; 3]).is_none());
-        assert!(prompts(3).with_null(null(2, true)).drop(&[true; 3]).is_none());
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Corrections of a velocity field while sampling, for networks that are not post-trained.
 //!
 //! Each wraps any [`VelocityField`](super::VelocityField), another correction included.
+mod differential;
 mod epsilon_scaling;
+mod static_shift;
 mod time_shift;
 
+pub use differential::DifferentialCorrection;
 pub use epsilon_scaling::{EpsilonScaling, Scaled};
+pub use static_shift::StaticShift;
 pub use time_shift::{TimeShiftConfig, TimeShiftSampler};
 
 use crate::Problem;
@@ -19,6 +23,30 @@ pub enum CorrectionConfig {
     EpsilonScaling(EpsilonScalingConfig),
     /// Tells the network the time at which the state has the variance it should.
     TimeShiftSampler(TimeShiftConfig),
+    /// Tells the network a time that is earlier by a constant fraction.
+    StaticShift(StaticShiftConfig),
+    /// Moves the end of each Euler step away from, or towards, the predicted data.
+    Differential(DifferentialConfig),
+}
+
+/// A static time shift: the network is told `(1 − δ) t`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaticShiftConfig {
+    /// δ in [0, 1).
+    pub delta: f64,
+}
+
+/// DCW, the differential correction in the wavelet domain ([arXiv 2604.16044](https://arxiv.org/abs/2604.16044)), with
+/// the coefficients that its code recommends. Euler's method only; height and width must be even.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DifferentialConfig {
+    /// The coefficient of the low frequencies, times σ(t). Finite.
+    pub low: f64,
+    /// The coefficient of the high frequencies, times 1 − σ(t). Finite.
+    #[serde(default)]
+    pub high: f64,
 }
 
 /// Epsilon Scaling ([arXiv 2308.15321](https://arxiv.org/abs/2308.15321)).
@@ -44,6 +72,18 @@ impl CorrectionConfig {
                 problems
             }
             Self::TimeShiftSampler(config) => config.problems(path),
+            Self::StaticShift(StaticShiftConfig { delta }) => {
+                let mut problems = Vec::new();
+                Problem::unless(&mut problems, (0.0..1.0).contains(delta), path, "delta", delta, "must be in [0, 1)");
+                problems
+            }
+            Self::Differential(DifferentialConfig { low, high }) => {
+                let mut problems = Vec::new();
+                for (key, value) in [("low", low), ("high", high)] {
+                    Problem::unless(&mut problems, value.is_finite(), path, key, value, "must be finite");
+                }
+                problems
+            }
         }
     }
 }
@@ -69,6 +109,7 @@ mod tests {
     fn impossible_values_are_reported() {
         let paths = |json: &str| parse(json).unwrap().problems("c").into_iter().map(|p| p.path).collect::<Vec<_>>();
         assert_eq!(paths(r#"{"kind": "epsilon_scaling", "lambda": 0}"#), ["c.lambda"]);
+        assert_eq!(paths(r#"{"kind": "static_shift", "delta": 1}"#), ["c.delta"]);
         let json = r#"{"kind": "time_shift_sampler", "window": -1, "below": 2, "resolution": 0, "data_variance": -1}"#;
         assert_eq!(paths(json), ["c.window", "c.below", "c.data_variance", "c.resolution"]);
     }

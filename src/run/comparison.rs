@@ -1,0 +1,194 @@
+//! Samples networks and measures their distance to held-out data.
+use super::Experiment;
+use crate::data::{DataSplit, Picture, grid};
+use crate::evaluate::{
+    FeatureExtractor, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with, frechet_distance,
+};
+use crate::models::Network;
+use crate::path::TrainingInterval;
+use crate::random::{Purpose, SampleKey, normal};
+use crate::sample::{Sampler, SamplerConfig, VelocityField};
+use crate::{Error, Result};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::RngExt;
+
+/// A distance: lower is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name in `results.json`.
+    pub name: &'static str,
+    /// Its title in a table.
+    pub title: &'static str,
+    /// One word for it.
+    pub short: &'static str,
+}
+
+const OF_IMAGES: [Metric; 3] = [
+    Metric { name: "frechet_random_convolutions", title: "64 fixed random convolution features", short: "convolutions" },
+    Metric { name: "frechet_pixels", title: "Pixels", short: "pixels" },
+    Metric { name: "frechet_texture", title: "Texture: the same filters, zero-mean", short: "texture" },
+];
+
+/// The energy distance averages over all pairs, so that it is never negative and ratios mean something; it is too
+/// large by `O(1/n)`, alike for all that is compared.
+const OF_VECTORS: [Metric; 2] = [
+    Metric { name: "energy_distance", title: "Energy distance", short: "energy" },
+    Metric { name: "frechet_vectors", title: "Fréchet distance of the vectors themselves", short: "Fréchet" },
+];
+
+/// Samples measured together, to bound the memory of features.
+const BATCH: usize = 500;
+
+/// The reference statistics of an experiment.
+pub struct Comparison<'a> {
+    experiment: &'a Experiment,
+    metrics: &'static [Metric],
+    features: Vec<Box<dyn FeatureExtractor>>,
+    reference: Vec<Moments>,
+}
+
+impl<'a> Comparison<'a> {
+    /// Measures the held-out data. `feature_seed` is that of the random convolutions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two held-out samples.
+    pub fn new(experiment: &'a Experiment, feature_seed: u64) -> Result<Self> {
+        let Experiment { setting, data, device } = experiment;
+        let pixels = Box::new(Pixels { shape: data.shape });
+        let (metrics, features): (&[Metric], Vec<Box<dyn FeatureExtractor>>) = if setting.data.is_vectors() {
+            (&OF_VECTORS, vec![pixels])
+        } else {
+            let convolutions = RandomConvolutions::new(feature_seed, data.shape[0], device)?;
+            let texture = RandomConvolutions::texture(feature_seed, data.shape[0], device)?;
+            (&OF_IMAGES, vec![Box::new(convolutions), pixels, Box::new(texture)])
+        };
+        let mut this = Self { experiment, metrics, features, reference: Vec::new() };
+        this.reference = this.moments(data.held_out.pixels())?;
+        Ok(this)
+    }
+
+    /// What [`distances`](Self::distances) measures: Fréchet distances for images, energy and Fréchet distance for vectors.
+    pub fn metrics(&self) -> &'static [Metric] {
+        self.metrics
+    }
+
+    fn images(&self, pixels: &[f32]) -> Tensor<4> {
+        let [channels, height, width] = self.experiment.data.shape;
+        let count = pixels.len() / (channels * height * width);
+        Tensor::from_data(TensorData::new(pixels.to_vec(), [count, channels, height, width]), &self.experiment.device)
+    }
+
+    fn size(&self) -> usize {
+        self.experiment.data.shape.iter().product()
+    }
+
+    fn moments(&self, pixels: &[f32]) -> Result<Vec<Moments>> {
+        let of = |features: &dyn FeatureExtractor| {
+            let mut moments = Moments::new(features.dimensions());
+            for batch in pixels.chunks(self.size() * BATCH) {
+                moments.push_tensor(features.extract(self.images(batch))?)?;
+            }
+            Ok(moments)
+        };
+        self.features.iter().map(|f| of(f.as_ref())).collect()
+    }
+
+    /// The distances of samples, one after the other in `values`, to the held-out data, one per metric.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
+    pub fn distances(&self, values: &[f32]) -> Result<Vec<f64>> {
+        let mut distances = Vec::with_capacity(self.metrics.len());
+        if self.experiment.setting.data.is_vectors() {
+            let held_out = self.experiment.data.held_out.pixels();
+            distances.push(energy_distance_with(values, held_out, self.size(), PairAverage::All)?);
+        }
+        for (moments, reference) in self.moments(values)?.iter().zip(&self.reference) {
+            distances.push(frechet_distance(moments, reference)?);
+        }
+        Ok(distances)
+    }
+
+    /// How far `count` real training samples are from the held-out ones: no model can be expected to do better.
+    ///
+    /// # Errors
+    /// As [`distances`](Self::distances).
+    pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
+        let pixels = self.experiment.data.train.pixels();
+        self.distances(&pixels[..pixels.len().min(count * self.size())])
+    }
+
+    /// The values of `count` samples, a function of the seed and not of the arm.
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`].
+    pub fn sample(&self, network: &Network, sampler: &SamplerConfig, seed: u64, count: usize) -> Result<Vec<f32>> {
+        let Experiment { setting, data, device } = self.experiment;
+        let interval = TrainingInterval::sampling(setting.path, setting.prediction);
+        let sampler = Sampler::new(sampler.clone(), setting.path.build(), setting.prediction, interval)?;
+        let [channels, height, width] = data.shape;
+        let labels = labels(data, seed, count, device);
+        let samples =
+            sampler.sample(network, &labels.into(), [count, channels, height, width], seed, device, &mut |_| ())?;
+        samples.into_data().try_to_vec::<f32>().map_err(|e| Error::Invalid(format!("samples: {e:?}")))
+    }
+
+    /// As [`sample`](Self::sample), with a field in place of a network.
+    ///
+    /// # Errors
+    /// As [`Sampler::integrate`].
+    pub fn sample_field(
+        &self,
+        field: &dyn VelocityField<4>,
+        sampler: &SamplerConfig,
+        seed: u64,
+        count: usize,
+    ) -> Result<Vec<f32>> {
+        let Experiment { setting, data, device } = self.experiment;
+        let interval = TrainingInterval::sampling(setting.path, setting.prediction);
+        let sampler = Sampler::new(sampler.clone(), setting.path.build(), setting.prediction, interval)?;
+        let mut values = Vec::with_capacity(count * self.size());
+        for start in (0..count).step_by(sampler.config().batch_size) {
+            let end = count.min(start + sampler.config().batch_size);
+            let draw = |epoch: usize, purpose| {
+                let key = |i| SampleKey { seed, epoch: epoch as u64, position: i as u64 };
+                let keys: Vec<_> = (start..end).map(key).collect();
+                Tensor::<4>::from_data(normal(&keys, purpose, &data.shape), device)
+            };
+            let mut noise = |step| draw(step, Purpose::Diffusion);
+            let state = sampler.integrate(field, draw(0, Purpose::InitialState), &mut noise, &mut |_| ())?;
+            let state = state.into_data().try_to_vec::<f32>();
+            values.extend(state.map_err(|e| Error::Invalid(format!("samples: {e:?}")))?);
+        }
+        Ok(values)
+    }
+
+    /// A small grid of samples for TensorBoard; none for vectors.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn preview(&self, network: &Network, sampler: &SamplerConfig, seed: u64) -> Result<Option<Picture>> {
+        if self.experiment.setting.data.is_vectors() {
+            return Ok(None);
+        }
+        let pixels = self.sample(network, sampler, seed, 64)?;
+        grid(&pixels, self.experiment.data.shape, 8, 4, image_range(&self.experiment.data)).map(Some)
+    }
+}
+
+/// Labels in the proportions of the held-out images, the same for every arm.
+fn labels(data: &DataSplit, seed: u64, count: usize, device: &Device) -> Tensor<1, Int> {
+    let real = data.held_out.labels();
+    let label = |position: usize| {
+        let key = SampleKey { seed, epoch: 0, position: position as u64 };
+        real[key.rng(Purpose::GenerationCondition).random_range(0..real.len())]
+    };
+    let labels: Vec<i64> = (0..count).map(label).collect();
+    Tensor::from_data(TensorData::new(labels, [count]), device)
+}
+
+/// The values drawn black and white: symmetric about 0, and wide enough for the held-out images.
+pub fn image_range(data: &DataSplit) -> (f32, f32) {
+    let top = data.held_out.pixels().iter().fold(0.0f32, |top, v| top.max(v.abs()));
+    (-top, top)
+}

@@ -1,0 +1,82 @@
+//! Folders and files of a run.
+use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// [`Error::Io`] if that is impossible.
+pub fn create(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
+}
+
+/// Writes a file that is there whole or not at all, whenever the process is killed.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be written.
+pub fn write(file: &Path, text: &str) -> Result<()> {
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    std::fs::write(&part, text).map_err(|e| Error::io(file, e))?;
+    std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
+}
+
+/// `base/1`, or the next free number.
+///
+/// # Errors
+/// [`Error::Invalid`] if there are 9999 already.
+pub fn next_folder(base: &Path) -> Result<PathBuf> {
+    (1..10_000)
+        .map(|n| base.join(n.to_string()))
+        .find(|folder| !folder.exists())
+        .ok_or_else(|| Error::Invalid(format!("{}: holds 9999 runs", base.display())))
+}
+
+/// `value` as indented JSON.
+///
+/// # Errors
+/// [`Error::Invalid`] for a value that JSON cannot hold.
+pub fn pretty(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|e| Error::Invalid(e.to_string()))
+}
+
+/// What a JSON file holds; none if there is no such file or it holds something else.
+pub(super) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 hash of `text`.
+pub(super) fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// `name` with everything but ASCII letters, digits, dots and underscores replaced by single hyphens.
+pub(super) fn slug(name: &str) -> String {
+    let name = name.replace('γ', "gamma").replace('δ', "delta").replace('λ', "lambda");
+    let kept = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '_' { c } else { '-' };
+    let hyphens: String = name.chars().map(kept).collect();
+    hyphens.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_are_names_of_files() {
+        assert_eq!(slug("MixFlow γ = 0.1 (U, m ≤ t)"), "mixflow-gamma-0.1-u-m-t");
+    }
+
+    #[test]
+    fn a_written_file_is_whole_and_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        write(&file, "[1, 2]").unwrap();
+        assert_eq!(read::<Vec<u8>>(&file), Some(vec![1, 2]));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(read::<Vec<u8>>(&folder.path().join("b.json")), None);
+    }
+}
