@@ -60,8 +60,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
 
     let [channels, height, width] = experiment.data.shape;
     let pixels = experiment.data.train.pixels();
-    let truth =
-        GroundTruth::new(pixels, channels * height * width, config.samples, run.path.build(), config.seed)?;
+    let truth = GroundTruth::new(pixels, channels * height * width, config.samples, run.path.build(), config.seed)?;
     let shape = [config.samples, channels, height, width];
     let probe = Probe { truth: &truth, config: &config, shape, device: &experiment.device };
     let regressor = TimeRegressor::new(&truth)?;
@@ -116,9 +115,8 @@ fn networked<'a>(
         let mut rng = SampleKey { seed, epoch: 0, position }.rng(Purpose::GenerationCondition);
         all[rng.random_range(0..all.len())]
     };
-    let batch = |labels: Vec<i64>| {
-        Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &experiment.device).into()
-    };
+    let batch =
+        |labels: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &experiment.device).into();
     Networked {
         network,
         prediction: experiment.setting.prediction,

@@ -62,7 +62,12 @@ impl ProbeConfig {
         must(resamples >= 20, "resamples", resamples.to_string(), "must be at least 20");
         must(confidence > 0.0 && confidence < 1.0, "confidence", confidence.to_string(), "must be in (0, 1)");
         let tolerance = self.tolerance_samples;
-        must(tolerance >= 2 && tolerance <= samples, "tolerance_samples", tolerance.to_string(), "must be in 2..=samples");
+        must(
+            tolerance >= 2 && tolerance <= samples,
+            "tolerance_samples",
+            tolerance.to_string(),
+            "must be in 2..=samples",
+        );
         let unit = self.gammas.iter().all(|gamma| (0.0..=1.0).contains(gamma)) && self.gammas.contains(&0.0);
         must(unit, "gammas", format!("{:?}", self.gammas), "must be in [0, 1], 0 among them");
         problems

@@ -39,7 +39,8 @@ impl At {
 
 impl<'a> Search<'a> {
     pub fn new(truth: &'a GroundTruth) -> Self {
-        let (data, noise) = (products(&truth.data, &truth.data, truth.dim), products(&truth.noise, &truth.noise, truth.dim));
+        let (data, noise) =
+            (products(&truth.data, &truth.data, truth.dim), products(&truth.noise, &truth.noise, truth.dim));
         let cross = products(&truth.data, &truth.noise, truth.dim);
         Self { truth, data, noise, cross, within: Vec::new() }
     }
@@ -150,7 +151,14 @@ fn products(a: &[f32], b: &[f32], dim: usize) -> Vec<f32> {
     let mut out = vec![0.0; n * m];
     let left = MatRef::from_column_major_slice(a, dim, n).transpose();
     let right = MatRef::from_column_major_slice(b, dim, m);
-    matmul(MatMut::from_column_major_slice_mut(&mut out, n, m), Accum::Replace, left, right, 1.0, get_global_parallelism());
+    matmul(
+        MatMut::from_column_major_slice_mut(&mut out, n, m),
+        Accum::Replace,
+        left,
+        right,
+        1.0,
+        get_global_parallelism(),
+    );
     out
 }
 

@@ -84,7 +84,8 @@ pub fn recommend(measured: &Measurement, tolerance: &Tolerance) -> Result<Recomm
         return refuse(reasons, why, curve);
     }
     let alike = |point: &&GammaPoint| point.gamma > 0.0 && point.error <= best.error + best.change_standard_error;
-    let range = curve.iter().filter(alike).fold([best.gamma; 2], |[low, high], p| [low.min(p.gamma), high.max(p.gamma)]);
+    let range =
+        curve.iter().filter(alike).fold([best.gamma; 2], |[low, high], p| [low.min(p.gamma), high.max(p.gamma)]);
     let removed = -100.0 * best.change / curve[zero].error.max(f64::MIN_POSITIVE);
     reasons.push(format!(
         "γ = {} is expected to remove {removed:.0} % of the squared velocity error at the states that {steps} steps meet; \
@@ -94,7 +95,11 @@ pub fn recommend(measured: &Measurement, tolerance: &Tolerance) -> Result<Recomm
     let cost = 100.0 * best.bias.max(0.0).sqrt();
     reasons.push(format!("where states are not slow, this γ moves the velocity by {cost:.1} % of its size"));
     if let Some(largest) = curve.last().filter(|last| last.error > best.error + 2.0 * last.change_standard_error) {
-        reasons.push(format!("γ = {} would be too much: it leaves {:.1} times that error", largest.gamma, largest.error / best.error));
+        reasons.push(format!(
+            "γ = {} would be too much: it leaves {:.1} times that error",
+            largest.gamma,
+            largest.error / best.error
+        ));
     }
     let gamma = Some(best.gamma);
     Ok(Recommendation { steps, gamma, range: Some(range), reasons, curve })
@@ -112,7 +117,11 @@ fn is_slow(measured: &Measurement) -> bool {
 
 fn slowness(measured: &Measurement) -> String {
     let mean = &measured.mean;
-    let most = measured.points.iter().filter(|p| p.t < 1.0 - 1e-9).max_by(|a, b| a.slowness.value.total_cmp(&b.slowness.value));
+    let most = measured
+        .points
+        .iter()
+        .filter(|p| p.t < 1.0 - 1e-9)
+        .max_by(|a, b| a.slowness.value.total_cmp(&b.slowness.value));
     let most = most.map_or(String::new(), |p| format!(", at most {:.3} at t = {:.2}", p.slowness.value, p.t));
     format!(
         "at {} steps the states lag behind by t − m = {:.3} on average, interval [{:.3}, {:.3}]{most}",

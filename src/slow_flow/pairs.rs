@@ -34,9 +34,8 @@ pub(super) fn one_step(truth: &GroundTruth, step: &OneStep, resamples: &Resample
     let pairs = truth.data.chunks_exact(dim).zip(truth.noise.chunks_exact(dim));
     let (mut samples, mut exact) = (Vec::new(), Vec::new());
     for ((x1, x0), v) in pairs.zip(step.velocity.chunks_exact(dim)) {
-        let combine = |a: f64, b: f64| -> Vec<f32> {
-            x1.iter().zip(x0).map(|(x1, x0)| a as f32 * x1 + b as f32 * x0).collect()
-        };
+        let combine =
+            |a: f64, b: f64| -> Vec<f32> { x1.iter().zip(x0).map(|(x1, x0)| a as f32 * x1 + b as f32 * x0).collect() };
         let (state, target) = (combine(c.alpha, c.sigma), combine(c.d_alpha, c.d_sigma));
         let next: Vec<f32> = state.iter().zip(v).map(|(x, v)| x + width as f32 * v).collect();
         samples.push(of(&next, x1, x0));

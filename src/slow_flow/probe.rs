@@ -168,12 +168,8 @@ fn by<const D: usize>(
             let regressor = TimeRegressor::new(truth)?;
             stations.map(|at| regressor.slowed(&at.values, resamples)).collect()
         }
-        Definition::Variance => {
-            stations.map(|at| variance::slowed(truth, &at.values, at.time, resamples)).collect()
-        }
-        Definition::PairIndependent => {
-            stations.map(|at| pairs::independent(truth, states, at, resamples)).collect()
-        }
+        Definition::Variance => stations.map(|at| variance::slowed(truth, &at.values, at.time, resamples)).collect(),
+        Definition::PairIndependent => stations.map(|at| pairs::independent(truth, states, at, resamples)).collect(),
         Definition::Trajectory => stations.map(|at| pairs::trajectory(truth, states, at, resamples)).collect(),
         Definition::PairOneStep => {
             let times = sampler.times();

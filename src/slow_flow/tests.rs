@@ -60,7 +60,9 @@ fn an_exact_field_shows_nothing_where_distributions_are_compared() {
     let config = ProbeConfig { confidence: 0.9995, resamples: 200, ..config(&[Distribution, Regressor, Variance]) };
     for m in measured(1.0, &config) {
         assert!(m.mean.holds_zero(), "{:?} {} [{}, {}]", m.definition, m.mean.value, m.mean.low, m.mean.high);
-        assert!(m.mean.value.abs() < 0.02, "{:?} {}", m.definition, m.mean.value);
+        // Total variance hardly tells s where the path has its least one.
+        let most = if m.definition == Variance { 4.0 * m.mean.standard_error } else { 0.02 };
+        assert!(m.mean.value.abs() < most, "{:?} {}", m.definition, m.mean.value);
         assert_eq!(m.bias, None);
     }
 }
@@ -94,8 +96,7 @@ fn the_search_finds_the_minimum_of_the_energy_distance() {
     let truth = truth(200);
     let keys: Vec<_> = (0..150).map(|position| SampleKey { seed: 9, epoch: 0, position }).collect();
     let noise: Vec<f32> = normal(&keys, Purpose::Data, &[DIM]).iter::<f32>().collect();
-    let states: Vec<f32> =
-        truth.data.iter().rev().zip(&noise).map(|(x, n)| 0.6 * x + 0.45 * n).collect();
+    let states: Vec<f32> = truth.data.iter().rev().zip(&noise).map(|(x, n)| 0.6 * x + 0.45 * n).collect();
     let mut search = Search::new(&truth);
     let brute = |s: f64| energy_distance(&states, &truth.at(s), DIM).unwrap();
     let offset = brute(0.5) - search.distance(&states, 0.5);
@@ -110,7 +111,8 @@ fn the_search_finds_the_minimum_of_the_energy_distance() {
 
 #[test]
 fn equal_seeds_measure_equally_and_other_seeds_do_not() {
-    let with = |seed| measured(0.9, &ProbeConfig { seed, resamples: 20, samples: 100, ..config(&[Definition::Distribution]) });
+    let with =
+        |seed| measured(0.9, &ProbeConfig { seed, resamples: 20, samples: 100, ..config(&[Definition::Distribution]) });
     assert_eq!(with(1), with(1));
     assert_ne!(with(1), with(2));
 }

@@ -9,8 +9,7 @@ const POINTS: usize = 400;
 
 pub(super) fn slowed(truth: &GroundTruth, states: &[f32], t: f64, resamples: &Resamples) -> Slowed {
     let dim = truth.dim;
-    let (of_data, of_noise, of_states) =
-        (squares(&truth.data, dim), squares(&truth.noise, dim), squares(states, dim));
+    let (of_data, of_noise, of_states) = (squares(&truth.data, dim), squares(&truth.noise, dim), squares(states, dim));
     let cross = cross(truth);
     let path = truth.path.as_ref();
     let s = nearest(path, t, [average(&of_data), average(&of_noise), average(&cross), average(&of_states)]);
@@ -50,8 +49,7 @@ fn cross(truth: &GroundTruth) -> Vec<f64> {
     let dim = truth.dim;
     let (data, noise) = (mean(&truth.data, dim), mean(&truth.noise, dim));
     let pairs = truth.data.chunks_exact(dim).zip(truth.noise.chunks_exact(dim));
-    let product = |(x1, x0): (&[f32], &[f32])| {
-        (0..dim).map(|i| f64::from(x1[i] - data[i]) * f64::from(x0[i] - noise[i])).sum()
-    };
+    let product =
+        |(x1, x0): (&[f32], &[f32])| (0..dim).map(|i| f64::from(x1[i] - data[i]) * f64::from(x0[i] - noise[i])).sum();
     pairs.map(product).collect()
 }
