@@ -37,13 +37,13 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
-    let SlowFlowConfig { run, probe: config } = SlowFlowConfig::read(file)?;
+    let kept = SlowFlowConfig::read(file)?;
+    let SlowFlowConfig { run, probe: config, .. } = kept.clone();
     let folder = match folder {
         Some(folder) => folder,
         None => files::next_folder(Path::new("runs/slow_flow"))?,
     };
     files::create(&folder)?;
-    let kept = SlowFlowConfig { run: run.clone(), probe: config.clone() };
     let (kept_file, text) = (folder.join("config.json"), files::pretty(&kept)?);
     if std::fs::read_to_string(&kept_file).is_ok_and(|old| old != text) {
         return Err(Error::Invalid(format!("{}: holds the results of another configuration", folder.display())));

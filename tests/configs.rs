@@ -1,5 +1,6 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
 use burn_mixflow::Error;
+use burn_mixflow::slow_flow::SlowFlowConfig;
 use burn_mixflow::config::{RunConfig, SystemConfig};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -16,8 +17,13 @@ struct Kind {
     problems: fn(&str) -> Result<(), Error>,
 }
 
-const KINDS: [Kind; 2] = [
+const KINDS: [Kind; 3] = [
     Kind { schema: "schema.json", generate: RunConfig::schema, problems: |text| RunConfig::parse(text).map(drop) },
+    Kind {
+        schema: "slow_flow-schema.json",
+        generate: SlowFlowConfig::schema,
+        problems: |text| SlowFlowConfig::parse(text).map(drop),
+    },
     Kind {
         schema: "system-schema.json",
         generate: SystemConfig::schema,

@@ -78,6 +78,9 @@ impl ProbeConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlowFlowConfig {
+    /// Where the JSON schema lies; for editors.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// The experiment: its pretraining, and its first seed of post-training, with its `evaluate.steps` as budgets.
     pub run: RunConfig,
     /// The measurement.
@@ -89,10 +92,23 @@ impl SlowFlowConfig {
     /// Reads and checks a JSON file.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Config`] with every problem.
+    /// [`Error::Io`] if the file cannot be read, else as [`SlowFlowConfig::parse`].
     pub fn read(file: impl AsRef<Path>) -> Result<Self> {
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        let config: Self = crate::config::parse(&text)?;
+        Self::parse(&text)
+    }
+
+    /// The JSON schema of this type, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// Parses and checks a JSON text.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every problem.
+    pub fn parse(text: &str) -> Result<Self> {
+        let config: Self = crate::config::parse(text)?;
         let mut problems: Vec<Problem> = config.run.problems();
         problems.iter_mut().for_each(|problem| problem.path = format!("run.{}", problem.path));
         problems.extend(config.probe.problems("probe"));
