@@ -10,7 +10,8 @@
 //!
 //! Where to go: [`timestep`] is the paper; [`network::PredictionNetwork`] is what a model
 //! implements; [`train::MixFlowTrainStep`] goes into Burn's `SupervisedTraining`; [`config`] is the
-//! JSON; [`sample`] and [`evaluate`] measure the result.
+//! JSON; [`sample`] and [`evaluate`] measure the result; [`slow_flow`] measures what MixFlow repairs
+//! and how large a γ the data bear.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -26,6 +27,7 @@ pub mod path;
 pub mod random;
 pub mod run;
 pub mod sample;
+pub mod slow_flow;
 pub mod timestep;
 pub mod train;
 

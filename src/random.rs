@@ -47,6 +47,8 @@ pub enum Purpose {
     Diffusion = 11,
     /// The extra noise that Input Perturbation adds to a training input.
     InputPerturbation = 12,
+    /// Which samples a bootstrap resample draws.
+    Bootstrap = 13,
 }
 
 impl SampleKey {

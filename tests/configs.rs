@@ -1,6 +1,7 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
 use burn_mixflow::Error;
 use burn_mixflow::config::{AblationConfig, RunConfig, SystemConfig};
+use burn_mixflow::slow_flow::SlowFlowConfig;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,13 @@ struct Kind {
     problems: fn(&str) -> Result<(), Error>,
 }
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     Kind { schema: "schema.json", generate: RunConfig::schema, problems: |text| RunConfig::parse(text).map(drop) },
+    Kind {
+        schema: "slow_flow-schema.json",
+        generate: SlowFlowConfig::schema,
+        problems: |text| SlowFlowConfig::parse(text).map(drop),
+    },
     Kind {
         schema: "system-schema.json",
         generate: SystemConfig::schema,

@@ -318,7 +318,7 @@ impl EvaluateConfig {
 }
 
 /// A JSON text as `T`; a misspelt, missing or mistyped key is named by its path.
-fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     let mut json = serde_json::Deserializer::from_str(text);
     let config = serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let path = e.path().to_string();

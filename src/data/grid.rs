@@ -23,12 +23,12 @@ pub struct Picture {
 }
 
 impl Picture {
-    fn new(width: usize, height: usize) -> Self {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
         Self { width, height, rgb: WHITE.repeat(width * height) }
     }
 
     /// Fills a square; whatever lies outside the picture is cut off.
-    fn square(&mut self, x: usize, y: usize, side: usize, color: [u8; 3]) {
+    pub(crate) fn square(&mut self, x: usize, y: usize, side: usize, color: [u8; 3]) {
         for row in y..(y + side).min(self.height) {
             for column in x..(x + side).min(self.width) {
                 self.rgb[3 * (row * self.width + column)..][..3].copy_from_slice(&color);
@@ -36,7 +36,7 @@ impl Picture {
         }
     }
 
-    fn text(&mut self, x: usize, y: usize, text: &str) {
+    pub(crate) fn text(&mut self, x: usize, y: usize, text: &str) {
         for (i, letter) in text.chars().enumerate() {
             for (dx, bits) in font::columns(letter).into_iter().enumerate() {
                 for dy in (0..font::HEIGHT).filter(|dy| bits >> dy & 1 == 1) {

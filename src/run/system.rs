@@ -37,6 +37,7 @@ impl System {
     /// opening the data reports.
     pub fn open(config: SystemConfig) -> Result<Self> {
         Error::if_any(config.problems())?;
+        Error::if_any(config.problems())?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let data = config.data.open()?;
         let SystemConfig { network, weights, sample, post_train, .. } = &config;
@@ -55,7 +56,8 @@ impl System {
         Ok(Self { config, devices, data })
     }
 
-    /// Makes `folder` and keeps the configuration in it, so that two trainings never mix; `sample` may change.
+    /// Makes `folder` and keeps the configuration in it, so that two trainings never mix; `sample` may change, and so
+    /// may `devices`, on which the draws do not depend.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming what differs if it holds the results of another configuration, [`Error::Io`] if it
@@ -166,6 +168,11 @@ impl System {
         let [channels, height, width] = data.shape;
         let shape = [sample.count, channels, height, width];
         let latents = sampler.sample(networks, &condition, shape, sample.seed, self.device(), progress)?;
+        if !latents.clone().sum().into_scalar::<f32>().is_finite() {
+            return Err(Error::Invalid(
+                "the samples are not finite: the weights are not, or the guidance is too strong".into(),
+            ));
+        }
         let latents = self.data.scaling.to_latents(latents);
         let pixels = match &sample.decoder {
             None => None,
@@ -210,8 +217,8 @@ impl System {
 fn training_differences(old: &str, new: &str) -> Vec<String> {
     let parse = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>;
     let (Ok(old), Ok(new)) = (parse(old), parse(new)) else { return vec!["config.json".into()] };
-    let keys: BTreeSet<&String> =
-        old.keys().chain(new.keys()).filter(|key| *key != "sample" && *key != "$schema").collect();
+    let free = ["sample", "devices", "$schema"];
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).filter(|key| !free.contains(&key.as_str())).collect();
     keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
 }
 

@@ -234,7 +234,8 @@ impl Sampler {
     }
 }
 
-fn is_linear(path: &dyn Path) -> bool {
+/// Whether `path` is the straight one.
+pub(crate) fn is_linear(path: &dyn Path) -> bool {
     [0.25, 0.5, 0.75].into_iter().all(|t| {
         let c = path.coefficients(t);
         (c.alpha - t).abs() < 1e-12 && (c.sigma - (1.0 - t)).abs() < 1e-12

@@ -205,7 +205,8 @@ mod tests {
         let (id, x, y) = (ema.weight.id, first(&ema), first(&b));
         let ema = update(ema, &b, 0.75);
         assert_eq!(ema.weight.id, id);
-        assert_eq!(first(&ema), x * 0.75 + y * 0.25);
+        assert_eq!(first(&ema), x + 0.25 * (y - x));
+        assert!((first(&ema) - (x * 0.75 + y * 0.25)).abs() < 1e-6);
         assert!(!ema.weight.is_require_grad());
     }
 

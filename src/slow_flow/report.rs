@@ -1,0 +1,94 @@
+//! What was measured, as rows for JSON and CSV.
+use super::{Definition, Measurement, Recommendation};
+use crate::{Error, Result};
+use serde::Serialize;
+use std::path::Path;
+
+/// One time of one measurement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The network.
+    pub model: String,
+    /// The definition.
+    pub definition: Definition,
+    /// Steps of the sampler.
+    pub steps: usize,
+    /// Network evaluations per sample.
+    pub evaluations: Option<usize>,
+    /// The sampling timestep t; none for the mean over the times before the end.
+    pub t: Option<f64>,
+    /// The slowed timestep m.
+    pub m: Option<f64>,
+    /// t − m.
+    pub slowness: f64,
+    /// The lower end of its bootstrap interval.
+    pub low: f64,
+    /// The upper end of its bootstrap interval.
+    pub high: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+    /// What it is for an exact field, where that is not 0 and known.
+    pub bias: Option<f64>,
+}
+
+/// All measurements of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// One row per model, definition, budget and time.
+    pub rows: Vec<Row>,
+    /// The recommended γ of each model and budget.
+    pub recommendations: Vec<Recommendation>,
+}
+
+impl Report {
+    /// Adds a measurement of `model`.
+    pub fn push(&mut self, model: &str, measured: &Measurement) {
+        let mean = (None, None, &measured.mean, measured.bias);
+        let points = measured.points.iter().map(|p| (Some(p.t), Some(p.m), &p.slowness, p.bias));
+        self.rows.extend(points.chain([mean]).map(|(t, m, estimate, bias)| Row {
+            model: model.into(),
+            definition: measured.definition,
+            steps: measured.steps,
+            evaluations: measured.evaluations,
+            t,
+            m,
+            slowness: estimate.value,
+            low: estimate.low,
+            high: estimate.high,
+            standard_error: estimate.standard_error,
+            bias,
+        }));
+    }
+
+    /// Writes the rows as CSV.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn save_csv(&self, file: &Path) -> Result<()> {
+        let failed = |e: csv::Error| Error::io(file, std::io::Error::other(e.to_string()));
+        let mut writer = csv::Writer::from_path(file).map_err(failed)?;
+        for row in &self.rows {
+            writer.serialize(row).map_err(failed)?;
+        }
+        writer.flush().map_err(|e| Error::io(file, e))
+    }
+
+    /// The means as Markdown, the bias of an exact field beside those that have one.
+    pub fn markdown(&self) -> String {
+        let mut text = String::from(
+            "Mean of t − m over the times before the end, positive where states are slow.\n\n\
+             | model | definition | steps | t − m | interval | exact field |\n|---|---|---|---|---|---|\n",
+        );
+        for row in self.rows.iter().filter(|row| row.t.is_none()) {
+            let exact = match row.bias {
+                Some(bias) => format!("{bias:+.4}"),
+                None if row.definition.is_zero_for_an_exact_field() => "0".into(),
+                None => "not known".into(),
+            };
+            let Row { model, steps, slowness, low, high, .. } = row;
+            let name = row.definition.name();
+            text += &format!("| {model} | {name} | {steps} | {slowness:+.4} | [{low:+.4}, {high:+.4}] | {exact} |\n");
+        }
+        text
+    }
+}
