@@ -97,6 +97,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     board.image("slow_flow", drawn.width as u32, drawn.height as u32, &drawn.rgb, run.post_train.steps as i64);
     board.flush();
     files::write(&folder.join("slow_flow.json"), &files::pretty(&report)?)?;
+    files::write(&folder.join("table.md"), &report.markdown())?;
     report.save_csv(&folder.join("slow_flow.csv"))?;
     println!("\n{}\npicture: {}", report.markdown(), folder.join("slow_flow.png").display());
     Ok(())

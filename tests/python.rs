@@ -3,6 +3,8 @@
 //! Needs Python with `numpy` and `safetensors`; `MIXFLOW_PYTHON` names the interpreter.
 use burn::tensor::{Device, Tensor};
 use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, export_safetensors, import};
+use burn_mixflow::config::SystemConfig;
+use burn_mixflow::models::Network;
 use burn_mixflow::models::layers::WeightInit;
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, SitBlock, SitConfig};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
@@ -112,4 +114,26 @@ fn an_exported_sit_is_official_and_its_blocks_compute_the_same() {
     let Some(output) = run(&export) else { return };
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("other numbers") && complaint.contains("differs by"), "{complaint}");
+}
+
+#[test]
+fn exports_of_the_other_systems_are_official() {
+    for (system, file) in
+        [("repa", "repa/model.safetensors"), ("rae", "rae/model.safetensors"), ("sd35", "sd35/modelA.safetensors")]
+    {
+        let sizes = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(system).join("tiny.json");
+        let fresh = SystemConfig::read(&sizes).unwrap().network.init(0, &Device::default()).unwrap();
+        let (network, _) = fresh.import(&golden(file), &ImportOptions::default()).unwrap_or_else(|e| panic!("{e}"));
+        let folder = tempfile::tempdir().unwrap();
+        let export = folder.path().join("export.safetensors");
+        let (manifest, official) = (golden("manifest.json"), golden(file));
+        let run = |network: &Network| {
+            network.export(&export).unwrap();
+            check(&[&manifest, Path::new(file), &official, &export])
+        };
+        let Some(output) = run(&network) else { return };
+        assert!(output.status.success(), "{system}: {}", String::from_utf8_lossy(&output.stderr));
+        let Some(output) = run(&fresh) else { return };
+        assert!(String::from_utf8_lossy(&output.stderr).contains("other numbers"), "{system}: nothing was compared");
+    }
 }
