@@ -1,6 +1,8 @@
 //! Writes docs/evidence.md from the tables that the commands left in `runs/`; nothing in it is typed by hand.
 //!
 //! `cargo run --release --example evidence`
+mod validation;
+
 use burn_mixflow::run::files;
 use burn_mixflow::{Error, Result};
 use std::fmt::Write;
@@ -13,7 +15,7 @@ struct Part {
     folder: &'static str,
 }
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 12] = [
     Part { title: "Photos: which γ", command: "ablate -- configs/photos/gamma.json", folder: "photos-gamma" },
     Part { title: "Photos: rivals", command: "ablate -- configs/photos/rivals.json", folder: "photos-rivals" },
     Part {
@@ -35,6 +37,16 @@ const PARTS: [Part; 10] = [
         title: "Digits at scale 1: which γ",
         command: "ablate -- configs/digits/gamma-sweep-full-scale.json",
         folder: "digits-gamma-sweep-full-scale",
+    },
+    Part {
+        title: "Digits at scale 0.25: Slow Flow",
+        command: "slow_flow -- configs/digits/slow_flow.json runs/digits-slow_flow",
+        folder: "digits-slow_flow",
+    },
+    Part {
+        title: "The table: Slow Flow",
+        command: "slow_flow -- configs/table/slow_flow.json runs/table-slow_flow",
+        folder: "table-slow_flow",
     },
     Part { title: "The table: which γ", command: "ablate -- configs/table/gamma.json", folder: "table-gamma" },
     Part {
@@ -88,6 +100,8 @@ fn run() -> Result<()> {
         }
         println!("{title}: {}", folder.display());
     }
+    page.push_str("\n## Is the recommended γ a good one?\n");
+    page.push_str(&validation::markdown(Path::new("runs"))?);
     files::write(Path::new("docs/evidence.md"), &page)
 }
 
