@@ -80,26 +80,32 @@ fn chart(title: &str, axes: (&str, &str), lines: &[Line], logarithmic: (bool, bo
         let mut chart = ChartBuilder::on(&area);
         chart.caption(title, ("sans-serif", 18)).margin(12).x_label_area_size(42).y_label_area_size(64);
         if logarithmic.0 {
-            finish(chart.build_cartesian_2d(x.log_scale(), y.log_scale()).map_err(failed)?, axes, lines)?;
+            let chart = chart.build_cartesian_2d(x.log_scale(), y.log_scale()).map_err(failed)?;
+            finish(chart, axes, lines, SeriesLabelPosition::LowerLeft)?;
         } else {
-            finish(chart.build_cartesian_2d(x, y).map_err(failed)?, axes, lines)?;
+            let chart = chart.build_cartesian_2d(x, y).map_err(failed)?;
+            finish(chart, axes, lines, SeriesLabelPosition::UpperLeft)?;
         }
         area.present().map_err(failed)?;
     }
     Ok(svg)
 }
 
+/// Draws axes, lines and the legend, which goes where distances that fall with the budget, and changes that grow with γ,
+/// leave room.
 fn finish<'a, DB, X, Y>(
     mut chart: ChartContext<'a, DB, Cartesian2d<X, Y>>,
     axes: (&str, &str),
     lines: &[Line],
+    legend: SeriesLabelPosition,
 ) -> Result<()>
 where
     DB: DrawingBackend + 'a,
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
-    let short = |v: &f64| if v.fract() == 0.0 { format!("{v:.0}") } else { format!("{v}") };
+    // The ticks are multiples of a step, with its rounding.
+    let short = |v: &f64| format!("{}", (v * 1e6).round() / 1e6);
     chart
         .configure_mesh()
         .x_desc(axes.0)
@@ -123,7 +129,7 @@ where
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(legend)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .label_font(LETTERS)
