@@ -41,6 +41,9 @@ pub trait PredictionNetwork<const D: usize>: Module {
     /// What the generation is conditioned on: `()`, class labels, text embeddings.
     type Condition: Condition;
 
+    /// Paths of parameters (or their ends) that bf16 training must not round, such as frequencies of the timestep.
+    const KEPT_IN_F32: &'static [&'static str] = &[];
+
     /// Predicts for `noisy` `[batch, ...]` at the told timestep `[batch]` in [0, 1] (0 noise, 1 data).
     fn predict(&self, noisy: Tensor<D>, timestep: Tensor<1>, condition: &Self::Condition) -> Prediction<D>;
 

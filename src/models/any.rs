@@ -231,6 +231,7 @@ impl Network {
 
 impl PredictionNetwork<4> for Network {
     type Condition = NetworkCondition;
+    const KEPT_IN_F32: &'static [&'static str] = <Rae as PredictionNetwork<4>>::KEPT_IN_F32;
 
     /// # Panics
     /// If an MMDiT is given no text embeddings.

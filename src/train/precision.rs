@@ -1,5 +1,6 @@
 //! The type of numbers a network computes in while its weights stay f32.
-use burn::module::{Module, ModuleMapper, Param};
+use crate::network::PredictionNetwork;
+use burn::module::{ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -19,30 +20,47 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// `network` as it is to be called: the same, or with every float parameter cast inside the graph.
-    pub(super) fn apply<N: Module>(self, network: &N) -> N {
+    /// `network` as it is to be called: the same, or with every float parameter cast inside the graph, but for
+    /// [`PredictionNetwork::KEPT_IN_F32`].
+    pub(super) fn apply<N: PredictionNetwork<D>, const D: usize>(self, network: &N) -> N {
         match self {
             Self::F32 => network.clone(),
-            Self::Bf16 => network.clone().map(&mut Cast(FloatDType::BF16)),
+            Self::Bf16 => {
+                network.clone().map(&mut Cast { to: FloatDType::BF16, kept: N::KEPT_IN_F32, path: Vec::new() })
+            }
         }
     }
 }
 
-struct Cast(FloatDType);
+struct Cast {
+    to: FloatDType,
+    kept: &'static [&'static str],
+    path: Vec<String>,
+}
 
 impl ModuleMapper for Cast {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        if self.kept.iter().any(|kept| path == *kept || path.ends_with(&format!(".{kept}"))) {
+            return param;
+        }
         let (id, tensor, mapper) = param.consume();
-        Param::from_mapped_value(id, tensor.cast(self.0), mapper)
+        Param::from_mapped_value(id, tensor.cast(self.to), mapper)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::SitConfig;
-    use crate::network::PredictionNetwork;
+    use crate::models::{Network, RaeConfig, SitConfig};
     use crate::train::gradients::{add, global_norm, scale};
+    use burn::module::{Module, ModuleVisitor};
     use burn::optim::GradientsParams;
     use burn::tensor::{DType, Device, Int};
 
@@ -65,5 +83,47 @@ mod tests {
         let size = norm(&whole);
         let difference = norm(&add(&network, whole, scale(&network, half, -1.0)));
         assert!(difference > 0.0 && difference < 0.03 * size, "{difference} of {size}");
+    }
+
+    #[test]
+    fn what_must_not_be_rounded_is_kept() {
+        let device = Device::flex().autodiff();
+        let config = RaeConfig {
+            input_size: 2,
+            in_channels: 2,
+            hidden_size: [8, 8],
+            depth: [1, 1],
+            num_heads: [1, 1],
+            num_classes: 2,
+            ..Default::default()
+        };
+        let mut types = Types::default();
+        let network = config.init(&device).unwrap();
+        Precision::Bf16.apply::<_, 4>(&network).visit(&mut types);
+        let kept: Vec<&String> = types.found.iter().filter(|(_, t)| *t == DType::F32).map(|(path, _)| path).collect();
+        assert_eq!(kept, ["t_embedder.frequencies"]);
+        assert!(types.found.len() > 20);
+        // Inside of the enum of all networks, too.
+        let mut types = Types::default();
+        Precision::Bf16.apply::<_, 4>(&Network::Rae(network)).visit(&mut types);
+        assert_eq!(types.found.iter().filter(|(_, t)| *t == DType::F32).count(), 1);
+    }
+
+    #[derive(Default)]
+    struct Types {
+        path: Vec<String>,
+        found: Vec<(String, DType)>,
+    }
+
+    impl ModuleVisitor for Types {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.push((self.path.join("."), param.val().dtype()));
+        }
     }
 }

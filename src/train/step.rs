@@ -218,7 +218,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             }),
             false => batch.condition,
         };
-        let network = self.settings.precision.apply(&self.network);
+        let network = self.settings.precision.apply::<N, D>(&self.network);
         let objective = &self.settings.objective;
         let shown = input.map(|(input, keys)| {
             let given = (&condition, keys, draws.timesteps.as_slice());
