@@ -63,6 +63,10 @@ pub trait Condition: Clone + Debug + Send + Sync + 'static {
     fn slice(&self, range: Range<usize>) -> Self;
     /// Both batches, one after the other.
     fn concat(self, other: Self) -> Self;
+    /// How many samples the batch is for; `None` if it fits any number.
+    fn count(&self) -> Option<usize> {
+        None
+    }
     /// Whether the two can be one batch; prompts of different lengths cannot.
     fn joins(&self, other: &Self) -> bool {
         let _ = other;
@@ -86,5 +90,8 @@ impl Condition for Tensor<1, Int> {
     }
     fn concat(self, other: Self) -> Self {
         Tensor::cat(vec![self, other], 0)
+    }
+    fn count(&self) -> Option<usize> {
+        Some(self.dims()[0])
     }
 }

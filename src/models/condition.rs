@@ -47,6 +47,10 @@ impl Condition for NetworkCondition {
         }
     }
 
+    fn count(&self) -> Option<usize> {
+        self.labels.count()
+    }
+
     fn joins(&self, other: &Self) -> bool {
         self.text.as_ref().zip(other.text.as_ref()).is_none_or(|(first, second)| first.joins(second))
     }

@@ -177,7 +177,7 @@ impl Sampler {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Tensor<D>> {
         let networks = networks.into();
-        self.check(networks.weak.is_some(), &shape, device)?;
+        self.check(networks.weak.is_some(), condition.count(), &shape, device)?;
         let (total, batch_size) = (shape[0], self.config.batch_size);
         let mut batches = Vec::with_capacity(total.div_ceil(batch_size));
         for start in (0..total).step_by(batch_size) {
@@ -217,11 +217,13 @@ impl Sampler {
         Ok(field)
     }
 
-    fn check(&self, has_weak: bool, shape: &[usize], device: &Device) -> Result<()> {
+    fn check(&self, has_weak: bool, conditions: Option<usize>, shape: &[usize], device: &Device) -> Result<()> {
         let wrong = if device.is_autodiff() {
             "sampling device: must not track gradients".into()
         } else if shape.contains(&0) {
             format!("shape {shape:?} of the samples: every dimension must be at least 1")
+        } else if let Some(count) = conditions.filter(|count| *count != shape[0]) {
+            format!("{count} conditions for {} samples: must be one for each", shape[0])
         } else if has_weak != self.config.weak_guidance.is_some() {
             let (there, missing) = if has_weak { ("network", "guidance") } else { ("guidance", "network") };
             format!("a weak {there} without a weak {missing}")

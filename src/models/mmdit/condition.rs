@@ -97,6 +97,10 @@ impl Condition for TextCondition {
         }
     }
 
+    fn count(&self) -> Option<usize> {
+        Some(self.context.dims()[0])
+    }
+
     fn joins(&self, other: &Self) -> bool {
         self.context.dims()[1] == other.context.dims()[1]
     }

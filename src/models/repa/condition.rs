@@ -37,6 +37,10 @@ impl Condition for RepaCondition {
         let features = pairs.map(|(a, b)| Tensor::cat(vec![a, b], 0)).collect();
         Self { labels: Tensor::cat(vec![self.labels, other.labels], 0), features }
     }
+
+    fn count(&self) -> Option<usize> {
+        self.labels.count()
+    }
 }
 
 #[cfg(test)]

@@ -184,6 +184,17 @@ fn dpm_solver_needs_the_linear_path() {
 }
 
 #[test]
+fn conditions_must_be_as_many_as_samples() {
+    let device = Device::flex();
+    let labels = Tensor::<1, Int>::from_ints([1, 2], &device);
+    let sampler = sampler(config(SolverConfig::Euler, None, 4)).unwrap();
+    for count in [1, 3] {
+        let error = sampler.sample(&toy(true), &labels, [count, 3], 0, &device, &mut |_| {}).unwrap_err();
+        assert!(error.to_string().contains("2 conditions for"), "{error}");
+    }
+}
+
+#[test]
 fn an_autodiff_device_is_refused() {
     let device = Device::flex().autodiff();
     let labels = Tensor::<1, Int>::from_ints([1], &device);
