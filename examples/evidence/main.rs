@@ -78,6 +78,9 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> Result<()> {
     let pictures = Path::new("docs/evidence");
+    if pictures.exists() {
+        std::fs::remove_dir_all(pictures).map_err(|e| Error::io(pictures, e))?;
+    }
     files::create(pictures)?;
     let mut page = String::from(
         "# Evidence\nWritten by `cargo run --release --example evidence` from what the commands below left in `runs/`; nothing is typed by\n\
@@ -105,11 +108,18 @@ fn run() -> Result<()> {
     files::write(Path::new("docs/evidence.md"), &page)
 }
 
-/// The pictures of a folder, sorted.
+/// The pictures of a folder, sorted; of an ablation only those of its first distance and its first sampler.
 fn drawn(folder: &Path) -> Result<Vec<PathBuf>> {
+    let results = std::fs::read(folder.join("results.json")).unwrap_or_default();
+    let results: serde_json::Value = serde_json::from_slice(&results).unwrap_or_default();
+    let first = |value: &serde_json::Value| value.as_str().map(str::to_lowercase).unwrap_or_default();
+    let (metric, sampler) = (first(&results["floors"][0]["metric"]), first(&results["config"]["samplers"][0]["name"]));
     let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
     let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    found.retain(|path| path.extension().is_some_and(|e| e == "svg" || e == "png"));
+    found.retain(|path| {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        name.ends_with(".png") || name.ends_with(&format!("-{sampler}.svg")) && name.contains(&metric)
+    });
     found.sort();
     Ok(found)
 }
