@@ -28,7 +28,8 @@ impl Results {
         }
         let times: Vec<_> = self.training.iter().map(|t| format!("{} {:.2}", t.arm, t.milliseconds_per_step)).collect();
         if !times.is_empty() {
-            let _ = writeln!(text, "\nMilliseconds per training step: {}.", times.join(", "));
+            let beside = "whatever else the machine did, so they do not compare";
+            let _ = writeln!(text, "\nMilliseconds per training step, beside {beside}: {}.", times.join(", "));
         }
         let _ = writeln!(text, "\nSampling and measuring: {:.0} s, all cells together.", self.sampling_seconds);
         text
