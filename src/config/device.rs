@@ -49,7 +49,10 @@ impl DeviceName {
                 Some(device) => Ok(device),
                 None => Err(fail("no such GPU was found on this machine")),
             },
-            Some((name @ ("cuda" | "wgpu"), _)) => Err(fail(&format!("build with `--features {name}`"))),
+            #[cfg(not(feature = "cuda"))]
+            Some(("cuda", _)) => Err(fail("build with `--features cuda`")),
+            #[cfg(not(feature = "wgpu"))]
+            Some(("wgpu", _)) => Err(fail("build with `--features wgpu`")),
             _ => Err(fail("unknown name")),
         }
     }
