@@ -1,6 +1,9 @@
 //! Slow Flow measured before and after post-training, and the γ that the measurement recommends.
 //!
 //! `cargo run --release --example slow_flow -- configs/photos/slow_flow.json`
+#[path = "shared/command.rs"]
+mod command;
+
 use burn::tensor::{Int, Tensor, TensorData};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
@@ -22,18 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "usage: slow_flow CONFIG.json [FOLDER]   (results go to FOLDER, by default runs/NAME/N)";
 
 fn main() -> std::process::ExitCode {
-    let mut args = std::env::args().skip(1);
-    let (Some(config), folder, None) = (args.next(), args.next(), args.next()) else {
-        eprintln!("{USAGE}");
-        return 2.into();
-    };
-    match run(Path::new(&config), folder.map(PathBuf::from)) {
-        Ok(()) => 0.into(),
-        Err(error) => {
-            eprintln!("error: {error}");
-            1.into()
-        }
-    }
+    command::main(USAGE, run)
 }
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {

@@ -1,6 +1,9 @@
 //! Post-trains an official checkpoint of SiT, REPA, RAE or Stable Diffusion 3.5, samples, and writes the weights back.
 //!
 //! `cargo run --release --example systems -- configs/rae/tiny.json`
+#[path = "shared/command.rs"]
+mod command;
+
 use burn::module::Module;
 use burn_dataset::Dataset;
 use burn_mixflow::config::SystemConfig;
@@ -15,18 +18,7 @@ const USAGE: &str = "usage: systems CONFIG.json [FOLDER]   (results go to FOLDER
                      a second call goes on where the first stopped)";
 
 fn main() -> std::process::ExitCode {
-    let mut args = std::env::args().skip(1);
-    let (Some(config), folder, None) = (args.next(), args.next(), args.next()) else {
-        eprintln!("{USAGE}");
-        return 2.into();
-    };
-    match run(Path::new(&config), folder.map(PathBuf::from)) {
-        Ok(()) => 0.into(),
-        Err(error) => {
-            eprintln!("error: {error}");
-            1.into()
-        }
-    }
+    command::main(USAGE, run)
 }
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {

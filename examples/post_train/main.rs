@@ -1,6 +1,8 @@
 //! The main job: pretrain once, post-train a control and MixFlow from the same weights, compare.
 //!
 //! `cargo run --release --example post_train -- configs/photos/mixflow.json`
+#[path = "../shared/command.rs"]
+mod command;
 mod estimate;
 mod pictures;
 mod table;
@@ -22,18 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "usage: post_train CONFIG.json [FOLDER]   (results go to FOLDER, by default runs/NAME/N)";
 
 fn main() -> std::process::ExitCode {
-    let mut args = std::env::args().skip(1);
-    let (Some(config), folder, None) = (args.next(), args.next(), args.next()) else {
-        eprintln!("{USAGE}");
-        return 2.into();
-    };
-    match run(Path::new(&config), folder.map(PathBuf::from)) {
-        Ok(()) => 0.into(),
-        Err(error) => {
-            eprintln!("error: {error}");
-            1.into()
-        }
-    }
+    command::main(USAGE, run)
 }
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {

@@ -11,6 +11,7 @@
 //! ```
 mod ablation;
 mod device;
+pub(crate) mod file;
 mod optimizer;
 mod system;
 
@@ -19,15 +20,15 @@ pub use device::DeviceName;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
+use crate::Problem;
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind};
 use crate::sample::{GuidanceConfig, MOST_STEPS, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{EmaConfig, InputConfig, LossWeight, Precision, TargetTime};
-use crate::{Error, Problem, Result};
+use file::configuration_file;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// A whole post-training experiment: pretrain once, post-train a control and MixFlow, compare.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -157,27 +158,9 @@ fn default_seeds() -> Vec<u64> {
     vec![0, 1, 2]
 }
 
+configuration_file!(RunConfig);
+
 impl RunConfig {
-    /// Reads and checks a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the file cannot be read, else as [`RunConfig::parse`].
-    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        Self::parse(&text)
-    }
-
-    /// Parses and checks a JSON text.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the path of a misspelt, missing or mistyped key, or with every value that
-    /// violates a condition or would be ignored.
-    pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = parse(text)?;
-        Error::if_any(config.problems())?;
-        Ok(config)
-    }
-
     /// Every value that violates a condition or would be ignored.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.data.problems("data");
@@ -247,11 +230,6 @@ impl RunConfig {
         }
         problems
     }
-
-    /// The JSON schema of this type, for editors.
-    pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
-    }
 }
 
 impl StageConfig {
@@ -315,17 +293,6 @@ impl EvaluateConfig {
         }
         problems
     }
-}
-
-/// A JSON text as `T`; a misspelt, missing or mistyped key is named by its path.
-pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let config = serde_path_to_error::deserialize(&mut json).map_err(|e| {
-        let path = e.path().to_string();
-        Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
-    })?;
-    json.end().map_err(|e| Error::Config(vec![Problem { path: ".".into(), message: format!(": {e}") }]))?;
-    Ok(config)
 }
 
 fn add(problems: &mut Vec<Problem>, path: String, message: impl Into<String>) {

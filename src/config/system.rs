@@ -1,5 +1,7 @@
 //! Post-training of an official checkpoint: load, train, sample, write back.
-use super::{DeviceName, StageConfig, add, parse};
+use super::file::configuration_file;
+use super::{DeviceName, StageConfig, add};
+use crate::Problem;
 use crate::checkpoint::weights::{ImportOptions, WeightSource};
 use crate::data::LatentsConfig;
 use crate::models::NetworkConfig;
@@ -7,9 +9,8 @@ use crate::models::rae::RaeDecoderConfig;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
 use crate::sample::{SamplerConfig, WeakGuidanceConfig};
 use crate::train::{LossWeight, Objective};
-use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What to do with an official checkpoint of SiT, REPA, RAE or Stable Diffusion 3.5.
 ///
@@ -138,32 +139,9 @@ fn default_devices() -> Vec<DeviceName> {
     vec![DeviceName::default()]
 }
 
+configuration_file!(SystemConfig);
+
 impl SystemConfig {
-    /// Reads and checks a JSON file. The files it names are not opened.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the file cannot be read, else as [`SystemConfig::parse`].
-    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        Self::parse(&text)
-    }
-
-    /// Parses and checks a JSON text.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the path of a misspelt, missing or mistyped key, or with every value that violates a
-    /// condition.
-    pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = parse(text)?;
-        Error::if_any(config.problems())?;
-        Ok(config)
-    }
-
-    /// The JSON schema of this type, for editors.
-    pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
-    }
-
     /// Every value that violates a condition.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.data.problems("data");

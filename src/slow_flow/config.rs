@@ -1,11 +1,11 @@
 //! The JSON of a measurement.
 use super::Definition;
+use crate::Problem;
 use crate::config::RunConfig;
-use crate::{Error, Problem, Result};
+use crate::config::file::configuration_file;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// How Slow Flow is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -88,42 +88,25 @@ pub struct SlowFlowConfig {
     pub probe: ProbeConfig,
 }
 
+configuration_file!(SlowFlowConfig);
+
 impl SlowFlowConfig {
-    /// Reads and checks a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the file cannot be read, else as [`SlowFlowConfig::parse`].
-    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        Self::parse(&text)
-    }
-
-    /// The JSON schema of this type, for editors.
-    pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
-    }
-
-    /// Parses and checks a JSON text.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with every problem.
-    pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = crate::config::parse(text)?;
-        let mut problems: Vec<Problem> = config.run.problems();
+    /// Every value that violates a condition or would be ignored.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.run.problems();
         problems.iter_mut().for_each(|problem| problem.path = format!("run.{}", problem.path));
-        problems.extend(config.probe.problems("probe"));
-        let short = config.run.evaluate.steps.iter().any(|steps| *steps < 2);
-        let budgets = format!("{:?}", config.run.evaluate.steps);
+        problems.extend(self.probe.problems("probe"));
+        let short = self.run.evaluate.steps.iter().any(|steps| *steps < 2);
+        let budgets = format!("{:?}", self.run.evaluate.steps);
         let must = "must be at least 2, states are looked at before the end";
         Problem::unless(&mut problems, !short, "run.evaluate", "steps", budgets, must);
-        let samples = config.probe.samples;
-        let images = config.run.data.training_images();
+        let samples = self.probe.samples;
+        let images = self.run.data.training_images();
         let must = format!("must be at most the {images} training samples");
         Problem::unless(&mut problems, samples <= images, "probe", "samples", samples, must);
-        let distinct: BTreeSet<_> = config.probe.definitions.iter().map(|d| d.name()).collect();
-        let once = distinct.len() == config.probe.definitions.len();
+        let distinct: BTreeSet<_> = self.probe.definitions.iter().map(|d| d.name()).collect();
+        let once = distinct.len() == self.probe.definitions.len();
         Problem::unless(&mut problems, once, "probe", "definitions", distinct.len(), "must not repeat");
-        Error::if_any(problems)?;
-        Ok(config)
+        problems
     }
 }

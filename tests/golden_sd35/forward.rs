@@ -94,7 +94,7 @@ fn every_intermediate_result() {
     }
     // The text ends in the last block.
     assert_eq!(checked, 2 * mmdit.joint_blocks.len() - 1);
-    golden.check("A.mid.final_layer", mmdit.final_layer.forward(tokens, condition));
+    golden.check("A.mid.final_layer", mmdit.final_layer.forward_activated(tokens, condition));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sizes of an MMDiT, its named models and its initial weights.
-use super::{FinalLayer, HALF_FEATURES, HEAD_SIZE, JointBlock, Mmdit, PooledEmbedding};
+use super::{HALF_FEATURES, HEAD_SIZE, JointBlock, Mmdit, PooledEmbedding};
 use crate::models::layers::{Law, TimestepEmbedding, WeightInit};
-use crate::models::sit::{PatchEmbedding, sincos_2d};
+use crate::models::sit::{FinalLayer, PatchEmbedding, sincos_2d};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::Device;

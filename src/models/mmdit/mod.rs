@@ -21,10 +21,10 @@ pub use attention::{Heads, JointAttention};
 pub use block::{JointBlock, Stream};
 pub use condition::{NullText, TextCondition};
 pub use config::MmditConfig;
-pub use embed::{FinalLayer, PooledEmbedding};
+pub use embed::PooledEmbedding;
 
 use crate::models::layers::TimestepEmbedding;
-use crate::models::sit::PatchEmbedding;
+use crate::models::sit::{FinalLayer, PatchEmbedding};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::path::reversed;
 use crate::{Error, Result};
@@ -102,7 +102,7 @@ impl Mmdit {
         for (_, block) in self.joint_blocks.iter().enumerate().filter(|(i, _)| !self.skipped.contains(i)) {
             (context, tokens) = block.forward(context, tokens, condition.clone());
         }
-        let patches = self.final_layer.forward(tokens, condition);
+        let patches = self.final_layer.forward_activated(tokens, condition);
         self.unpatchify(patches, channels, rows, columns).cast(input_type)
     }
 

@@ -72,8 +72,13 @@ impl FinalLayer {
 
     /// Tokens `[batch, tokens, width]` under the condition `[batch, width]` to `[batch, tokens, outputs]`.
     pub fn forward(&self, tokens: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+        self.forward_activated(tokens, silu(condition))
+    }
+
+    /// The same for a condition to which SiLU was applied already, as the MMDiT does once for all its blocks.
+    pub fn forward_activated(&self, tokens: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(silu(condition)).unsqueeze_dim::<3>(1);
+        let parts = self.modulation.forward(condition).unsqueeze_dim::<3>(1);
         let [shift, scale] = [0, 1].map(|i| parts.clone().narrow(2, i * width, width));
         self.linear.forward(modulate(layer_norm(tokens, 1e-6), shift, scale))
     }

@@ -1,16 +1,24 @@
 //! The JSON of an ablation: arms × samplers × budgets × seeds from one pretraining.
-use super::{DeviceName, RunConfig, StageConfig, add, parse};
+mod arm;
+mod sampler;
+
+pub use arm::{Arm, ArmConfig, ArmWeights};
+pub use sampler::AblationSampler;
+
+use super::file::configuration_file;
+use super::{DeviceName, RunConfig, StageConfig, add};
+use crate::Problem;
 use crate::data::DataConfig;
 use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind};
-use crate::sample::{CorrectionConfig, GuidanceConfig, SamplerConfig, SolverConfig, TimesConfig};
+use crate::sample::CorrectionConfig;
 use crate::timestep::StrategyConfig;
-use crate::train::{InputConfig, LossWeight};
-use crate::{Error, Problem, Result};
+use crate::train::LossWeight;
+use arm::standard;
+use sampler::one_sampler;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// A table: every arm is post-trained from the same weights with the same draws, sampled from the same noise by every
 /// sampler at every budget, and compared with the control.
@@ -54,7 +62,7 @@ pub struct AblationConfig {
     #[serde(default = "budgets")]
     pub evaluations: Vec<usize>,
     /// One repetition of post-training and sampling each.
-    #[serde(default = "seeds")]
+    #[serde(default = "super::default_seeds")]
     pub seeds: Vec<u64>,
     /// Samples per cell of the table.
     #[serde(default = "samples")]
@@ -70,82 +78,12 @@ pub struct AblationConfig {
     pub workers: usize,
 }
 
-/// One arm, or one for each of several γ.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ArmConfig {
-    /// Its name in the table; `γ=…` is added for each of `gammas`.
-    pub name: String,
-    /// Which weights are sampled.
-    #[serde(default)]
-    pub weights: ArmWeights,
-    /// The laws of the training and slowed timesteps.
-    #[serde(default = "standard")]
-    pub strategy: StrategyConfig,
-    /// One arm for each of these γ; the strategy must have a `gamma`, which they replace.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub gammas: Vec<f64>,
-    /// A change of what the network is shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<InputConfig>,
-}
-
-/// What an arm samples with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ArmWeights {
-    /// The pretrained weights, post-trained.
-    #[default]
-    PostTrained,
-    /// The pretrained weights as they are.
-    Pretrained,
-    /// None: the exact field that post-training with this strategy aims at; of a ring, on the linear path.
-    Exact,
-}
-
-/// A way to sample; its number of steps follows from the budget.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AblationSampler {
-    /// Its name in the table.
-    pub name: String,
-    /// The solver, one with fixed steps.
-    #[serde(default)]
-    pub solver: SolverConfig,
-    /// How the steps are laid out.
-    #[serde(default)]
-    pub times: TimesConfig,
-    /// Classifier-free guidance.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guidance: Option<GuidanceConfig>,
-    /// Corrections of the velocity, the first applied first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub corrections: Vec<CorrectionConfig>,
-    /// The arms it samples, by the names of their entries in `arms`; all if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arms: Option<Vec<String>>,
-}
-
 fn control() -> String {
     "control".into()
 }
 
-fn standard() -> StrategyConfig {
-    StrategyConfig::Standard {}
-}
-
-fn one_sampler() -> Vec<AblationSampler> {
-    let name = "Euler".to_string();
-    let (solver, times) = (SolverConfig::Euler, TimesConfig::default());
-    vec![AblationSampler { name, solver, times, guidance: None, corrections: Vec::new(), arms: None }]
-}
-
 fn budgets() -> Vec<usize> {
     vec![5, 10, 20, 50]
-}
-
-fn seeds() -> Vec<u64> {
-    vec![0, 1, 2]
 }
 
 fn samples() -> usize {
@@ -156,106 +94,9 @@ fn batch_size() -> usize {
     500
 }
 
-/// One line of the table: an entry of `arms` with its γ.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Arm {
-    /// The name in the table.
-    pub name: String,
-    /// The name of the entry it comes from.
-    pub entry: String,
-    /// Which weights are sampled.
-    pub weights: ArmWeights,
-    /// Its whole stage of post-training.
-    pub stage: StageConfig,
-}
-
-impl ArmConfig {
-    /// The strategy for each of `gammas`, or the one strategy.
-    fn strategies(&self) -> Vec<(String, StrategyConfig)> {
-        if self.gammas.is_empty() {
-            return vec![(self.name.clone(), self.strategy)];
-        }
-        let with = |gamma: f64| match self.strategy {
-            StrategyConfig::UniformRange { .. } => StrategyConfig::UniformRange { gamma },
-            _ => StrategyConfig::Mixflow { gamma },
-        };
-        self.gammas.iter().map(|gamma| (format!("{} γ={gamma}", self.name), with(*gamma))).collect()
-    }
-
-    fn problems(&self, path: &str) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let has_gamma = matches!(self.strategy, StrategyConfig::Mixflow { .. } | StrategyConfig::UniformRange { .. });
-        if self.gammas.is_empty() {
-            problems.extend(self.strategy.problems(&format!("{path}.strategy")));
-        } else if !has_gamma {
-            add(&mut problems, format!("{path}.gammas"), ": the strategy must be \"mixflow\" or \"uniform_range\"");
-        }
-        for gamma in &self.gammas {
-            Problem::unless(&mut problems, (0.0..=1.0).contains(gamma), path, "gammas", gamma, "must be in [0, 1]");
-        }
-        problems.extend(self.input.iter().flat_map(|input| input.problems(&format!("{path}.input"))));
-        let ignored = ": would be ignored, these weights are not trained";
-        if self.weights != ArmWeights::PostTrained && self.input.is_some() {
-            add(&mut problems, format!("{path}.input"), ignored);
-        }
-        match self.weights {
-            ArmWeights::Pretrained if self.strategy != standard() => {
-                add(&mut problems, format!("{path}.strategy"), ignored);
-            }
-            ArmWeights::Exact if !has_gamma && self.strategy != standard() => {
-                let message = ": an exact field has the strategy \"standard\", \"mixflow\" or \"uniform_range\"";
-                add(&mut problems, format!("{path}.strategy"), message);
-            }
-            _ => {}
-        }
-        problems
-    }
-}
-
-impl AblationSampler {
-    /// The sampler that spends `evaluations` per sample; none if its steps cannot.
-    pub fn with_evaluations(&self, evaluations: usize, batch_size: usize) -> Option<SamplerConfig> {
-        let with = |steps| SamplerConfig {
-            times: self.times,
-            guidance: self.guidance.clone(),
-            corrections: self.corrections.clone(),
-            ..SamplerConfig::new(self.solver, steps, batch_size)
-        };
-        (1..=evaluations).map(with).find(|config| config.evaluations() == Some(evaluations))
-    }
-
-    /// Whether it samples the arms of an entry.
-    pub fn samples(&self, entry: &str) -> bool {
-        self.arms.as_ref().is_none_or(|arms| arms.iter().any(|arm| arm == entry))
-    }
-}
+configuration_file!(AblationConfig);
 
 impl AblationConfig {
-    /// Reads and checks a JSON file.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the file cannot be read, else as [`AblationConfig::parse`].
-    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        Self::parse(&text)
-    }
-
-    /// Parses and checks a JSON text.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the path of a misspelt, missing or mistyped key, or with every value that
-    /// violates a condition or would be ignored.
-    pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = parse(text)?;
-        Error::if_any(config.problems())?;
-        Ok(config)
-    }
-
-    /// The JSON schema of this type, for editors.
-    pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
-    }
-
     /// The lines of the table, those with several γ written out.
     pub fn arms(&self) -> Vec<Arm> {
         let of = |arm: &ArmConfig| -> Vec<Arm> {
@@ -321,7 +162,7 @@ impl AblationConfig {
             loss_weight,
             pretrain,
             post_train,
-            seeds: seeds(),
+            seeds: super::default_seeds(),
             evaluate: super::EvaluateConfig { batch_size: self.batch_size, ..Default::default() },
         };
         let renamed = |problem: Problem| Problem { path: problem.path.replace("evaluate.", ""), ..problem };
@@ -329,12 +170,7 @@ impl AblationConfig {
     }
 
     fn sampler_problems(&self, sampler: &AblationSampler, path: &str) -> Vec<Problem> {
-        let full = SamplerConfig {
-            times: sampler.times,
-            guidance: sampler.guidance.clone(),
-            corrections: sampler.corrections.clone(),
-            ..SamplerConfig::new(sampler.solver, 2, self.batch_size.max(1))
-        };
+        let full = sampler.with_steps(2, self.batch_size.max(1));
         let mut problems = full.problems(path);
         if full.evaluations().is_none() {
             add(&mut problems, format!("{path}.solver"), ": must have fixed steps, the comparison is at equal cost");
@@ -377,7 +213,7 @@ mod tests {
 
     const START: &str = r#"{"data": {"kind": "photos"}, "network": {"kind": "residual_mlp"}"#;
 
-    fn parsed(extra: &str) -> Result<AblationConfig> {
+    fn parsed(extra: &str) -> crate::Result<AblationConfig> {
         AblationConfig::parse(&format!("{START}{extra}}}"))
     }
 
