@@ -4,6 +4,7 @@ pub mod attention;
 pub mod embedding;
 pub mod init;
 pub mod norm;
+mod parameters;
 pub mod rms;
 
 pub use activation::gelu_tanh;
@@ -11,4 +12,5 @@ pub use attention::SelfAttention;
 pub use embedding::{TimestepEmbedding, sinusoidal};
 pub use init::{Law, WeightInit};
 pub use norm::{layer_norm, modulate};
+pub(crate) use parameters::ParameterList;
 pub use rms::Rms;

@@ -1,8 +1,7 @@
 //! The sizes of the decoder and its parameters, counted without allocating any.
 use super::RaeDecoder;
 use super::decoder_layer::{DecoderLayer, linear, norm};
-use super::parameters::List;
-use crate::models::layers::WeightInit;
+use crate::models::layers::{ParameterList, WeightInit};
 use crate::models::sit::sincos_2d;
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -109,7 +108,7 @@ impl RaeDecoderConfig {
     /// The configuration must have no [`problems`](Self::problems).
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let (width, hidden) = (self.decoder_hidden_size, self.decoder_intermediate_size);
-        let mut list = List(vec![("decoder_pos_embed".into(), vec![1, self.num_patches + 1, width])]);
+        let mut list = ParameterList(vec![("decoder_pos_embed".into(), vec![1, self.num_patches + 1, width])]);
         list.one("trainable_cls_token", vec![1, 1, width]);
         list.layer("decoder_embed", vec![width, self.hidden_size]);
         for i in 0..self.layers {

@@ -1,6 +1,7 @@
 //! The parameters of a DiT^DH, named and counted without allocating any.
 use super::RaeConfig;
 use super::time::FREQUENCIES;
+use crate::models::layers::ParameterList;
 
 impl RaeConfig {
     /// Official names and shapes (PyTorch layout) of all parameters and of the fixed rotary tables, in the order of the
@@ -10,7 +11,7 @@ impl RaeConfig {
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let [encoder, head] = self.hidden_size;
         let channels = self.in_channels;
-        let mut list = List(vec![("pos_embed".into(), vec![1, self.tokens(), encoder])]);
+        let mut list = ParameterList(vec![("pos_embed".into(), vec![1, self.tokens(), encoder])]);
         list.layer("x_embedder.proj", vec![head, channels, 1, 1]);
         list.layer("s_embedder.proj", vec![encoder, channels, 1, 1]);
         if encoder != head {
@@ -41,7 +42,7 @@ impl RaeConfig {
         self.parameters().iter().filter(|(n, _)| counted(n)).map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    fn block(&self, name: &str, part: usize, list: &mut List) {
+    fn block(&self, name: &str, part: usize, list: &mut ParameterList) {
         let (width, hidden) = (self.hidden_size[part], self.mlp_width(part));
         list.one(&format!("{name}.norm1.weight"), vec![width]);
         list.one(&format!("{name}.norm2.weight"), vec![width]);
@@ -62,22 +63,5 @@ impl RaeConfig {
 
     fn head_width(&self, part: usize) -> usize {
         self.hidden_size[part] / self.num_heads[part]
-    }
-}
-
-/// Names and shapes in the order they are added.
-pub(super) struct List(pub Vec<(String, Vec<usize>)>);
-
-impl List {
-    /// One tensor.
-    pub fn one(&mut self, name: &str, shape: Vec<usize>) {
-        self.0.push((name.into(), shape));
-    }
-
-    /// `name.weight` of the given shape and `name.bias` of its first dimension.
-    pub fn layer(&mut self, name: &str, weight: Vec<usize>) {
-        let outputs = weight[0];
-        self.one(&format!("{name}.weight"), weight);
-        self.one(&format!("{name}.bias"), vec![outputs]);
     }
 }

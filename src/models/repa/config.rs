@@ -1,7 +1,7 @@
 //! The sizes of a REPA model, its named models and its parameters, counted without allocating any.
 use super::{Repa, RepaCondition, projector};
 use crate::models::SitConfig;
-use crate::models::layers::WeightInit;
+use crate::models::layers::{ParameterList, WeightInit};
 use crate::{Error, Problem, Result};
 use burn::tensor::{Device, Int, Tensor};
 use schemars::JsonSchema;
@@ -163,18 +163,17 @@ impl RepaConfig {
     ///
     /// The configuration must have no [`problems`](Self::problems).
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
-        let mut list = self.trunk().listed(self.qk_norm);
-        let end = list.iter().position(|(name, _)| name.starts_with("final_layer.")).unwrap_or(list.len());
-        let last = list.split_off(end);
+        let mut list = ParameterList(self.trunk().listed(self.qk_norm));
+        let end = list.0.iter().position(|(name, _)| name.starts_with("final_layer.")).unwrap_or(list.0.len());
+        let last = list.0.split_off(end);
         for (j, z_dim) in self.z_dims.iter().enumerate() {
             let hidden = self.projector_dim;
             for (layer, inputs, outputs) in [(0, self.hidden_size, hidden), (2, hidden, hidden), (4, hidden, *z_dim)] {
-                list.push((format!("projectors.{j}.{layer}.weight"), vec![outputs, inputs]));
-                list.push((format!("projectors.{j}.{layer}.bias"), vec![outputs]));
+                list.layer(&format!("projectors.{j}.{layer}"), vec![outputs, inputs]);
             }
         }
-        list.extend(last);
-        list
+        list.0.extend(last);
+        list.0
     }
 
     /// The number of parameters, the fixed positions included, as the official code counts them.

@@ -1,6 +1,6 @@
 //! The sizes of a SiT, its named models and its parameters, counted without allocating any.
 use super::{FinalLayer, LabelEmbedding, PatchEmbedding, Sit, SitBlock, sincos_2d};
-use crate::models::layers::{Law, TimestepEmbedding, WeightInit};
+use crate::models::layers::{Law, ParameterList, TimestepEmbedding, WeightInit};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -161,31 +161,24 @@ impl SitConfig {
     /// The [`parameters`](Self::parameters), if asked with normed queries and keys.
     pub(crate) fn listed(&self, qk_norm: bool) -> Vec<(String, Vec<usize>)> {
         let width = self.hidden_size;
-        let mut list = vec![("pos_embed".to_string(), vec![1, self.grid().pow(2), width])];
-        let mut layer = |name: &str, weight: Vec<usize>| {
-            let outputs = weight[0];
-            list.push((format!("{name}.weight"), weight));
-            if name != "y_embedder.embedding_table" {
-                list.push((format!("{name}.bias"), vec![outputs]));
-            }
-        };
-        layer("x_embedder.proj", vec![width, self.in_channels, self.patch_size, self.patch_size]);
-        layer("t_embedder.mlp.0", vec![width, 2 * HALF_FEATURES]);
-        layer("t_embedder.mlp.2", vec![width, width]);
-        layer("y_embedder.embedding_table", vec![self.label_rows(), width]);
+        let mut list = ParameterList(vec![("pos_embed".into(), vec![1, self.grid().pow(2), width])]);
+        list.layer("x_embedder.proj", vec![width, self.in_channels, self.patch_size, self.patch_size]);
+        list.layer("t_embedder.mlp.0", vec![width, 2 * HALF_FEATURES]);
+        list.layer("t_embedder.mlp.2", vec![width, width]);
+        list.one("y_embedder.embedding_table.weight", vec![self.label_rows(), width]);
         for i in 0..self.depth {
-            layer(&format!("blocks.{i}.attn.qkv"), vec![3 * width, width]);
+            list.layer(&format!("blocks.{i}.attn.qkv"), vec![3 * width, width]);
             for norm in ["q_norm", "k_norm"].iter().filter(|_| qk_norm) {
-                layer(&format!("blocks.{i}.attn.{norm}"), vec![width / self.num_heads]);
+                list.layer(&format!("blocks.{i}.attn.{norm}"), vec![width / self.num_heads]);
             }
-            layer(&format!("blocks.{i}.attn.proj"), vec![width, width]);
-            layer(&format!("blocks.{i}.mlp.fc1"), vec![self.mlp_width(), width]);
-            layer(&format!("blocks.{i}.mlp.fc2"), vec![width, self.mlp_width()]);
-            layer(&format!("blocks.{i}.adaLN_modulation.1"), vec![6 * width, width]);
+            list.layer(&format!("blocks.{i}.attn.proj"), vec![width, width]);
+            list.layer(&format!("blocks.{i}.mlp.fc1"), vec![self.mlp_width(), width]);
+            list.layer(&format!("blocks.{i}.mlp.fc2"), vec![width, self.mlp_width()]);
+            list.layer(&format!("blocks.{i}.adaLN_modulation.1"), vec![6 * width, width]);
         }
-        layer("final_layer.linear", vec![self.patch_size.pow(2) * self.out_channels(), width]);
-        layer("final_layer.adaLN_modulation.1", vec![2 * width, width]);
-        list
+        list.layer("final_layer.linear", vec![self.patch_size.pow(2) * self.out_channels(), width]);
+        list.layer("final_layer.adaLN_modulation.1", vec![2 * width, width]);
+        list.0
     }
 
     /// The number of parameters, the fixed positions included, as the official code counts them.
