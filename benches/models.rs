@@ -111,7 +111,7 @@ fn forward<N: PredictionNetwork<4>>(bencher: Bencher, (network, data, condition)
 }
 
 fn training<N: PredictionNetwork<4> + ModuleDisplay + 'static>((network, data, condition): Case<N>) -> impl FnMut() {
-    let strategy = StrategyConfig::Mixflow { gamma: 0.8 }.build(None).expect("a valid strategy");
+    let strategy = StrategyConfig::mixflow(0.8).build(None).expect("a valid strategy");
     let mut optimizer: ModuleOptimizer = AdamWConfig::new().init();
     let mut state = Some(MixFlowTrainStep::<N, 4>::new(network, strategy));
     move || {

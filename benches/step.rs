@@ -10,7 +10,7 @@ use burn_train::TrainStep;
 use divan::{Bencher, black_box};
 
 const BATCH: u64 = 128;
-const MIXFLOW: StrategyConfig = StrategyConfig::Mixflow { gamma: 0.8 };
+const MIXFLOW: StrategyConfig = StrategyConfig::mixflow(0.8);
 
 fn main() {
     divan::main();

@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const USAGE: &str = "usage: slow_flow CONFIG.json [FOLDER]   (results go to FOLDER, by default runs/NAME/N)";
+const USAGE: &str = "usage: slow_flow CONFIG.json [FOLDER]   (results go to FOLDER, by default runs/GROUP-NAME; \
+                     a second call goes on where the first stopped)";
 
 fn main() -> std::process::ExitCode {
     command::main(USAGE, run)
@@ -31,10 +32,7 @@ fn main() -> std::process::ExitCode {
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let kept = SlowFlowConfig::read(file)?;
     let SlowFlowConfig { run, probe: config, .. } = kept.clone();
-    let folder = match folder {
-        Some(folder) => folder,
-        None => files::next_folder(Path::new("runs/slow_flow"))?,
-    };
+    let folder = folder.unwrap_or_else(|| command::folder(file, ""));
     files::create(&folder)?;
     let (kept_file, text) = (folder.join("config.json"), files::pretty(&kept)?);
     if std::fs::read_to_string(&kept_file).is_ok_and(|old| old != text) {

@@ -24,11 +24,7 @@ fn main() -> std::process::ExitCode {
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let system = System::open(SystemConfig::read(file)?)?;
     let config = system.config();
-    let name = |part: Option<&std::ffi::OsStr>| part.and_then(|s| s.to_str()).unwrap_or("run").to_string();
-    let folder = folder.unwrap_or_else(|| {
-        let system = name(file.parent().and_then(Path::file_name));
-        Path::new("runs").join(format!("{system}-{}", name(file.file_stem())))
-    });
+    let folder = folder.unwrap_or_else(|| command::folder(file, ""));
     system.claim(&folder)?;
     println!("results: {}", folder.display());
 

@@ -31,7 +31,7 @@ fn device() -> Device {
 fn step(auxiliary: f64) -> MixFlowTrainStep<Aligned, 2> {
     let layer =
         LinearConfig::new(3, 3).with_initializer(burn::nn::Initializer::Constant { value: 0.3 }).init(&device());
-    MixFlowTrainStep::new(Aligned { layer, auxiliary }, StrategyConfig::Mixflow { gamma: 0.8 }.build(None).unwrap())
+    MixFlowTrainStep::new(Aligned { layer, auxiliary }, StrategyConfig::mixflow(0.8).build(None).unwrap())
 }
 
 fn keys(epoch: u64, positions: Range<u64>) -> Vec<SampleKey> {

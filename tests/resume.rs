@@ -59,7 +59,7 @@ fn train(folder: &Path, last: usize, pause: Duration) {
         ResidualMlpConfig { size: 4, width: 16, depth: 2, embedding: 8, num_classes: 3, ..Default::default() }
             .init_seeded(finished.unwrap_or(100) as u64, &device)
             .unwrap();
-    let step = MixFlowTrainStep::new(network, StrategyConfig::Mixflow { gamma: 0.4 }.build(None).unwrap())
+    let step = MixFlowTrainStep::new(network, StrategyConfig::mixflow(0.4).build(None).unwrap())
         .with_ema(EmaConfig { decay: 0.9, ramp: true })
         .with_clip(Some(0.5))
         .with_condition_dropout(0.1)

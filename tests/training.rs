@@ -38,7 +38,7 @@ fn strategy(config: StrategyConfig) -> Arc<dyn TimestepStrategy> {
 }
 
 fn mixflow() -> Arc<dyn TimestepStrategy> {
-    strategy(StrategyConfig::Mixflow { gamma: 0.8 })
+    strategy(StrategyConfig::mixflow(0.8))
 }
 
 /// A small network whose gates and output are not zero.

@@ -7,7 +7,7 @@ mod estimate;
 mod pictures;
 mod table;
 
-use burn_mixflow::config::{RunConfig, StageConfig};
+use burn_mixflow::config::{Reference, RunConfig, StageConfig};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::run::statistics::number;
@@ -34,11 +34,9 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let pretrained = is_pretrained(&cache);
     println!("{}", estimate::first_line(&config, &experiment, pretrained)?);
 
-    let name = file.file_stem().and_then(|s| s.to_str()).unwrap_or("run");
-    let group = file.parent().and_then(|p| p.file_name()).and_then(|s| s.to_str()).unwrap_or("post_train");
     let folder = match folder {
         Some(folder) => folder,
-        None => files::next_folder(&Path::new("runs").join(format!("{group}-{name}")))?,
+        None => files::next_folder(&command::folder(file, ""))?,
     };
     files::create(&folder)?;
     println!("results: {}", folder.display());
@@ -52,7 +50,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
         println!("pretrained weights: {} (cached)", weights_file(&cache).display());
     }
     let start = experiment.pretrain(&cache)?;
-    let comparison = Comparison::new(&experiment, config.evaluate.feature_seed)?;
+    let comparison = Comparison::new(&experiment, config.evaluate.feature_seed, Reference::HeldOut)?;
     let distances = comparison.floor(config.evaluate.samples)?;
     let mut scores = vec![Score { arm: FLOOR.into(), seed: 0, steps: 0, distances }];
     let job = Main { config: &config, experiment: &experiment, comparison: &comparison };

@@ -18,3 +18,10 @@ pub fn main(usage: &str, run: fn(&Path, Option<PathBuf>) -> Result<()>) -> ExitC
         }
     }
 }
+
+/// `runs/GROUP-NAME` and `suffix` for the configuration GROUP/NAME.json.
+pub fn folder(config: &Path, suffix: &str) -> PathBuf {
+    let name = |part: Option<&std::ffi::OsStr>| part.and_then(|s| s.to_str()).unwrap_or("run").to_string();
+    let (group, stem) = (name(config.parent().and_then(Path::file_name)), name(config.file_stem()));
+    Path::new("runs").join(format!("{group}-{stem}{suffix}"))
+}

@@ -12,11 +12,13 @@
 mod ablation;
 mod device;
 pub(crate) mod file;
+mod gamma_search;
 mod optimizer;
 mod system;
 
-pub use ablation::{AblationConfig, AblationSampler, Arm, ArmConfig, ArmWeights};
+pub use ablation::{AblationConfig, AblationSampler, Arm, ArmConfig, ArmWeights, Reference};
 pub use device::DeviceName;
+pub use gamma_search::GammaSearchConfig;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
@@ -65,6 +67,13 @@ pub struct RunConfig {
     /// How the arms are sampled and compared.
     #[serde(default)]
     pub evaluate: EvaluateConfig,
+    /// How γ is chosen where `post_train.strategy` says `"gamma": "auto"`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gamma_search: GammaSearchConfig,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One training stage.
@@ -174,7 +183,10 @@ impl RunConfig {
                 " = \"mmdit\": needs text embeddings, which these data do not have",
             );
         }
-        for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &self.post_train)] {
+        problems.extend(self.gamma_search.problems("gamma_search", &self.post_train));
+        // Any γ that a search may choose is a valid one.
+        let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(0.0), ..self.post_train.clone() };
+        for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &post_train)] {
             problems.extend(stage.problems(name));
             let (batch, images) = (stage.batch_size, self.data.training_images());
             let most = format!("must be at most the {images} training images");
@@ -229,6 +241,15 @@ impl RunConfig {
             add(&mut problems, "evaluate.guidance".into(), ": the network has no null condition");
         }
         problems
+    }
+}
+
+impl RunConfig {
+    /// The same with `gamma` where the post-training says `"auto"`.
+    pub fn with_gamma(mut self, gamma: f64) -> Self {
+        self.post_train.strategy = self.post_train.strategy.with_auto(gamma);
+        self.gamma_search = GammaSearchConfig::default();
+        self
     }
 }
 
@@ -321,6 +342,15 @@ mod tests {
         assert!(problems(r#", "post_train": {"stpes": 3}"#).contains("unknown field `stpes`"));
         assert!(problems(r#", "post_train": {"strategy": {"kind": "mixflow", "gama": 1}}"#).contains("gama"));
         assert!(problems(r#", "post_train": {"strategy": {"kind": "standard", "gamma": 1}}"#).contains("gamma"));
+    }
+
+    #[test]
+    fn a_gamma_to_be_chosen_belongs_to_post_training() {
+        let auto = r#"{"strategy": {"kind": "mixflow", "gamma": "auto"}}"#;
+        assert_eq!(problems(&format!(r#", "post_train": {auto}, "gamma_search": {{"steps": [10]}}"#)), "");
+        assert!(problems(&format!(r#", "pretrain": {auto}"#)).contains("pretrain.strategy.gamma = \"auto\""));
+        let fixed = r#", "post_train": {"strategy": {"kind": "mixflow"}}, "gamma_search": {"steps": [10]}"#;
+        assert!(problems(fixed).contains("gamma_search : would be ignored"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Post-training of an official checkpoint: load, train, sample, write back.
 use super::file::configuration_file;
-use super::{DeviceName, StageConfig, add};
+use super::{DeviceName, GammaSearchConfig, StageConfig, add};
 use crate::Problem;
 use crate::checkpoint::weights::{ImportOptions, WeightSource};
 use crate::data::LatentsConfig;
@@ -43,6 +43,9 @@ pub struct SystemConfig {
     pub post_train: StageConfig,
     /// The samples drawn afterwards.
     pub sample: GenerateConfig,
+    /// How γ is chosen where `post_train.strategy` says `"gamma": "auto"`, by the energy distance of latents.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub gamma_search: GammaSearchConfig,
 }
 
 /// A file of weights.
@@ -139,6 +142,9 @@ fn default_devices() -> Vec<DeviceName> {
     vec![DeviceName::default()]
 }
 
+/// The distance that latents are compared by.
+pub(crate) const ENERGY_DISTANCE: &str = "energy_distance";
+
 configuration_file!(SystemConfig);
 
 impl SystemConfig {
@@ -169,7 +175,16 @@ impl SystemConfig {
         } else if !self.data.features.is_empty() {
             add(&mut problems, "data.features".into(), ": only a network of kind \"repa\" reads them");
         }
-        problems.extend(self.post_train.problems("post_train"));
+        problems.extend(self.gamma_search.problems("gamma_search", &self.post_train));
+        if self.gamma_search.distance.as_ref().is_some_and(|distance| distance != ENERGY_DISTANCE) {
+            add(
+                &mut problems,
+                "gamma_search.distance".into(),
+                format!(": must be {ENERGY_DISTANCE:?}, latents have no other"),
+            );
+        }
+        let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(0.0), ..self.post_train.clone() };
+        problems.extend(post_train.problems("post_train"));
         let micro_batches = self.devices.len().max(1) * self.post_train.accumulation.max(1);
         let (batch, divides) = (self.post_train.batch_size, self.post_train.batch_size.is_multiple_of(micro_batches));
         let must = format!("must divide over devices × accumulation = {micro_batches}");

@@ -1,5 +1,6 @@
 //! Samples networks and measures their distance to held-out data.
 use super::Experiment;
+use crate::config::Reference;
 use crate::data::{DataSplit, Picture, grid};
 use crate::evaluate::{
     FeatureExtractor, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with, frechet_distance,
@@ -40,6 +41,9 @@ const OF_VECTORS: [Metric; 2] = [
     Metric { name: "frechet_vectors", title: "Fréchet distance of the vectors themselves", short: "Fréchet" },
 ];
 
+/// Reference samples that the energy distance compares with, evenly chosen: its time grows with their square.
+const MOST_FOR_PAIRS: usize = 4000;
+
 /// Samples measured together, to bound the memory of features.
 const BATCH: usize = 500;
 
@@ -48,15 +52,18 @@ pub struct Comparison<'a> {
     experiment: &'a Experiment,
     metrics: &'static [Metric],
     features: Vec<Box<dyn FeatureExtractor>>,
+    compared: Reference,
     reference: Vec<Moments>,
+    /// Of the reference, what every sample is compared with one by one.
+    for_pairs: Vec<f32>,
 }
 
 impl<'a> Comparison<'a> {
-    /// Measures the held-out data. `feature_seed` is that of the random convolutions.
+    /// Measures the data that samples are to be compared with. `feature_seed` is that of the random convolutions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than two held-out samples.
-    pub fn new(experiment: &'a Experiment, feature_seed: u64) -> Result<Self> {
+    /// [`Error::Invalid`] for fewer than two such samples.
+    pub fn new(experiment: &'a Experiment, feature_seed: u64, compared: Reference) -> Result<Self> {
         let Experiment { setting, data, device } = experiment;
         let pixels = Box::new(Pixels { shape: data.shape });
         let (metrics, features): (&[Metric], Vec<Box<dyn FeatureExtractor>>) = if setting.data.is_vectors() {
@@ -66,9 +73,20 @@ impl<'a> Comparison<'a> {
             let texture = RandomConvolutions::texture(feature_seed, data.shape[0], device)?;
             (&OF_IMAGES, vec![Box::new(convolutions), pixels, Box::new(texture)])
         };
-        let mut this = Self { experiment, metrics, features, reference: Vec::new() };
-        this.reference = this.moments(data.held_out.pixels())?;
+        let mut this = Self { experiment, metrics, features, compared, reference: Vec::new(), for_pairs: Vec::new() };
+        this.reference = this.moments(this.reference_values())?;
+        if setting.data.is_vectors() {
+            this.for_pairs = evenly(this.reference_values(), this.size(), MOST_FOR_PAIRS);
+        }
         Ok(this)
+    }
+
+    fn reference_values(&self) -> &[f32] {
+        let DataSplit { train, held_out, .. } = &self.experiment.data;
+        match self.compared {
+            Reference::HeldOut => held_out.pixels(),
+            Reference::Training => train.pixels(),
+        }
     }
 
     /// What [`distances`](Self::distances) measures: Fréchet distances for images, energy and Fréchet distance for vectors.
@@ -97,15 +115,14 @@ impl<'a> Comparison<'a> {
         self.features.iter().map(|f| of(f.as_ref())).collect()
     }
 
-    /// The distances of samples, one after the other in `values`, to the held-out data, one per metric.
+    /// The distances of samples, one after the other in `values`, to the reference, one per metric.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
     pub fn distances(&self, values: &[f32]) -> Result<Vec<f64>> {
         let mut distances = Vec::with_capacity(self.metrics.len());
         if self.experiment.setting.data.is_vectors() {
-            let held_out = self.experiment.data.held_out.pixels();
-            distances.push(energy_distance_with(values, held_out, self.size(), PairAverage::All)?);
+            distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
         for (moments, reference) in self.moments(values)?.iter().zip(&self.reference) {
             distances.push(frechet_distance(moments, reference)?);
@@ -113,12 +130,17 @@ impl<'a> Comparison<'a> {
         Ok(distances)
     }
 
-    /// How far `count` real training samples are from the held-out ones: no model can be expected to do better.
+    /// How far `count` real samples, training ones or else held-out ones, are from the reference: no model can be
+    /// expected to do better.
     ///
     /// # Errors
     /// As [`distances`](Self::distances).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
-        let pixels = self.experiment.data.train.pixels();
+        let DataSplit { train, held_out, .. } = &self.experiment.data;
+        let pixels = match self.compared {
+            Reference::HeldOut => train.pixels(),
+            Reference::Training => held_out.pixels(),
+        };
         self.distances(&pixels[..pixels.len().min(count * self.size())])
     }
 
@@ -178,6 +200,13 @@ impl<'a> Comparison<'a> {
         let pixels = self.sample(network, sampler, seed, 64)?;
         grid(&pixels, self.experiment.data.shape, 8, 4, image_range(&self.experiment.data)).map(Some)
     }
+}
+
+/// At most `most` of the samples of `size` values, evenly chosen.
+fn evenly(values: &[f32], size: usize, most: usize) -> Vec<f32> {
+    let all = values.len() / size;
+    let count = all.min(most);
+    (0..count).flat_map(|i| &values[i * all / count * size..][..size]).copied().collect()
 }
 
 /// Labels in the proportions of the held-out images, the same for every arm.

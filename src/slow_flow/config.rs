@@ -96,6 +96,10 @@ impl SlowFlowConfig {
         let mut problems: Vec<Problem> = self.run.problems();
         problems.iter_mut().for_each(|problem| problem.path = format!("run.{}", problem.path));
         problems.extend(self.probe.problems("probe"));
+        if self.run.post_train.strategy.is_auto() {
+            let message = "= \"auto\": must be a number, what is measured is one post-training".into();
+            problems.push(Problem { path: "run.post_train.strategy.gamma".into(), message });
+        }
         let short = self.run.evaluate.steps.iter().any(|steps| *steps < 2);
         let budgets = format!("{:?}", self.run.evaluate.steps);
         let must = "must be at least 2, states are looked at before the end";

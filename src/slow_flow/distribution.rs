@@ -2,8 +2,8 @@
 //!
 //! `|x − α x1 − σ x0|²` needs only the inner products of x, x1 and x0: two matrix products for each set of states, after
 //! which every s costs one square root per pair, whatever the dimension and the path.
+use super::minimise::minimise;
 use super::resample::{Resamples, Slowed, mean, weighted};
-use super::search::minimise;
 use super::truth::{GroundTruth, dot};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, get_global_parallelism};

@@ -14,11 +14,13 @@
 //! | `trajectory` | each state with the segment from its own noise to its own end | no: curvature, usually negative |
 //!
 //! "Exact" means an exact field integrated exactly: the discretisation error of few steps is part of what is measured.
-//! [`Tolerance`] measures how much slowing the data bear, and [`recommend`] turns both into a mixture range γ.
+//! [`Tolerance`] measures how much slowing the data bear, and [`recommend`] turns both into a mixture range γ. [`search`]
+//! chooses one by short trainings, which is what `"gamma": "auto"` does.
 mod config;
 mod definition;
 mod distribution;
 mod gamma;
+mod minimise;
 mod nearest;
 mod pairs;
 mod plot;
@@ -26,7 +28,6 @@ mod probe;
 mod regressor;
 mod report;
 mod resample;
-mod search;
 mod source;
 mod states;
 mod tolerance;
@@ -35,7 +36,10 @@ mod variance;
 
 pub use config::{ProbeConfig, SlowFlowConfig};
 pub use definition::Definition;
-pub use gamma::{GammaPoint, Recommendation, recommend};
+pub use gamma::{
+    CANDIDATES, Choice, Found, GammaPoint, PilotPoint, Pilots, Recommendation, Target, Trial, is_slow, recommend,
+    search, sharpness, slowness,
+};
 pub use plot::picture;
 pub use probe::{Estimate, Measurement, Point, Probe, measure};
 pub use regressor::TimeRegressor;

@@ -1,5 +1,5 @@
 //! `argmin_s E|x − α(s) x1 − σ(s) x0|²`: the point of a segment, one s for a whole set.
-use super::search::minimise;
+use super::minimise::minimise;
 use crate::path::Path;
 use crate::sample::is_linear;
 use std::ops::{Add, Mul};

@@ -1,6 +1,6 @@
 //! The strategy by its name in the JSON.
 use super::slowing::{default_fraction, default_gamma};
-use super::{Density, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
+use super::{Density, Gamma, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
 use crate::{Error, Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,9 @@ pub enum StrategyConfig {
     Standard {},
     /// MixFlow: `t ~ Beta(2, 1)`, `m ~ U[(1−γ)t, t]`.
     Mixflow {
-        /// The mixture range γ in [0, 1].
-        #[serde(default = "default_gamma")]
-        gamma: f64,
+        /// The mixture range γ in [0, 1], or `"auto"`.
+        #[serde(default = "paper_gamma")]
+        gamma: Gamma,
     },
     /// `t ~ Beta(2, 1)`, `m = t`.
     Beta {},
@@ -70,17 +70,45 @@ pub enum StrategyConfig {
 
 impl Default for StrategyConfig {
     fn default() -> Self {
-        Self::Mixflow { gamma: default_gamma() }
+        Self::mixflow(default_gamma())
     }
 }
 
+fn paper_gamma() -> Gamma {
+    default_gamma().into()
+}
+
 impl StrategyConfig {
-    /// The law of `t` and the law of `m` given `t`.
+    /// MixFlow with this mixture range γ.
+    pub const fn mixflow(gamma: f64) -> Self {
+        Self::Mixflow { gamma: Gamma::Is(gamma) }
+    }
+
+    /// Whether γ is still to be chosen.
+    pub fn is_auto(&self) -> bool {
+        matches!(self, Self::Mixflow { gamma: Gamma::Auto })
+    }
+
+    /// The mixture range γ of a strategy that has one as a number.
+    pub fn gamma(&self) -> Option<f64> {
+        match *self {
+            Self::Mixflow { gamma } => gamma.number(),
+            Self::UniformRange { gamma } => Some(gamma),
+            _ => None,
+        }
+    }
+
+    /// This strategy with `gamma` in the place of `"auto"`.
+    pub fn with_auto(self, gamma: f64) -> Self {
+        if self.is_auto() { Self::mixflow(gamma) } else { self }
+    }
+
+    /// The law of `t` and the law of `m` given `t`; of a γ yet to be chosen, not a number.
     pub fn factors(&self) -> (Density, Slowing) {
         let (uniform, beta) = (Density::Uniform {}, Density::BETA_2_1);
         match *self {
             Self::Standard {} => (uniform, Slowing::None {}),
-            Self::Mixflow { gamma } => (beta, Slowing::Range { gamma }),
+            Self::Mixflow { gamma } => (beta, Slowing::Range { gamma: gamma.number().unwrap_or(f64::NAN) }),
             Self::Beta {} => (beta, Slowing::None {}),
             Self::BetaAll {} => (beta, Slowing::UniformAll {}),
             Self::BetaBelow {} => (beta, Slowing::UniformBelow {}),
@@ -100,6 +128,9 @@ impl StrategyConfig {
 
     /// Every parameter out of its range; `path` is the key this strategy stands under, for example `strategy`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
+        if let Self::Mixflow { gamma } = self {
+            return gamma.problems(path);
+        }
         let (density, slowing) = self.factors();
         let product = matches!(self, Self::Product { .. });
         let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
@@ -115,7 +146,7 @@ impl StrategyConfig {
     /// ```
     /// use burn_mixflow::timestep::StrategyConfig;
     /// let config: StrategyConfig = serde_json::from_str(r#"{"kind": "mixflow", "gamma": 0.4}"#).unwrap();
-    /// assert_eq!(config, StrategyConfig::Mixflow { gamma: 0.4 });
+    /// assert_eq!(config, StrategyConfig::mixflow(0.4));
     /// let strategy = config.build(None)?;
     /// # Ok::<(), burn_mixflow::Error>(())
     /// ```
@@ -153,6 +184,17 @@ mod tests {
             StrategyConfig::Product { density, slowing: Slowing::None {}, truncate: None }
         );
         assert!(!serde_json::to_string(&parse(json).unwrap()).unwrap().contains("truncate"));
+    }
+
+    #[test]
+    fn a_gamma_may_be_left_to_be_chosen_but_not_built() {
+        let config = parse(r#"{"kind": "mixflow", "gamma": "auto"}"#).unwrap();
+        assert!(config.is_auto() && config.gamma().is_none());
+        assert_eq!(parse(&serde_json::to_string(&config).unwrap()).unwrap(), config);
+        assert!(config.build(None).unwrap_err().to_string().contains("strategy.gamma = \"auto\""));
+        assert_eq!(config.with_auto(0.3), StrategyConfig::mixflow(0.3));
+        assert_eq!(StrategyConfig::Beta {}.with_auto(0.3), StrategyConfig::Beta {});
+        assert!(parse(r#"{"kind": "uniform_range", "gamma": "auto"}"#).is_err());
     }
 
     #[test]
@@ -206,7 +248,7 @@ mod tests {
     #[test]
     fn problems_name_the_key_and_the_condition() {
         let text = |c: StrategyConfig| c.problems("strategy").iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(text(StrategyConfig::Mixflow { gamma: 1.1 }), ["strategy.gamma = 1.1: must be in [0, 1]"]);
+        assert_eq!(text(StrategyConfig::mixflow(1.1)), ["strategy.gamma = 1.1: must be in [0, 1]"]);
         assert_eq!(text(StrategyConfig::UniformRange { gamma: f64::NAN }), ["strategy.gamma = NaN: must be in [0, 1]"]);
         let product = StrategyConfig::Product {
             density: Density::Beta { a: 0.0, b: 1.0 },

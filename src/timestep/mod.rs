@@ -14,7 +14,7 @@
 //! use burn_mixflow::random::{Purpose, SampleKey};
 //! use burn_mixflow::timestep::StrategyConfig;
 //!
-//! let strategy = StrategyConfig::Mixflow { gamma: 0.8 }.build(None)?;
+//! let strategy = StrategyConfig::mixflow(0.8).build(None)?;
 //! let key = SampleKey { seed: 7, epoch: 0, position: 0 };
 //! let pair = strategy.sample(&mut key.rng(Purpose::Timesteps));
 //! assert!(pair.slowed <= pair.training);
@@ -22,6 +22,7 @@
 //! ```
 mod config;
 mod density;
+mod gamma;
 mod normal;
 mod product;
 mod shift;
@@ -32,6 +33,7 @@ mod truncation;
 
 pub use config::StrategyConfig;
 pub use density::Density;
+pub use gamma::Gamma;
 pub use product::Product;
 pub use shift::TimeShift;
 pub use slowing::Slowing;

@@ -64,7 +64,7 @@ impl ArmConfig {
         }
         let with = |gamma: f64| match self.strategy {
             StrategyConfig::UniformRange { .. } => StrategyConfig::UniformRange { gamma },
-            _ => StrategyConfig::Mixflow { gamma },
+            _ => StrategyConfig::mixflow(gamma),
         };
         self.gammas.iter().map(|gamma| (format!("{} γ={gamma}", self.name), with(*gamma))).collect()
     }

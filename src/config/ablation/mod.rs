@@ -73,9 +73,29 @@ pub struct AblationConfig {
     /// The seed of the fixed random convolution features.
     #[serde(default)]
     pub feature_seed: u64,
+    /// The data that samples are compared with.
+    #[serde(default, skip_serializing_if = "Reference::is_held_out")]
+    pub reference: Reference,
     /// Processes that train and sample arms at the same time; 0 for one per core on a CPU and one on a GPU.
     #[serde(default)]
     pub workers: usize,
+}
+
+/// The data that samples are compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// Those that no training sees: what is reported.
+    #[default]
+    HeldOut,
+    /// Those that are trained on, so that a choice leaves the held-out data untouched.
+    Training,
+}
+
+impl Reference {
+    fn is_held_out(&self) -> bool {
+        *self == Self::HeldOut
+    }
 }
 
 fn control() -> String {
@@ -164,6 +184,7 @@ impl AblationConfig {
             post_train,
             seeds: super::default_seeds(),
             evaluate: super::EvaluateConfig { batch_size: self.batch_size, ..Default::default() },
+            gamma_search: Default::default(),
         };
         let renamed = |problem: Problem| Problem { path: problem.path.replace("evaluate.", ""), ..problem };
         run.problems().into_iter().map(renamed).collect()
@@ -223,7 +244,7 @@ mod tests {
         let config = parsed(arms).unwrap();
         let names: Vec<_> = config.arms().into_iter().map(|arm| arm.name).collect();
         assert_eq!(names, ["control", "MixFlow γ=0", "MixFlow γ=0.5"]);
-        assert_eq!(config.arms()[2].stage.strategy, StrategyConfig::Mixflow { gamma: 0.5 });
+        assert_eq!(config.arms()[2].stage.strategy, StrategyConfig::mixflow(0.5));
         assert_eq!(config.evaluations, [5, 10, 20, 50]);
     }
 

@@ -13,11 +13,7 @@ pub(super) struct ExactField<'a> {
 impl<'a> ExactField<'a> {
     /// The field of a strategy; one without γ does not slow.
     pub fn new(ring: &'a RingConfig, strategy: &StrategyConfig) -> Self {
-        let gamma = match *strategy {
-            StrategyConfig::Mixflow { gamma } | StrategyConfig::UniformRange { gamma } => gamma,
-            _ => 0.0,
-        };
-        Self { ring, gamma }
+        Self { ring, gamma: strategy.gamma().unwrap_or(0.0) }
     }
 }
 

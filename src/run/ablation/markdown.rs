@@ -1,5 +1,6 @@
 //! The table for people.
 use super::{Results, Row};
+use crate::config::Reference;
 use crate::run::statistics::number;
 use std::fmt::Write;
 
@@ -7,8 +8,12 @@ impl Results {
     /// The table as Markdown, one part for each metric and sampler, by network evaluations.
     pub fn markdown(&self) -> String {
         let config = &self.config;
+        let (reference, other) = match config.reference {
+            Reference::HeldOut => ("held-out", "Training"),
+            Reference::Training => ("training", "Held-out"),
+        };
         let mut text = format!(
-            "Distance to held-out data, lower is better: mean ± standard deviation over {} seed(s); in brackets the mean\n\
+            "Distance to {reference} data, lower is better: mean ± standard deviation over {} seed(s); in brackets the mean\n\
              paired change against the control ± its standard error, bold beyond two of them. Columns are network\n\
              evaluations per sample. An arm is compared with the control sampled alike; the control itself, and an arm\n\
              whose sampler the control lacks (*), with the control under \"{}\".\n",
@@ -18,7 +23,7 @@ impl Results {
         for floor in &self.floors {
             let _ = writeln!(
                 text,
-                "\n## {}\nTraining data against held-out data: {}.",
+                "\n## {}\n{other} data against {reference} data: {}.",
                 floor.title,
                 number(floor.distance)
             );

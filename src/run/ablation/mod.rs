@@ -18,7 +18,7 @@ pub use results::{Results, Row};
 
 use super::files::{create, hash, pretty, read, slug, write};
 use super::{Comparison, Experiment, PostTraining, Setting, is_pretrained, save, weights_file};
-use crate::config::{AblationConfig, AblationSampler, Arm, ArmWeights};
+use crate::config::{AblationConfig, AblationSampler, Arm, ArmWeights, Reference};
 use crate::data::DataConfig;
 use crate::models::Network;
 use crate::monitor::TensorBoard;
@@ -50,14 +50,14 @@ pub struct Job {
 
 /// A cell of the table, as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Cell {
+pub(super) struct Cell {
     arm: String,
     seed: u64,
     sampler: String,
     evaluations: usize,
-    steps: usize,
+    pub(super) steps: usize,
     /// By the name of the metric.
-    distances: BTreeMap<String, f64>,
+    pub(super) distances: BTreeMap<String, f64>,
     /// The time that sampling and measuring took.
     seconds: f64,
 }
@@ -92,6 +92,21 @@ impl Ablation {
         write(&folder.join("config.json"), &pretty(&config)?)?;
         let arms = config.arms();
         Ok(Self { config, arms, experiment, folder: folder.to_path_buf(), cache })
+    }
+
+    /// The steps of the first sampler at each budget that it can spend.
+    pub fn steps(&self) -> Vec<usize> {
+        let config = &self.config;
+        let at = |n: &usize| Some(config.samplers.first()?.with_evaluations(*n, config.batch_size)?.steps);
+        config.evaluations.iter().filter_map(at).collect()
+    }
+
+    /// The names of the distances.
+    ///
+    /// # Errors
+    /// As [`Comparison::new`].
+    pub fn metrics(&self) -> Result<Vec<&'static str>> {
+        Ok(self.comparison()?.metrics().iter().map(|metric| metric.name).collect())
     }
 
     /// The configuration.
@@ -155,7 +170,7 @@ impl Ablation {
             ArmWeights::Pretrained => self.pretrain()?,
             ArmWeights::PostTrained => Some(self.post_train(job, &folder)?),
         };
-        let comparison = Comparison::new(&self.experiment, self.config.feature_seed)?;
+        let comparison = self.comparison()?;
         for planned in self.plan(arm) {
             if self.cell(job, &planned).is_some() {
                 continue;
@@ -183,6 +198,10 @@ impl Ablation {
             write(&self.cell_file(job, &planned), &pretty(&cell)?)?;
         }
         Ok(())
+    }
+
+    fn comparison(&self) -> Result<Comparison<'_>> {
+        Comparison::new(&self.experiment, self.config.feature_seed, self.config.reference)
     }
 
     fn post_train(&self, job: Job, folder: &Path) -> Result<Network> {
@@ -236,7 +255,12 @@ impl Ablation {
     }
 
     fn cell_file(&self, job: Job, planned: &Planned<'_>) -> PathBuf {
-        let made_of = serde_json::json!([planned.config, self.config.samples, self.config.feature_seed]).to_string();
+        let AblationConfig { samples, feature_seed, reference, .. } = &self.config;
+        let made_of = match reference {
+            Reference::HeldOut => serde_json::json!([planned.config, samples, feature_seed]),
+            Reference::Training => serde_json::json!([planned.config, samples, feature_seed, reference]),
+        };
+        let made_of = made_of.to_string();
         let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
         self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))
     }
@@ -246,7 +270,7 @@ impl Ablation {
     }
 
     /// The finished cells of a job.
-    fn cells(&self, job: Job) -> Vec<Cell> {
+    pub(super) fn cells(&self, job: Job) -> Vec<Cell> {
         self.plan(&self.arms[job.arm]).iter().filter_map(|planned| self.cell(job, planned)).collect()
     }
 
@@ -261,7 +285,7 @@ impl Ablation {
     /// # Errors
     /// As [`Comparison::floor`].
     pub fn results(&self) -> Result<Results> {
-        let comparison = Comparison::new(&self.experiment, self.config.feature_seed)?;
+        let comparison = self.comparison()?;
         Results::new(self, &comparison)
     }
 

@@ -1,10 +1,9 @@
 //! The cells of all seeds as rows of a table.
 use super::{Ablation, Cell, Job};
 use crate::Result;
-use crate::config::{AblationConfig, StageConfig};
+use crate::config::AblationConfig;
 use crate::run::Comparison;
 use crate::run::statistics::{mean, standard_deviation, standard_error};
-use crate::timestep::StrategyConfig;
 use serde::Serialize;
 
 /// One arm under one sampler at one budget by one metric, over the seeds.
@@ -79,13 +78,6 @@ pub struct Results {
     pub config: AblationConfig,
 }
 
-fn gamma(stage: &StageConfig) -> Option<f64> {
-    match stage.strategy {
-        StrategyConfig::Mixflow { gamma } | StrategyConfig::UniformRange { gamma } => Some(gamma),
-        _ => None,
-    }
-}
-
 /// Mean and standard error of `a / b − 1` over the seeds that both have.
 fn paired(mine: &[&Cell], control: &[&Cell], metric: &str) -> (Option<f64>, Option<f64>) {
     let change = |a: &&Cell| {
@@ -126,7 +118,7 @@ impl Results {
                         metric,
                         sampler: sampler.name.clone(),
                         arm: arm.name.clone(),
-                        gamma: gamma(&arm.stage),
+                        gamma: arm.stage.strategy.gamma(),
                         evaluations,
                         steps,
                         mean: mean(&values),

@@ -1,5 +1,5 @@
-//! From the two measurements to a mixture range γ, with reasons.
-use super::{Measurement, Tolerance};
+//! `argmin_γ E|u_γ(x_m, t) − v(x_m, m)|²`: a mixture range γ from the probe and the tolerance of the data, without training.
+use super::super::{Measurement, Tolerance};
 use crate::{Error, Result};
 use serde::Serialize;
 
@@ -105,8 +105,8 @@ pub fn recommend(measured: &Measurement, tolerance: &Tolerance) -> Result<Recomm
     Ok(Recommendation { steps, gamma, range: Some(range), reasons, curve })
 }
 
-/// Whether the mean over times, or one time beyond what the largest of as many chances reaches, is slow.
-fn is_slow(measured: &Measurement) -> bool {
+/// Whether the mean over times is slow, or one time beyond what the largest of as many chances reaches.
+pub fn is_slow(measured: &Measurement) -> bool {
     let count = measured.points.len().max(1) as f64;
     // P(max of n normals > z) ≤ n exp(−z²/2)/2 ≤ 2.5 %.
     let beyond = (2.0 * (count / 0.05).ln()).sqrt();
@@ -115,7 +115,8 @@ fn is_slow(measured: &Measurement) -> bool {
         || inner.map(|point| &point.slowness).any(|s| s.standard_error > 0.0 && s.value > beyond * s.standard_error)
 }
 
-fn slowness(measured: &Measurement) -> String {
+/// How far the states lag behind, in words.
+pub fn slowness(measured: &Measurement) -> String {
     let mean = &measured.mean;
     let most = measured
         .points
@@ -129,7 +130,8 @@ fn slowness(measured: &Measurement) -> String {
     )
 }
 
-fn sharpness(tolerance: &Tolerance) -> String {
+/// How well the data tell their own level, in words.
+pub fn sharpness(tolerance: &Tolerance) -> String {
     let spreads: Vec<f64> = tolerance.points.iter().map(|point| point.spread).collect();
     let (least, most) = spreads.iter().fold((f64::MAX, 0.0_f64), |(low, high), s| (low.min(*s), high.max(*s)));
     format!("a state tells its own noise level to within {least:.3} to {most:.3}, depending on the time")

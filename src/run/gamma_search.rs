@@ -1,0 +1,172 @@
+//! `"gamma": "auto"`: a control and a few γ, trained shortly and sampled with the steps that are asked for.
+use super::{Ablation, Job};
+use crate::config::{
+    AblationConfig, AblationSampler, ArmConfig, ArmWeights, EvaluateConfig, GammaSearchConfig, Reference, RunConfig,
+};
+use crate::slow_flow::{Choice, Found, Target, Trial, search};
+use crate::timestep::StrategyConfig;
+use crate::{Error, Problem, Result};
+use std::path::Path;
+
+/// A choice of γ, opened in a folder: an [`Ablation`] of pilots, of which only those are run that decide.
+///
+/// Pilots share the pretrained weights, draws and noise of a seed, and are compared with training data, so that the
+/// held-out data and the seeds of the results stay untouched. Killed and started again, it goes on where it was.
+pub struct GammaSearch {
+    pilots: Ablation,
+    targets: Vec<Target>,
+    candidates: Vec<f64>,
+}
+
+const CONTROL: &str = "control";
+const MIXFLOW: &str = "MixFlow";
+
+impl GammaSearch {
+    /// For a run whose post-training leaves γ open: one choice, for all of its steps together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the distance is none of the data's; as [`Ablation::open`].
+    pub fn of_run(config: &RunConfig, folder: &Path, cache: &Path) -> Result<Self> {
+        let search = &config.gamma_search;
+        let pilots = Self::open(of_run(config), search, folder, cache)?;
+        let metrics = pilots.metrics()?;
+        let distance = match &search.distance {
+            None => metrics[0].into(),
+            Some(name) if metrics.contains(&name.as_str()) => name.clone(),
+            Some(name) => {
+                let message = format!("= {name:?}: must be one of {}", metrics.join(", "));
+                return Err(Error::Config(vec![Problem { path: "gamma_search.distance".into(), message }]));
+            }
+        };
+        let targets = vec![Target { distance, steps: pilots.steps() }];
+        Ok(Self { pilots, targets, candidates: search.gammas.clone() })
+    }
+
+    /// For every distance at every budget of a sweep of γ, under its first sampler.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an ablation without an arm that has `gammas`; as [`Ablation::open`].
+    pub fn of_sweep(config: &AblationConfig, search: &GammaSearchConfig, folder: &Path, cache: &Path) -> Result<Self> {
+        let Some(swept) = config.arms.iter().find(|arm| !arm.gammas.is_empty()) else {
+            return Err(Error::Invalid("a sweep of γ needs an arm with `gammas`".into()));
+        };
+        let sweep = AblationConfig {
+            arms: arms(swept.weights, &search.gammas),
+            samplers: config.samplers.iter().take(1).cloned().map(|s| AblationSampler { arms: None, ..s }).collect(),
+            ..config.clone()
+        };
+        let pilots = Self::open(sweep, search, folder, cache)?;
+        let (metrics, steps) = (pilots.metrics()?, pilots.steps());
+        let target = |(distance, steps): (&str, usize)| Target { distance: distance.into(), steps: vec![steps] };
+        let each = metrics.into_iter().flat_map(|metric| steps.iter().map(move |steps| (metric, *steps)));
+        let targets = each.map(target).collect();
+        Ok(Self { pilots, targets, candidates: search.gammas.clone() })
+    }
+
+    fn open(config: AblationConfig, search: &GammaSearchConfig, folder: &Path, cache: &Path) -> Result<Ablation> {
+        let pilots = AblationConfig {
+            schema: None,
+            control: CONTROL.into(),
+            post_train: search.pilot(&config.post_train),
+            seeds: search.seeds.clone(),
+            samples: search.samples.unwrap_or(config.samples),
+            reference: Reference::Training,
+            ..config
+        };
+        Ablation::open(pilots, folder, cache)
+    }
+
+    /// The pilots that may be run.
+    pub fn pilots(&self) -> &Ablation {
+        &self.pilots
+    }
+
+    /// Searches; `run` does the jobs it is given, by [`Ablation::run`] here or in other processes.
+    ///
+    /// # Errors
+    /// As `run` and [`search`].
+    pub fn run(&self, run: &mut dyn FnMut(&Ablation, &[Job]) -> Result<()>) -> Result<Vec<Choice>> {
+        search(&self.candidates, &self.targets, &mut |gammas: &[Option<f64>]| {
+            let asked = |job: &Job| gammas.contains(&self.gamma(*job));
+            let jobs: Vec<Job> = self.pilots.jobs().into_iter().filter(asked).collect();
+            run(&self.pilots, &jobs)?;
+            Ok(self.trials())
+        })
+    }
+
+    fn gamma(&self, job: Job) -> Option<f64> {
+        self.pilots.arms()[job.arm].stage.strategy.gamma()
+    }
+
+    /// The finished pilots.
+    fn trials(&self) -> Vec<Trial> {
+        let jobs = self.pilots.jobs();
+        let one = |arm: usize| {
+            let mine: Vec<Job> = jobs.iter().copied().filter(|job| job.arm == arm).collect();
+            if mine.iter().any(|job| self.pilots.work(*job) > 0.0) {
+                return None;
+            }
+            let cells: Vec<_> = mine.iter().map(|job| self.pilots.cells(*job)).collect();
+            let found = |(place, name): (usize, &String)| Found {
+                distance: name.clone(),
+                steps: cells[0][place].steps,
+                by_seed: cells.iter().map(|seed| seed[place].distances[name]).collect(),
+            };
+            let first = cells.first()?;
+            let places =
+                first.iter().enumerate().flat_map(|(i, cell)| cell.distances.keys().map(move |name| (i, name)));
+            Some(Trial { gamma: self.gamma(*mine.first()?), found: places.map(found).collect() })
+        };
+        (0..self.pilots.arms().len()).filter_map(one).collect()
+    }
+}
+
+fn arms(weights: ArmWeights, gammas: &[f64]) -> Vec<ArmConfig> {
+    let arm = |name: &str, strategy, gammas: &[f64]| ArmConfig {
+        name: name.into(),
+        weights,
+        strategy,
+        gammas: gammas.to_vec(),
+        input: None,
+    };
+    vec![arm(CONTROL, StrategyConfig::Standard {}, &[]), arm(MIXFLOW, StrategyConfig::default(), gammas)]
+}
+
+/// The sweep of γ that a run is a part of.
+fn of_run(config: &RunConfig) -> AblationConfig {
+    let RunConfig { data, network, device, path, prediction, loss_weight, pretrain, post_train, .. } = config.clone();
+    let RunConfig { seeds, evaluate, gamma_search, .. } = config.clone();
+    let steps = gamma_search.steps.as_ref().unwrap_or(&evaluate.steps);
+    let evaluations = steps.iter().filter_map(|steps| evaluate.sampler(*steps).evaluations()).collect();
+    let EvaluateConfig { solver, samples, batch_size, guidance, feature_seed, .. } = evaluate;
+    let name = serde_json::to_value(solver).ok().and_then(|name| Some(name.as_str()?.to_string()));
+    let sampler = AblationSampler {
+        name: name.unwrap_or_else(|| "sampler".into()),
+        solver,
+        times: Default::default(),
+        guidance,
+        corrections: Vec::new(),
+        arms: None,
+    };
+    AblationConfig {
+        schema: None,
+        data,
+        network,
+        device,
+        path,
+        prediction,
+        loss_weight,
+        pretrain,
+        post_train,
+        arms: arms(ArmWeights::PostTrained, &gamma_search.gammas),
+        control: CONTROL.into(),
+        samplers: vec![sampler],
+        evaluations,
+        seeds,
+        samples,
+        batch_size,
+        feature_seed,
+        reference: Reference::Training,
+        workers: 0,
+    }
+}
