@@ -12,7 +12,7 @@ mod command;
 mod workers;
 
 use burn_mixflow::config::{AblationConfig, GammaSearchConfig, RunConfig};
-use burn_mixflow::run::{GammaSearch, files};
+use burn_mixflow::run::GammaSearch;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,9 +43,8 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     };
     println!("pilots: {}", folder.display());
     let choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
-    files::write(&folder.join("gamma.json"), &files::pretty(&choices)?)?;
     search.pilots().write_results()?;
-    choices.iter().for_each(choose::print);
+    choose::report(&choices, &folder)?;
     println!("\nwritten: {}/{{gamma.json,results.json,table.md,*.svg}}", folder.display());
     Ok(())
 }

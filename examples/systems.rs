@@ -1,6 +1,8 @@
 //! Post-trains an official checkpoint of SiT, REPA, RAE or Stable Diffusion 3.5, samples, and writes the weights back.
 //!
 //! `cargo run --release --example systems -- configs/rae/tiny.json`
+#[path = "shared/choose.rs"]
+mod choose;
 #[path = "shared/command.rs"]
 mod command;
 
@@ -8,6 +10,7 @@ use burn::module::Module;
 use burn_dataset::Dataset;
 use burn_mixflow::config::SystemConfig;
 use burn_mixflow::run::System;
+use burn_mixflow::slow_flow::Trial;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -23,10 +26,12 @@ fn main() -> std::process::ExitCode {
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let system = System::open(SystemConfig::read(file)?)?;
-    let config = system.config();
     let folder = folder.unwrap_or_else(|| command::folder(file, ""));
     system.claim(&folder)?;
     println!("results: {}", folder.display());
+
+    let system = chosen(system, &folder.join("pilots"))?;
+    let config = system.config();
 
     let (network, report) = system.load()?;
     println!("{}: {report}", config.weights.file.display());
@@ -62,4 +67,25 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     samples.picture()?.save_png(&picture)?;
     println!("samples: {}, {}", numbers.display(), picture.display());
     Ok(())
+}
+
+/// The system with its γ, chosen by pilots if the configuration leaves it open.
+fn chosen(system: System, folder: &Path) -> Result<System> {
+    if !system.config().post_train.strategy.is_auto() {
+        return Ok(system);
+    }
+    println!("choosing γ; pilots: {}", folder.display());
+    let choice = system.choose_gamma(folder, &mut print)?;
+    choose::report(std::slice::from_ref(&choice), folder)?;
+    Ok(system.with_gamma(choice.decided()?))
+}
+
+/// One pilot as it ends.
+fn print(trial: &Trial) {
+    let name = trial.gamma.map_or("control".into(), |gamma| format!("γ = {gamma}"));
+    let found = trial.found.iter().map(|found| {
+        let values: Vec<String> = found.by_seed.iter().map(|value| format!("{value:.4}")).collect();
+        format!("{} steps {}", found.steps, values.join(" "))
+    });
+    println!("  {name}: {}", found.collect::<Vec<_>>().join("; "));
 }

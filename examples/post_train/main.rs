@@ -1,17 +1,23 @@
 //! The main job: pretrain once, post-train a control and MixFlow from the same weights, compare.
 //!
 //! `cargo run --release --example post_train -- configs/photos/mixflow.json`
+#[path = "../shared/choose.rs"]
+mod choose;
 #[path = "../shared/command.rs"]
 mod command;
 mod estimate;
 mod pictures;
 mod table;
+#[path = "../shared/workers.rs"]
+mod workers;
 
 use burn_mixflow::config::{Reference, RunConfig, StageConfig};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::run::statistics::number;
-use burn_mixflow::run::{Comparison, Experiment, PostTraining, Setting, Trained, files, is_pretrained, weights_file};
+use burn_mixflow::run::{
+    Comparison, Experiment, GammaSearch, PostTraining, Setting, Trained, files, is_pretrained, weights_file,
+};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -24,13 +30,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "usage: post_train CONFIG.json [FOLDER]   (results go to FOLDER, by default runs/NAME/N)";
 
 fn main() -> std::process::ExitCode {
-    command::main(USAGE, run)
+    workers::as_worker().unwrap_or_else(|| command::main(USAGE, run))
 }
 
 fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
-    let config = RunConfig::read(file)?;
+    let config = chosen(RunConfig::read(file)?, file, folder.as_deref())?;
     let experiment = Experiment::new(Setting::from(&config), config.device.open()?)?;
-    let cache = experiment.setting.cache_folder(Path::new("runs/cache"));
+    let cache = experiment.setting.cache_folder(Path::new(workers::CACHE));
     let pretrained = is_pretrained(&cache);
     println!("{}", estimate::first_line(&config, &experiment, pretrained)?);
 
@@ -79,6 +85,19 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
         println!("samples: {}", file.display());
     }
     Ok(())
+}
+
+/// The configuration with its γ, chosen by pilots if it leaves it open. `choose_gamma` runs the same pilots.
+fn chosen(config: RunConfig, file: &Path, folder: Option<&Path>) -> Result<RunConfig> {
+    if !config.post_train.strategy.is_auto() {
+        return Ok(config);
+    }
+    let folder = folder.map_or_else(|| command::folder(file, "-pilots"), |folder| folder.join("pilots"));
+    println!("choosing γ; pilots: {}", folder.display());
+    let search = GammaSearch::of_run(&config, &folder, Path::new(workers::CACHE))?;
+    let choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
+    choose::report(&choices, &folder)?;
+    Ok(config.with_gamma(choices[0].decided()?))
 }
 
 /// What every arm needs to know.

@@ -1,10 +1,16 @@
-//! What is printed of a choice of γ.
+//! What is printed and kept of a choice of γ.
+use burn_mixflow::Result;
+use burn_mixflow::run::files;
 use burn_mixflow::slow_flow::Choice;
+use std::path::Path;
 
-/// The choice with its reasons.
-pub fn print(choice: &Choice) {
-    let steps = choice.target.steps.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
-    let gamma = choice.gamma.map_or("none".into(), |gamma| gamma.to_string());
-    println!("\nγ = {gamma} for {steps} steps by {}", choice.target.distance);
-    choice.reasons.iter().for_each(|reason| println!("  {reason}"));
+/// Prints the choices with their reasons, and keeps them in `gamma.json` of `folder`.
+pub fn report(choices: &[Choice], folder: &Path) -> Result<()> {
+    for choice in choices {
+        let steps = choice.target.steps.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        let gamma = choice.gamma.map_or("none".into(), |gamma| gamma.to_string());
+        println!("\nγ = {gamma} for {steps} steps by {}", choice.target.distance);
+        choice.reasons.iter().for_each(|reason| println!("  {reason}"));
+    }
+    files::write(&folder.join("gamma.json"), &files::pretty(&choices)?)
 }

@@ -20,6 +20,7 @@ pub use ablation::{AblationConfig, AblationSampler, Arm, ArmConfig, ArmWeights, 
 pub use device::DeviceName;
 pub use gamma_search::GammaSearchConfig;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
+pub(crate) use system::ENERGY_DISTANCE;
 pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
 use crate::Problem;

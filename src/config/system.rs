@@ -183,6 +183,10 @@ impl SystemConfig {
                 format!(": must be {ENERGY_DISTANCE:?}, latents have no other"),
             );
         }
+        for steps in self.gamma_search.steps.iter().flatten() {
+            let sampler = SamplerConfig { steps: *steps, ..self.sample.sampler.clone() };
+            problems.extend(sampler.problems("gamma_search"));
+        }
         let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(0.0), ..self.post_train.clone() };
         problems.extend(post_train.problems("post_train"));
         let micro_batches = self.devices.len().max(1) * self.post_train.accumulation.max(1);

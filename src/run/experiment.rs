@@ -198,7 +198,7 @@ pub fn is_pretrained(cache: &Path) -> bool {
 }
 
 /// A seed of its own for each stage: without it post-training would replay the draws of pretraining.
-fn stage_seed(stage: &str, seed: u64, repetition: u64) -> u64 {
+pub(super) fn stage_seed(stage: &str, seed: u64, repetition: u64) -> u64 {
     let hash = Sha256::digest(format!("{stage} {seed} {repetition}"));
     hash.iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte))
 }

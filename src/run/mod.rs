@@ -14,6 +14,7 @@ mod samples;
 mod stage;
 pub mod statistics;
 mod system;
+mod system_pilots;
 
 pub use ablation::{Ablation, Job, Results, Row};
 pub use comparison::{Comparison, Metric, image_range};

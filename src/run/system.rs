@@ -10,7 +10,7 @@ use crate::monitor::TensorBoard;
 use crate::network::Condition;
 use crate::path::TrainingInterval;
 use crate::random::{Purpose, SampleKey};
-use crate::sample::{Networks, Progress, Sampler, WeakGuidanceConfig};
+use crate::sample::{Networks, Progress, Sampler, SamplerConfig, WeakGuidanceConfig};
 use crate::train::FlowBatch;
 use crate::{Error, Problem, Result};
 use burn::data::dataloader::batcher::Batcher;
@@ -36,7 +36,6 @@ impl System {
     /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for an absent file; what
     /// opening the data reports.
     pub fn open(config: SystemConfig) -> Result<Self> {
-        Error::if_any(config.problems())?;
         Error::if_any(config.problems())?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let data = config.data.open()?;
@@ -91,7 +90,17 @@ impl System {
         &self.data
     }
 
-    fn device(&self) -> &Device {
+    /// The same with `gamma` where the post-training says `"auto"`.
+    pub fn with_gamma(mut self, gamma: f64) -> Self {
+        self.config.post_train.strategy = self.config.post_train.strategy.with_auto(gamma);
+        self
+    }
+
+    pub(super) fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    pub(super) fn device(&self) -> &Device {
         &self.devices[0]
     }
 
@@ -127,7 +136,7 @@ impl System {
     }
 
     /// Latents with everything the networks may read beside them.
-    fn batcher(&self) -> impl Batcher<LatentItem, FlowBatch<4, NetworkCondition>> + Clone + use<> {
+    pub(super) fn batcher(&self) -> impl Batcher<LatentItem, FlowBatch<4, NetworkCondition>> + Clone + use<> {
         let null = self.data.null_text.as_ref().map(|text| {
             let device = Device::flex();
             let (context, pooled) = (tensor::<2>(&text.context, &device), tensor::<1>(&text.pooled, &device));
@@ -151,28 +160,11 @@ impl System {
     /// # Errors
     /// As [`Sampler::sample`]; what loading the weak network or the decoder reports.
     pub fn sample(&self, network: &Network, progress: &mut dyn FnMut(Progress)) -> Result<Samples> {
-        let SystemConfig { sample, path, prediction, data, .. } = &self.config;
-        let interval = TrainingInterval::sampling(*path, *prediction);
-        let sampler = Sampler::new(sample.sampler.clone(), path.build(), *prediction, interval)?;
-        let weak = match (&sample.weak, &sample.sampler.weak_guidance) {
-            (Some(weak), _) => {
-                let network = weak.network.init(0, self.device())?;
-                Some(network.import(&weak.weights.file, &weak.weights.options())?.0)
-            }
-            (None, Some(WeakGuidanceConfig::SkipLayer { .. })) => Some(network.skipping(&sample.skipped_layers)?),
-            (None, _) => None,
-        };
-        let networks = Networks { main: network, weak: weak.as_ref() };
+        let sample = &self.config.sample;
         let labels = self.labels();
         let condition = self.condition(&labels)?;
-        let [channels, height, width] = data.shape;
-        let shape = [sample.count, channels, height, width];
-        let latents = sampler.sample(networks, &condition, shape, sample.seed, self.device(), progress)?;
-        if !latents.clone().sum().into_scalar::<f32>().is_finite() {
-            return Err(Error::Invalid(
-                "the samples are not finite: the weights are not, or the guidance is too strong".into(),
-            ));
-        }
+        let drawn = (sample.count, sample.seed);
+        let latents = self.generate(network, sample.sampler.clone(), &condition, drawn, progress)?;
         let latents = self.data.scaling.to_latents(latents);
         let pixels = match &sample.decoder {
             None => None,
@@ -184,6 +176,38 @@ impl System {
             }
         };
         Ok(Samples { latents, labels, pixels })
+    }
+
+    /// As many latents as `count` says, scaled as the network is trained on them, from the noise of `seed`.
+    pub(super) fn generate(
+        &self,
+        network: &Network,
+        sampler: SamplerConfig,
+        condition: &NetworkCondition,
+        (count, seed): (usize, u64),
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Tensor<4>> {
+        let SystemConfig { sample, path, prediction, data, .. } = &self.config;
+        let interval = TrainingInterval::sampling(*path, *prediction);
+        let sampler = Sampler::new(sampler, path.build(), *prediction, interval)?;
+        let weak = match (&sample.weak, &sample.sampler.weak_guidance) {
+            (Some(weak), _) => {
+                let network = weak.network.init(0, self.device())?;
+                Some(network.import(&weak.weights.file, &weak.weights.options())?.0)
+            }
+            (None, Some(WeakGuidanceConfig::SkipLayer { .. })) => Some(network.skipping(&sample.skipped_layers)?),
+            (None, _) => None,
+        };
+        let networks = Networks { main: network, weak: weak.as_ref() };
+        let [channels, height, width] = data.shape;
+        let shape = [count, channels, height, width];
+        let latents = sampler.sample(networks, condition, shape, seed, self.device(), progress)?;
+        if !latents.clone().sum().into_scalar::<f32>().is_finite() {
+            return Err(Error::Invalid(
+                "the samples are not finite: the weights are not, or the guidance is too strong".into(),
+            ));
+        }
+        Ok(latents)
     }
 
     fn labels(&self) -> Vec<i64> {

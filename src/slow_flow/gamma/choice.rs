@@ -154,6 +154,19 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// The chosen γ, where training cannot go on without one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the last reason if none was chosen.
+    pub fn decided(&self) -> Result<f64> {
+        self.gamma.ok_or_else(|| {
+            let why = self.reasons.last().map_or("", String::as_str);
+            Error::Invalid(format!("gamma = \"auto\": {why}; write a number to post-train all the same"))
+        })
+    }
+}
+
 fn percent(share: f64, error: Option<f64>) -> String {
     let error = error.map_or(String::new(), |error| format!(" ± {:.0}", 100.0 * error));
     format!("{:.0}{error} %", 100.0 * share)
@@ -199,6 +212,7 @@ mod tests {
         assert_eq!((choice.gamma, choice.range), (None, None));
         assert!(choice.reasons[1].contains("no γ comes closer") && choice.reasons[1].contains("at 5 steps"));
         assert!(choice.reasons[1].contains("γ = 0.1, is 10"), "{:?}", choice.reasons);
+        assert!(choice.decided().unwrap_err().to_string().starts_with("gamma = \"auto\": no γ comes closer"));
     }
 
     #[test]
