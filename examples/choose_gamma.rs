@@ -31,18 +31,22 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let folder = folder.unwrap_or_else(|| command::folder(file, "-pilots"));
     let (text, cache) = (std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?, Path::new(workers::CACHE));
     let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let search = if json.get("arms").is_some() {
-        GammaSearch::of_sweep(&AblationConfig::parse(&text)?, &GammaSearchConfig::default(), &folder, cache)?
+    let (search, evaluate) = if json.get("arms").is_some() {
+        let sweep = AblationConfig::parse(&text)?;
+        (GammaSearch::of_sweep(&sweep, &GammaSearchConfig::default(), &folder, cache)?, None)
     } else {
         let config = RunConfig::parse(&text)?;
         if !config.post_train.strategy.is_auto() {
             let message = "post_train.strategy.gamma: must be \"auto\" to have it chosen";
             return Err(Error::Invalid(message.into()));
         }
-        GammaSearch::of_run(&config, &folder, cache)?
+        (GammaSearch::of_run(&config, &folder, cache)?, Some(config.evaluate))
     };
     println!("pilots: {}", folder.display());
-    let choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
+    let mut choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
+    if let Some(evaluate) = evaluate {
+        choices.iter_mut().try_for_each(|choice| search.explain(choice, &evaluate))?;
+    }
     search.pilots().write_results()?;
     choose::report(&choices, &folder)?;
     println!("\nwritten: {}/{{gamma.json,results.json,table.md,*.svg}}", folder.display());

@@ -4,19 +4,10 @@
 #[path = "shared/command.rs"]
 mod command;
 
-use burn::tensor::{Int, Tensor, TensorData};
-use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
-use burn_mixflow::path::TrainingInterval;
-use burn_mixflow::random::{Purpose, SampleKey};
-use burn_mixflow::run::{Experiment, PostTraining, Setting, files};
-use burn_mixflow::sample::Sampler;
-use burn_mixflow::slow_flow::{
-    GroundTruth, Measurement, Networked, Probe, Report, SlowFlowConfig, TimeRegressor, Tolerance, measure, picture,
-    recommend,
-};
+use burn_mixflow::run::{Experiment, PostTraining, Setting, SlowFlow, files};
+use burn_mixflow::slow_flow::{Measurement, Report, SlowFlowConfig, picture};
 use burn_mixflow::{Error, Result};
-use rand::RngExt;
 use std::path::{Path, PathBuf};
 
 #[global_allocator]
@@ -48,21 +39,13 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let what = PostTraining { stage: &run.post_train, seed, label: "mixflow", board: &board };
     let after = experiment.post_train(&before, &folder.join("mixflow"), &what)?.ema;
 
-    let [channels, height, width] = experiment.data.shape;
-    let pixels = experiment.data.train.pixels();
-    let truth = GroundTruth::new(pixels, channels * height * width, config.samples, run.path.build(), config.seed)?;
-    let shape = [config.samples, channels, height, width];
-    let probe = Probe { truth: &truth, config: &config, shape, device: &experiment.device };
-    let regressor = TimeRegressor::new(&truth)?;
+    let probe = SlowFlow::new(&experiment, &run.evaluate, &config)?;
     let mut report = Report::default();
     let mut measured: Vec<(&str, Vec<Measurement>)> = Vec::new();
     for (name, network) in [("before", &before), ("after", &after)] {
-        let source = networked(&experiment, &truth, &run.evaluate.guidance, network, config.seed);
         let mut all = Vec::new();
         for &steps in &run.evaluate.steps {
-            let interval = TrainingInterval::sampling(run.path, run.prediction);
-            let sampler = Sampler::new(run.evaluate.sampler(steps), run.path.build(), run.prediction, interval)?;
-            for found in measure(&probe, &source, &sampler)? {
+            for found in probe.measure(network, steps)? {
                 report.push(name, &found);
                 all.push(found);
             }
@@ -70,11 +53,9 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
         }
         measured.push((name, all));
     }
-    let source = networked(&experiment, &truth, &run.evaluate.guidance, &before, config.seed);
     let chooses = |m: &&Measurement| m.definition.is_zero_for_an_exact_field() && m.definition == config.definitions[0];
     for found in measured[0].1.iter().filter(chooses) {
-        let tolerance = Tolerance::measure(&probe, &regressor, &source, found)?;
-        let advice = recommend(found, &tolerance)?;
+        let advice = probe.recommend(&before, found)?;
         println!("\n{} steps: γ = {}", found.steps, advice.gamma.map_or("none".into(), |gamma| gamma.to_string()));
         advice.reasons.iter().for_each(|reason| println!("  {reason}"));
         report.recommendations.push(advice);
@@ -91,29 +72,4 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     report.save_csv(&folder.join("slow_flow.csv"))?;
     println!("\n{}\npicture: {}", report.markdown(), folder.join("slow_flow.png").display());
     Ok(())
-}
-
-/// The network with labels in the proportions of the data, and with the data's own for the ground truth.
-fn networked<'a>(
-    experiment: &Experiment,
-    truth: &GroundTruth,
-    guidance: &Option<burn_mixflow::sample::GuidanceConfig>,
-    network: &'a Network,
-    seed: u64,
-) -> Networked<'a, Network, 4> {
-    let (all, count) = (experiment.data.train.labels(), truth.count());
-    let drawn = |position: u64| {
-        let mut rng = SampleKey { seed, epoch: 0, position }.rng(Purpose::GenerationCondition);
-        all[rng.random_range(0..all.len())]
-    };
-    let batch =
-        |labels: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &experiment.device).into();
-    Networked {
-        network,
-        prediction: experiment.setting.prediction,
-        path: experiment.setting.path.build(),
-        guidance: guidance.clone(),
-        generated: batch((0..count as u64).map(drawn).collect()),
-        truth: batch(truth.indices.iter().map(|i| all[*i]).collect()),
-    }
 }

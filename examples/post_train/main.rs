@@ -95,7 +95,8 @@ fn chosen(config: RunConfig, file: &Path, folder: Option<&Path>) -> Result<RunCo
     let folder = folder.map_or_else(|| command::folder(file, "-pilots"), |folder| folder.join("pilots"));
     println!("choosing γ; pilots: {}", folder.display());
     let search = GammaSearch::of_run(&config, &folder, Path::new(workers::CACHE))?;
-    let choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
+    let mut choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
+    search.explain(&mut choices[0], &config.evaluate)?;
     choose::report(&choices, &folder)?;
     Ok(config.with_gamma(choices[0].decided()?))
 }

@@ -1,9 +1,9 @@
 //! `"gamma": "auto"`: a control and a few γ, trained shortly and sampled with the steps that are asked for.
-use super::{Ablation, Job};
+use super::{Ablation, Job, SlowFlow};
 use crate::config::{
     AblationConfig, AblationSampler, ArmConfig, ArmWeights, EvaluateConfig, GammaSearchConfig, Reference, RunConfig,
 };
-use crate::slow_flow::{Choice, Found, Target, Trial, search};
+use crate::slow_flow::{Choice, Found, ProbeConfig, Target, Trial, search};
 use crate::timestep::StrategyConfig;
 use crate::{Error, Problem, Result};
 use std::path::Path;
@@ -92,6 +92,28 @@ impl GammaSearch {
             run(&self.pilots, &jobs)?;
             Ok(self.trials())
         })
+    }
+
+    /// Adds to the reasons what the probe finds at the steps of a choice: how far the pretrained network's states lag
+    /// behind, and how well the data tell their own level. It decides nothing.
+    ///
+    /// # Errors
+    /// As [`SlowFlow::new`], [`SlowFlow::measure`] and [`SlowFlow::recommend`].
+    pub fn explain(&self, choice: &mut Choice, evaluate: &EvaluateConfig) -> Result<()> {
+        let Some(network) = self.pilots.pretrain()? else { return Ok(()) };
+        let experiment = self.pilots.experiment();
+        let all = experiment.data.train.labels().len();
+        let default = ProbeConfig::default();
+        let samples = default.samples.min(all);
+        let probe = ProbeConfig { samples, tolerance_samples: default.tolerance_samples.min(samples), ..default };
+        let probe = SlowFlow::new(experiment, evaluate, &probe)?;
+        for &steps in choice.target.steps.iter().filter(|steps| **steps > 1) {
+            for measured in probe.measure(&network, steps)? {
+                // The last reasons weigh the two; the pilots have done that.
+                choice.reasons.extend(probe.recommend(&network, &measured)?.reasons.into_iter().take(2));
+            }
+        }
+        Ok(())
     }
 
     fn gamma(&self, job: Job) -> Option<f64> {

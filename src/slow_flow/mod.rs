@@ -37,8 +37,7 @@ mod variance;
 pub use config::{ProbeConfig, SlowFlowConfig};
 pub use definition::Definition;
 pub use gamma::{
-    CANDIDATES, Choice, Found, GammaPoint, PilotPoint, Pilots, Recommendation, Target, Trial, is_slow, recommend,
-    search, sharpness, slowness,
+    CANDIDATES, Choice, Found, GammaPoint, PilotPoint, Pilots, Recommendation, Target, Trial, recommend, search,
 };
 pub use plot::picture;
 pub use probe::{Estimate, Measurement, Point, Probe, measure};

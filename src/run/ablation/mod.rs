@@ -94,6 +94,10 @@ impl Ablation {
         Ok(Self { config, arms, experiment, folder: folder.to_path_buf(), cache })
     }
 
+    pub(super) fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
     /// The steps of the first sampler at each budget that it can spend.
     pub fn steps(&self) -> Vec<usize> {
         let config = &self.config;

@@ -106,7 +106,7 @@ pub fn recommend(measured: &Measurement, tolerance: &Tolerance) -> Result<Recomm
 }
 
 /// Whether the mean over times is slow, or one time beyond what the largest of as many chances reaches.
-pub fn is_slow(measured: &Measurement) -> bool {
+fn is_slow(measured: &Measurement) -> bool {
     let count = measured.points.len().max(1) as f64;
     // P(max of n normals > z) ≤ n exp(−z²/2)/2 ≤ 2.5 %.
     let beyond = (2.0 * (count / 0.05).ln()).sqrt();
@@ -116,7 +116,7 @@ pub fn is_slow(measured: &Measurement) -> bool {
 }
 
 /// How far the states lag behind, in words.
-pub fn slowness(measured: &Measurement) -> String {
+fn slowness(measured: &Measurement) -> String {
     let mean = &measured.mean;
     let most = measured
         .points
@@ -131,7 +131,7 @@ pub fn slowness(measured: &Measurement) -> String {
 }
 
 /// How well the data tell their own level, in words.
-pub fn sharpness(tolerance: &Tolerance) -> String {
+fn sharpness(tolerance: &Tolerance) -> String {
     let spreads: Vec<f64> = tolerance.points.iter().map(|point| point.spread).collect();
     let (least, most) = spreads.iter().fold((f64::MAX, 0.0_f64), |(low, high), s| (low.min(*s), high.max(*s)));
     format!("a state tells its own noise level to within {least:.3} to {most:.3}, depending on the time")

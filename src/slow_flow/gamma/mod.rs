@@ -13,5 +13,5 @@ mod expected;
 mod search;
 
 pub use choice::{Choice, Found, PilotPoint, Target, Trial};
-pub use expected::{GammaPoint, Recommendation, is_slow, recommend, sharpness, slowness};
+pub use expected::{GammaPoint, Recommendation, recommend};
 pub use search::{CANDIDATES, Pilots, search};
