@@ -1,12 +1,16 @@
-//! Writes docs/evidence.md from the tables that the commands left in `runs/`; nothing in it is typed by hand.
+//! Writes docs/evidence.md from what the commands left in `runs/`; nothing in it is typed by hand.
 //!
 //! `cargo run --release --example evidence`
+//!
+//! First it takes over what is in `runs/` into `docs/evidence/`, a folder for each part: results, table and pictures. Then
+//! it writes the page from those, so a part can be run anew without all others.
+mod collect;
 mod validation;
 
 use burn_mixflow::run::files;
 use burn_mixflow::{Error, Result};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A part of the page: its title, the command that makes it, and the folder that command fills.
 struct Part {
@@ -15,55 +19,42 @@ struct Part {
     folder: &'static str,
 }
 
-const PARTS: [Part; 12] = [
-    Part { title: "Photos: which γ", command: "ablate -- configs/photos/gamma.json", folder: "photos-gamma" },
-    Part { title: "Photos: rivals", command: "ablate -- configs/photos/rivals.json", folder: "photos-rivals" },
-    Part {
-        title: "Photos: the laws of t and m",
-        command: "ablate -- configs/photos/ablation.json",
-        folder: "photos-ablation",
-    },
-    Part {
-        title: "Photos: Slow Flow before and after, and the γ it recommends",
-        command: "slow_flow -- configs/photos/slow_flow.json runs/photos-slow_flow",
-        folder: "photos-slow_flow",
-    },
-    Part {
-        title: "Digits at scale 0.25: which γ",
-        command: "ablate -- configs/digits/gamma-sweep.json",
-        folder: "digits-gamma-sweep",
-    },
-    Part {
-        title: "Digits at scale 1: which γ",
-        command: "ablate -- configs/digits/gamma-sweep-full-scale.json",
-        folder: "digits-gamma-sweep-full-scale",
-    },
-    Part {
-        title: "Digits at scale 0.25: Slow Flow",
-        command: "slow_flow -- configs/digits/slow_flow.json runs/digits-slow_flow",
-        folder: "digits-slow_flow",
-    },
-    Part {
-        title: "The table: Slow Flow",
-        command: "slow_flow -- configs/table/slow_flow.json runs/table-slow_flow",
-        folder: "table-slow_flow",
-    },
-    Part { title: "The table: which γ", command: "ablate -- configs/table/gamma.json", folder: "table-gamma" },
-    Part {
-        title: "Exact fields on a ring, D = 2",
-        command: "ablate -- configs/ring/exact-2.json",
-        folder: "ring-exact-2",
-    },
-    Part {
-        title: "Exact fields on a ring, D = 32",
-        command: "ablate -- configs/ring/exact-32.json",
-        folder: "ring-exact-32",
-    },
-    Part {
-        title: "Exact fields on a ring, D = 128",
-        command: "ablate -- configs/ring/exact-128.json",
-        folder: "ring-exact-128",
-    },
+const fn part(title: &'static str, command: &'static str, folder: &'static str) -> Part {
+    Part { title, command, folder }
+}
+
+const PARTS: [Part; 23] = [
+    part("Photos: which γ", "ablate -- configs/photos/gamma.json", "photos-gamma"),
+    part("Photos: rivals", "ablate -- configs/photos/rivals.json", "photos-rivals"),
+    part("Photos: the laws of t and m", "ablate -- configs/photos/ablation.json", "photos-ablation"),
+    part("Photos: few steps and many", "ablate -- configs/photos/few-steps.json", "photos-few-steps"),
+    part("Photos: Slow Flow before and after", "slow_flow -- configs/photos/slow_flow.json", "photos-slow_flow"),
+    part("Digits at scale 0.25: which γ", "ablate -- configs/digits/gamma-sweep.json", "digits-gamma-sweep"),
+    part("Digits at scale 0.25: rivals", "ablate -- configs/digits/rivals.json", "digits-rivals"),
+    part("Digits at scale 0.25: Slow Flow", "slow_flow -- configs/digits/slow_flow.json", "digits-slow_flow"),
+    part(
+        "Digits at scale 1: which γ",
+        "ablate -- configs/digits/gamma-sweep-full-scale.json",
+        "digits-gamma-sweep-full-scale",
+    ),
+    part(
+        "Digits at scale 1: Slow Flow",
+        "slow_flow -- configs/digits/slow_flow-full-scale.json",
+        "digits-slow_flow-full-scale",
+    ),
+    part("The table: which γ", "ablate -- configs/table/gamma.json", "table-gamma"),
+    part("The table: rivals", "ablate -- configs/table/rivals.json", "table-rivals"),
+    part("The table: Slow Flow", "slow_flow -- configs/table/slow_flow.json", "table-slow_flow"),
+    part("Exact fields on a ring, D = 2", "ablate -- configs/ring/exact-2.json", "ring-exact-2"),
+    part("Exact fields on a ring, D = 8", "ablate -- configs/ring/exact-8.json", "ring-exact-8"),
+    part("Exact fields on a ring, D = 32", "ablate -- configs/ring/exact-32.json", "ring-exact-32"),
+    part("Exact fields on a ring, D = 128", "ablate -- configs/ring/exact-128.json", "ring-exact-128"),
+    part("Networks on a ring, D = 2", "ablate -- configs/ring/gamma-2.json", "ring-gamma-2"),
+    part("Networks on a ring, D = 8", "ablate -- configs/ring/gamma-8.json", "ring-gamma-8"),
+    part("Networks on a ring, D = 32", "ablate -- configs/ring/gamma-32.json", "ring-gamma-32"),
+    part("Networks on a ring, D = 128", "ablate -- configs/ring/gamma-128.json", "ring-gamma-128"),
+    part("Photos: a γ chosen and used", "post_train -- configs/photos/auto.json runs/photos-auto", "photos-auto"),
+    part("On a GPU", "ablate -- configs/photos/sit.json", "photos-sit"),
 ];
 
 fn main() -> std::process::ExitCode {
@@ -77,49 +68,42 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> Result<()> {
-    let pictures = Path::new("docs/evidence");
-    if pictures.exists() {
-        std::fs::remove_dir_all(pictures).map_err(|e| Error::io(pictures, e))?;
-    }
-    files::create(pictures)?;
+    let kept = Path::new("docs/evidence");
     let mut page = String::from(
         "# Evidence\nWritten by `cargo run --release --example evidence` from what the commands below left in `runs/`; nothing is typed by\n\
-         hand. Losing results stand beside winning ones. Distances compare within a table only.\n",
+         hand. Losing results stand beside winning ones. Distances compare within a table only. The results behind each table\n\
+         are in [docs/evidence](evidence), a folder for each.\n\n## Is the chosen γ a good one?\n",
     );
+    for Part { folder, .. } in PARTS {
+        collect::take_over(&Path::new("runs").join(folder), &kept.join(folder))?;
+        collect::choices(&Path::new("runs").join(format!("{folder}-pilots")), &kept.join(folder))?;
+    }
+    page.push_str(&validation::markdown(kept)?);
+    let mut missing = Vec::new();
     for Part { title, command, folder } in PARTS {
-        let _ = writeln!(page, "\n## {title}\n`cargo run --release --example {command}`\n");
-        let folder = Path::new("runs").join(folder);
-        let Ok(table) = std::fs::read_to_string(folder.join("table.md")) else {
-            println!("{title}: not run");
-            page.push_str("Not run yet.\n");
+        let kept = kept.join(folder);
+        let Ok(table) = std::fs::read_to_string(kept.join("table.md")) else {
+            missing.push((title, command));
             continue;
         };
+        let _ = writeln!(page, "\n## {title}\n`cargo run --release --example {command}`\n");
         page.push_str(&table.replace("\n## ", "\n### "));
-        for picture in drawn(&folder)? {
-            let name = picture.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let kept = format!("{}-{name}", folder.file_name().and_then(|n| n.to_str()).unwrap_or_default());
-            std::fs::copy(&picture, pictures.join(&kept)).map_err(|e| Error::io(&picture, e))?;
-            let _ = writeln!(page, "\n![{title}](evidence/{kept})");
+        for picture in collect::pictures(&kept)? {
+            let _ = writeln!(page, "\n![{title}](evidence/{folder}/{picture})");
         }
-        println!("{title}: {}", folder.display());
     }
-    page.push_str("\n## Is the recommended γ a good one?\n");
-    page.push_str(&validation::markdown(Path::new("runs"))?);
+    if !missing.is_empty() {
+        page.push_str("\n## Not run yet\n| what | command |\n|---|---|\n");
+    }
+    for (title, command) in missing {
+        println!("not run: {title}");
+        let _ = writeln!(page, "| {title} | `cargo run --release --example {command}` |");
+    }
     files::write(Path::new("docs/evidence.md"), &page)
 }
 
-/// The pictures of a folder, sorted; of an ablation only those of its first distance and its first sampler.
-fn drawn(folder: &Path) -> Result<Vec<PathBuf>> {
-    let results = std::fs::read(folder.join("results.json")).unwrap_or_default();
-    let results: serde_json::Value = serde_json::from_slice(&results).unwrap_or_default();
-    let first = |value: &serde_json::Value| value.as_str().map(str::to_lowercase).unwrap_or_default();
-    let (metric, sampler) = (first(&results["floors"][0]["metric"]), first(&results["config"]["samplers"][0]["name"]));
-    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    found.retain(|path| {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        name.ends_with(".png") || name.ends_with(&format!("-{sampler}.svg")) && name.contains(&metric)
-    });
-    found.sort();
-    Ok(found)
+/// A JSON file as `T`.
+fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T> {
+    let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::format(file, e.to_string()))
 }

@@ -20,7 +20,7 @@ pub struct GammaSearchConfig {
     pub distance: Option<String>,
     /// The γ to choose from, each in [0, 1]. Not all are tried.
     pub gammas: Vec<f64>,
-    /// Optimizer steps of a pilot; those of the whole post-training if left out. Its schedule is shortened alike.
+    /// Optimizer steps of a pilot; a third of the post-training's if left out. Its schedule is shortened alike.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub pilot_steps: Option<usize>,
@@ -78,7 +78,7 @@ impl GammaSearchConfig {
 
     /// The stage of a pilot: `stage` with the standard strategy, shortened.
     pub fn pilot(&self, stage: &StageConfig) -> StageConfig {
-        let steps = self.pilot_steps.unwrap_or(stage.steps).min(stage.steps);
+        let steps = self.pilot_steps.unwrap_or(stage.steps.div_ceil(3)).min(stage.steps);
         let shorter = |count: usize| (count as u128 * steps as u128 / stage.steps.max(1) as u128) as usize;
         let schedule = ScheduleConfig {
             warm_up: shorter(stage.schedule.warm_up),
@@ -109,7 +109,9 @@ mod tests {
         let pilot = search.pilot(&stage);
         assert_eq!((pilot.steps, pilot.steps_per_epoch, pilot.schedule.warm_up), (250, 250, 25));
         assert_eq!(pilot.strategy, StrategyConfig::Standard {});
-        let whole = GammaSearchConfig::default().pilot(&stage);
+        let third = GammaSearchConfig::default().pilot(&stage);
+        assert_eq!((third.steps, third.steps_per_epoch, third.schedule.warm_up), (334, 334, 33));
+        let whole = GammaSearchConfig { pilot_steps: Some(1000), ..search }.pilot(&stage);
         assert_eq!((whole.steps, whole.steps_per_epoch, whole.schedule), (1000, 500, schedule));
     }
 
