@@ -54,7 +54,7 @@ const PARTS: [Part; 23] = [
     part("Networks on a ring, D = 32", "ablate -- configs/ring/gamma-32.json", "ring-gamma-32"),
     part("Networks on a ring, D = 128", "ablate -- configs/ring/gamma-128.json", "ring-gamma-128"),
     part("Photos: a γ chosen and used", "post_train -- configs/photos/auto.json runs/photos-auto", "photos-auto"),
-    part("On a GPU", "ablate -- configs/photos/sit.json", "photos-sit"),
+    part("Photos at 32×32, a SiT on a GPU: which γ", "ablate -- configs/photos/sit.json", "photos-sit"),
 ];
 
 fn main() -> std::process::ExitCode {

@@ -133,7 +133,7 @@ impl Choice {
         } else {
             let how = percent(best.change, best.standard_error);
             reasons.push(format!(
-                "no γ comes closer to the data than the control does, the best, γ = {}, is {how} further away: MixFlow is \
+                "no γ comes closer to the data than the control does; the nearest, γ = {}, is {how} further away: MixFlow is \
                  not expected to help at {steps} steps",
                 best.gamma
             ));

@@ -1,0 +1,153 @@
+//! What the probe, the runner and a pilot spend besides evaluating the network, at the size of the photos demo.
+//!
+//! `cargo bench --bench overhead`
+//!
+//! Prints shares of wall time. Of a training step, everything that Burn's learner and this crate do around the forward
+//! pass, the backward pass, the optimizer and the EMA counts as overhead: loading, draws, metrics, event files,
+//! validation and checkpoints.
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_mixflow::config::{Reference, RunConfig};
+use burn_mixflow::models::{Network, NetworkCondition};
+use burn_mixflow::monitor::TensorBoard;
+use burn_mixflow::network::{Prediction, PredictionNetwork};
+use burn_mixflow::path::TrainingInterval;
+use burn_mixflow::random::SampleKey;
+use burn_mixflow::run::{Comparison, Experiment, ImageBatcher, PostTraining, Setting};
+use burn_mixflow::sample::Sampler;
+use burn_mixflow::slow_flow::{GroundTruth, Networked, Probe, ProbeConfig, TimeRegressor, Tolerance, measure};
+use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
+use burn_train::TrainStep;
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Nanoseconds spent in the network since the last reset.
+static INSIDE: AtomicU64 = AtomicU64::new(0);
+
+/// A network that notes how long it is evaluated; the CPU backend has computed when a call returns.
+#[derive(Module, Debug)]
+struct Timed {
+    network: Network,
+}
+
+impl PredictionNetwork<4> for Timed {
+    type Condition = NetworkCondition;
+
+    fn predict(&self, noisy: Tensor<4>, timestep: Tensor<1>, condition: &NetworkCondition) -> Prediction<4> {
+        let started = Instant::now();
+        let prediction = PredictionNetwork::<4>::predict(&self.network, noisy, timestep, condition);
+        INSIDE.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        prediction
+    }
+}
+
+/// Runs `work` and prints what share of its time was spent outside the network.
+fn share<T>(what: &str, work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Result<T, Box<dyn Error>> {
+    INSIDE.store(0, Ordering::Relaxed);
+    let started = Instant::now();
+    let made = work()?;
+    let (all, inside) = (started.elapsed().as_secs_f64(), INSIDE.load(Ordering::Relaxed) as f64 * 1e-9);
+    println!("{what}: {all:.2} s, {:.1} % outside the network", 100.0 * (all - inside) / all);
+    Ok(made)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let config = RunConfig::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/photos/mixflow.json"))?;
+    let device = Device::flex();
+    let experiment = Experiment::new(Setting::from(&config), device.clone())?;
+    let network = config.network.init(0, &device.clone().autodiff())?;
+    let timed = Timed { network: network.clone().valid() };
+
+    let probe_config = ProbeConfig::default();
+    let (count, path) = (probe_config.samples, config.path.build());
+    let [channels, height, width] = experiment.data.shape;
+    let truth = GroundTruth::new(
+        experiment.data.train.pixels(),
+        channels * height * width,
+        count,
+        path.clone(),
+        probe_config.seed,
+    )?;
+    let shape = [count, channels, height, width];
+    let probe = Probe { truth: &truth, config: &probe_config, shape, device: &device };
+    let labels = || -> NetworkCondition {
+        Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64; count], [count]), &device).into()
+    };
+    let source = Networked {
+        network: &timed,
+        prediction: config.prediction,
+        path: path.clone(),
+        guidance: None,
+        generated: labels(),
+        truth: labels(),
+    };
+    let interval = TrainingInterval::sampling(config.path, config.prediction);
+    let sampler =
+        |steps| Sampler::new(config.evaluate.sampler(steps), config.path.build(), config.prediction, interval);
+    for &steps in &config.evaluate.steps {
+        let found = share(&format!("probe, {steps} steps"), || Ok(measure(&probe, &source, &sampler(steps)?)?))?;
+        share(&format!("  tolerance of the data, {steps} steps"), || {
+            Ok(Tolerance::measure(&probe, &TimeRegressor::new(&truth)?, &source, &found[0])?)
+        })?;
+    }
+
+    let comparison = Comparison::new(&experiment, 0, Reference::HeldOut)?;
+    let samples = config.evaluate.samples;
+    let many: NetworkCondition =
+        Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64; samples], [samples]), &device).into();
+    for &steps in &config.evaluate.steps {
+        share(&format!("a cell of {samples} samples, {steps} steps"), || {
+            let drawn =
+                sampler(steps)?.sample(&timed, &many, [samples, channels, height, width], 0, &device, &mut |_| ())?;
+            Ok(comparison.distances(&drawn.into_data().iter::<f32>().collect::<Vec<_>>())?)
+        })?;
+    }
+
+    let stage = &config.post_train;
+    let bare = bare_step(&experiment, &network, &config)?;
+    let folder = std::env::temp_dir().join(format!("mixflow-overhead-{}", std::process::id()));
+    let what =
+        PostTraining { stage, seed: 0, label: "training", board: &TensorBoard::create(&folder.join("tensorboard"), 0) };
+    let started = Instant::now();
+    let trained = experiment.post_train(&network.valid(), &folder, &what)?;
+    let all = started.elapsed().as_secs_f64();
+    std::fs::remove_dir_all(&folder)?;
+    let steps = trained.steps as f64;
+    println!(
+        "training, {steps} steps: {:.2} ms a step, {:.1} % around forward, backward, optimizer and EMA",
+        1e3 * all / steps,
+        100.0 * (1.0 - bare * steps / all)
+    );
+    Ok(())
+}
+
+/// Seconds of a forward and backward pass with optimizer and EMA, nothing around them; the least of several rounds.
+fn bare_step(experiment: &Experiment, network: &Network, config: &RunConfig) -> Result<f64, Box<dyn Error>> {
+    use burn::data::{dataloader::batcher::Batcher, dataset::Dataset};
+    const ROUNDS: usize = 20;
+    const STEPS: u64 = 15;
+    let (stage, data) = (&config.post_train, &experiment.data);
+    let items = (0..stage.batch_size).map(|i| data.train.get(i)).collect::<Result<Vec<_>, _>>()?;
+    let batch = ImageBatcher(data.shape).batch(items, &experiment.device.clone().autodiff());
+    let mut step = MixFlowTrainStep::<Network, 4>::new(network.clone(), stage.strategy.build(None)?)
+        .with_ema(stage.ema)
+        .with_clip(stage.optimizer.clip);
+    let mut optimizer = stage.optimizer.build();
+    let (mut best, mut epoch) = (f64::MAX, 0);
+    for _ in 0..ROUNDS {
+        let started = Instant::now();
+        for _ in 0..STEPS {
+            epoch += 1;
+            let keys = (0..stage.batch_size as u64).map(|position| SampleKey { seed: 0, epoch, position }).collect();
+            let output = TrainStep::step(&step, FlowBatch { keys: Some(keys), ..batch.clone() });
+            step = step.optimize(&mut optimizer, 1e-4.into(), output.grads);
+        }
+        best = best.min(started.elapsed().as_secs_f64() / STEPS as f64);
+    }
+    Ok(best)
+}
