@@ -147,7 +147,7 @@ impl Choice {
         if let Some(last) = curve.last().filter(|last| helps && last.gamma > range[1]) {
             let how = percent(last.change.abs(), last.standard_error);
             let than = if last.change > 0.0 { "further away than" } else { "closer than" };
-            reasons.push(format!("γ = {} would be too much: {how} {than} the control", last.gamma));
+            reasons.push(format!("a larger γ is too much: γ = {} is {how} {than} the control", last.gamma));
         }
         let (gamma, range) = if helps { (Some(best.gamma), Some(range)) } else { (None, None) };
         Ok(Self { target: target.clone(), gamma, range, reasons, curve })
@@ -199,7 +199,7 @@ mod tests {
         assert!((best.change + 0.5).abs() < 1e-12 && best.standard_error.unwrap() < 1e-12);
         assert!((best.distance - 2f64.sqrt()).abs() < 1e-12);
         let text = choice.reasons.join("\n");
-        for part in ["γ = 0.4 comes 50 ± 0 % closer", "γ from 0.3 to 0.4", "γ = 1 would be too much: 200 ± 0 % further"]
+        for part in ["γ = 0.4 comes 50 ± 0 % closer", "γ from 0.3 to 0.4", "a larger γ is too much: γ = 1 is 200 ± 0 % further"]
         {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
