@@ -1,8 +1,8 @@
 //! What the probe, the runner and a pilot spend besides evaluating the network, at the size of the photos demo.
 //!
-//! `cargo bench --bench overhead`
+//! `cargo bench --bench overhead`, or with `-- probe`, `-- cells` or `-- training` one part of it.
 //!
-//! Prints shares of wall time. Of a training step, everything that Burn's learner and this crate do around the forward
+//! Prints shares of wall time. Of a cell, the fixed random convolutions count as measuring, not as network. Of a training step, everything that Burn's learner and this crate do around the forward
 //! pass, the backward pass, the optimizer and the EMA counts as overhead: loading, draws, metrics, event files,
 //! validation and checkpoints.
 use burn::module::Module;
@@ -63,6 +63,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let network = config.network.init(0, &device.clone().autodiff())?;
     let timed = Timed { network: network.clone().valid() };
 
+    let asked = |part: &str| {
+        let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+        parts.peek().is_none() || parts.any(|argument| argument == part)
+    };
+
     let probe_config = ProbeConfig::default();
     let (count, path) = (probe_config.samples, config.path.build());
     let [channels, height, width] = experiment.data.shape;
@@ -89,10 +94,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let interval = TrainingInterval::sampling(config.path, config.prediction);
     let sampler =
         |steps| Sampler::new(config.evaluate.sampler(steps), config.path.build(), config.prediction, interval);
-    for &steps in &config.evaluate.steps {
+    let regressor = TimeRegressor::new(&truth)?;
+    for &steps in config.evaluate.steps.iter().filter(|_| asked("probe")) {
         let found = share(&format!("probe, {steps} steps"), || Ok(measure(&probe, &source, &sampler(steps)?)?))?;
         share(&format!("  tolerance of the data, {steps} steps"), || {
-            Ok(Tolerance::measure(&probe, &TimeRegressor::new(&truth)?, &source, &found[0])?)
+            Ok(Tolerance::measure(&probe, &regressor, &source, &found[0])?)
         })?;
     }
 
@@ -100,7 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let samples = config.evaluate.samples;
     let many: NetworkCondition =
         Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64; samples], [samples]), &device).into();
-    for &steps in &config.evaluate.steps {
+    for &steps in config.evaluate.steps.iter().filter(|_| asked("cells")) {
         share(&format!("a cell of {samples} samples, {steps} steps"), || {
             let drawn =
                 sampler(steps)?.sample(&timed, &many, [samples, channels, height, width], 0, &device, &mut |_| ())?;
@@ -108,6 +114,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         })?;
     }
 
+    if !asked("training") {
+        return Ok(());
+    }
     let stage = &config.post_train;
     let bare = bare_step(&experiment, &network, &config)?;
     let folder = std::env::temp_dir().join(format!("mixflow-overhead-{}", std::process::id()));

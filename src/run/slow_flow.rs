@@ -20,16 +20,18 @@ pub struct SlowFlow<'a> {
     evaluate: &'a EvaluateConfig,
     config: &'a ProbeConfig,
     truth: GroundTruth,
+    regressor: TimeRegressor,
 }
 
 impl<'a> SlowFlow<'a> {
     /// # Errors
-    /// As [`GroundTruth::new`]; [`Error::Config`] for a configuration of the probe that is out of range.
+    /// As [`GroundTruth::new`] and [`TimeRegressor::new`]; [`Error::Config`] for a configuration of the probe that is out of range.
     pub fn new(experiment: &'a Experiment, evaluate: &'a EvaluateConfig, config: &'a ProbeConfig) -> Result<Self> {
         Error::if_any(config.problems("probe"))?;
         let (pixels, size) = (experiment.data.train.pixels(), experiment.data.shape.iter().product());
         let truth = GroundTruth::new(pixels, size, config.samples, experiment.setting.path.build(), config.seed)?;
-        Ok(Self { experiment, evaluate, config, truth })
+        let regressor = TimeRegressor::new(&truth)?;
+        Ok(Self { experiment, evaluate, config, truth, regressor })
     }
 
     /// The states of `network` after `steps` steps, by every configured definition.
@@ -48,8 +50,8 @@ impl<'a> SlowFlow<'a> {
     /// # Errors
     /// As [`Tolerance::measure`] and [`recommend`].
     pub fn recommend(&self, network: &Network, measured: &Measurement) -> Result<Recommendation> {
-        let regressor = TimeRegressor::new(&self.truth)?;
-        recommend(measured, &Tolerance::measure(&self.probe(), &regressor, &self.networked(network), measured)?)
+        let networked = self.networked(network);
+        recommend(measured, &Tolerance::measure(&self.probe(), &self.regressor, &networked, measured)?)
     }
 
     fn probe(&self) -> Probe<'_, 4> {

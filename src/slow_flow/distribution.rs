@@ -2,20 +2,27 @@
 //!
 //! `|x − α x1 − σ x0|²` needs only the inner products of x, x1 and x0: two matrix products for each set of states, after
 //! which every s costs one square root per pair, whatever the dimension and the path.
-use super::minimise::minimise;
+use super::minimise::look;
 use super::resample::{Resamples, Slowed, mean, weighted};
 use super::truth::{GroundTruth, dot};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, get_global_parallelism};
 
-/// Half the width of the parabola that a resample's minimum is taken from.
+/// Half the width of the parabola that the minimum is taken from, and that of every resample.
 const WIDTH: f64 = 0.03;
+
+/// Parabolas tried, each around the least point of the one before.
+const MOST_ROUNDS: usize = 12;
+
+/// Every so many of the states are enough to find the neighbourhood of the minimum.
+const FIRST_LOOK: usize = 8;
 
 /// Inner products within the ground truth, shared by all sets of states. Memory: `12 n²` bytes for n pairs.
 pub(super) struct Search<'a> {
     truth: &'a GroundTruth,
     data: Vec<f32>,
     noise: Vec<f32>,
+    /// `x1_i · x0_j + x1_j · x0_i`.
     cross: Vec<f32>,
     within: Vec<(f64, Vec<f64>)>,
 }
@@ -41,15 +48,27 @@ impl<'a> Search<'a> {
     pub fn new(truth: &'a GroundTruth) -> Self {
         let (data, noise) =
             (products(&truth.data, &truth.data, truth.dim), products(&truth.noise, &truth.noise, truth.dim));
-        let cross = products(&truth.data, &truth.noise, truth.dim);
+        let one = products(&truth.data, &truth.noise, truth.dim);
+        let n = truth.count();
+        let cross = (0..n * n).map(|place| one[place] + one[place % n * n + place / n]).collect();
         Self { truth, data, noise, cross, within: Vec::new() }
     }
 
     pub fn slowed(&mut self, states: &[f32], resamples: &Resamples) -> Slowed {
         let set = Set::new(self.truth, states);
-        let s = minimise(&mut |s| self.at(&set, s).distance());
-        let centre = s.clamp(WIDTH, 1.0 - WIDTH);
-        let three = [centre - WIDTH, centre, centre + WIDTH].map(|s| self.at(&set, s));
+        let few = set.every(FIRST_LOOK, self.truth.count());
+        let mut centre = look(&mut |s| self.at(&few, s).distance()).clamp(WIDTH, 1.0 - WIDTH);
+        let mut round = 0;
+        let (s, three) = loop {
+            let three = [centre - WIDTH, centre, centre + WIDTH].map(|s| self.at(&set, s));
+            let least = centre + vertex([0, 1, 2].map(|i| three[i].distance())) * WIDTH;
+            let next = least.clamp(centre - 2.0 * WIDTH, centre + 2.0 * WIDTH).clamp(WIDTH, 1.0 - WIDTH);
+            round += 1;
+            if (next - centre).abs() <= 0.3 * WIDTH || round == MOST_ROUNDS {
+                break (least.clamp(0.0, 1.0), three);
+            }
+            centre = next;
+        };
         let vertex = |values: [f64; 3]| (centre + vertex(values) * WIDTH).clamp(0.0, 1.0);
         let draws = resamples.iter().map(|(w, v)| vertex([0, 1, 2].map(|i| three[i].resampled(w, v)))).collect();
         Slowed { s, draws, bias: None }
@@ -77,7 +96,7 @@ impl<'a> Search<'a> {
         let (alpha, sigma) = (c.alpha as f32, c.sigma as f32);
         let at = |i: usize| {
             let i = i * n + i;
-            alpha * alpha * self.data[i] + sigma * sigma * self.noise[i] + 2.0 * alpha * sigma * self.cross[i]
+            alpha * alpha * self.data[i] + sigma * sigma * self.noise[i] + alpha * sigma * self.cross[i]
         };
         (0..n).map(at).collect()
     }
@@ -90,18 +109,16 @@ impl<'a> Search<'a> {
         let (n, c, squares) = (self.truth.count(), self.truth.path.coefficients(s), self.squares(s));
         let (alpha, sigma) = (c.alpha as f32, c.sigma as f32);
         let mut sums = vec![0.0; n];
+        let mut line = vec![0.0_f32; n];
         for i in 0..n {
-            let mut sum = 0.0_f64;
-            for j in 0..i {
-                let (ij, ji) = (i * n + j, j * n + i);
-                let product = alpha * alpha * self.data[ij]
-                    + sigma * sigma * self.noise[ij]
-                    + alpha * sigma * (self.cross[ij] + self.cross[ji]);
-                let distance = f64::from((squares[i] + squares[j] - 2.0 * product).max(0.0).sqrt());
-                sum += distance;
-                sums[j] += distance;
+            let row = i * n..i * n + i;
+            let products = self.data[row.clone()].iter().zip(&self.noise[row.clone()]).zip(&self.cross[row]);
+            for ((distance, square), ((data, noise), cross)) in line.iter_mut().zip(&squares).zip(products) {
+                let product = alpha * alpha * data + sigma * sigma * noise + alpha * sigma * cross;
+                *distance = (squares[i] + square - 2.0 * product).max(0.0).sqrt();
             }
-            sums[i] += sum;
+            let own = add(&line[..i], &mut sums[..i]);
+            sums[i] += own;
         }
         sums.iter_mut().for_each(|sum| *sum /= (n - 1) as f64);
         self.within.push((s, sums.clone()));
@@ -123,6 +140,17 @@ impl Set {
         Self { squares, data: product(&truth.data), noise: product(&truth.noise) }
     }
 
+    /// Every `step`-th of the states; all of them where they would be too few. `n` is the size of the ground truth.
+    fn every(&self, step: usize, n: usize) -> Self {
+        let step = if self.squares.len() < 32 * step { 1 } else { step };
+        let rows = |all: &[f32]| all.chunks_exact(n).step_by(step).flatten().copied().collect();
+        Self {
+            squares: self.squares.iter().step_by(step).copied().collect(),
+            data: rows(&self.data),
+            noise: rows(&self.noise),
+        }
+    }
+
     /// The mean distance of each state to the ground truth at `s`, and of each sample of that to the states.
     fn mean_distances(&self, truth: &GroundTruth, s: f64, truth_squares: &[f32]) -> (Vec<f64>, Vec<f64>) {
         let (n, c) = (truth.count(), truth.path.coefficients(s));
@@ -132,17 +160,35 @@ impl Set {
         let rows = self.squares.iter().zip(self.data.chunks_exact(n).zip(self.noise.chunks_exact(n)));
         let states: Vec<f64> = rows
             .map(|(square, (data, noise))| {
-                for (j, distance) in line.iter_mut().enumerate() {
-                    let squared = square + truth_squares[j] - alpha * data[j] - sigma * noise[j];
-                    *distance = squared.max(0.0).sqrt();
+                let others = truth_squares.iter().zip(data.iter().zip(noise));
+                for (distance, (other, (data, noise))) in line.iter_mut().zip(others) {
+                    *distance = (square + other - alpha * data - sigma * noise).max(0.0).sqrt();
                 }
-                pairs.iter_mut().zip(&line).for_each(|(sum, distance)| *sum += f64::from(*distance));
-                line.iter().map(|distance| f64::from(*distance)).sum::<f64>() / n as f64
+                add(&line, &mut pairs) / n as f64
             })
             .collect();
         pairs.iter_mut().for_each(|sum| *sum /= states.len() as f64);
         (states, pairs)
     }
+}
+
+/// Adds the distances to the sums of the same place, and returns their own sum. In lanes: one sum waits for its last addition.
+fn add(distances: &[f32], sums: &mut [f64]) -> f64 {
+    const LANES: usize = 8;
+    let mut lanes = [0.0_f64; LANES];
+    let (mut all, mut to) = (distances.chunks_exact(LANES), sums.chunks_exact_mut(LANES));
+    for (distances, sums) in (&mut all).zip(&mut to) {
+        for lane in 0..LANES {
+            let distance = f64::from(distances[lane]);
+            sums[lane] += distance;
+            lanes[lane] += distance;
+        }
+    }
+    for (distance, sum) in all.remainder().iter().zip(to.into_remainder()) {
+        *sum += f64::from(*distance);
+        lanes[0] += f64::from(*distance);
+    }
+    lanes.iter().sum()
 }
 
 /// `a · b` for every vector of `b` (outer) and of `a` (inner).

@@ -114,14 +114,16 @@ impl<const D: usize> At<'_, D> {
         let told: Vec<f64> = shares.iter().map(|share| self.t * (1.0 - share)).collect();
         let fields: Vec<Vec<f32>> = told.iter().map(|told| ask(*told)).collect::<Result<_>>()?;
         let values = self.regressor.values(&states);
-        let one = |gamma: f64, i: usize| {
+        let mut average = vec![0.0_f64; truth.dim];
+        let mut one = |gamma: f64, i: usize| {
             let inside = shares.iter().filter(|share| **share <= gamma).count();
             let weights = weights(&shares[..inside], &told, |m| self.regressor.log_likelihood(values[i], m));
-            let rows = i * truth.dim..(i + 1) * truth.dim;
-            let error = rows.map(|k| {
-                let average: f64 = weights.iter().zip(&fields).map(|(w, field)| w * f64::from(field[k])).sum();
-                (average - f64::from(target[k])).powi(2)
-            });
+            let row = i * truth.dim..(i + 1) * truth.dim;
+            average.fill(0.0);
+            for (weight, field) in weights.iter().zip(&fields) {
+                average.iter_mut().zip(&field[row.clone()]).for_each(|(sum, v)| *sum += weight * f64::from(*v));
+            }
+            let error = average.iter().zip(&target[row]).map(|(average, v)| (average - f64::from(*v)).powi(2));
             error.sum::<f64>() / size.max(1e-12)
         };
         Ok(self.gammas.iter().map(|gamma| (0..count).map(|i| one(*gamma, i)).collect()).collect())

@@ -199,7 +199,8 @@ mod tests {
         assert!((best.change + 0.5).abs() < 1e-12 && best.standard_error.unwrap() < 1e-12);
         assert!((best.distance - 2f64.sqrt()).abs() < 1e-12);
         let text = choice.reasons.join("\n");
-        for part in ["γ = 0.4 comes 50 ± 0 % closer", "γ from 0.3 to 0.4", "a larger γ is too much: γ = 1 is 200 ± 0 % further"]
+        for part in
+            ["γ = 0.4 comes 50 ± 0 % closer", "γ from 0.3 to 0.4", "a larger γ is too much: γ = 1 is 200 ± 0 % further"]
         {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
