@@ -169,7 +169,7 @@ impl SystemConfig {
         } else if !self.data.features.is_empty() {
             add(&mut problems, "data.features".into(), ": only a network of kind \"repa\" reads them");
         }
-        problems.extend(self.post_train.problems("post_train"));
+        problems.extend(self.post_train.problems("post_train", self.path));
         let micro_batches = self.devices.len().max(1) * self.post_train.accumulation.max(1);
         let (batch, divides) = (self.post_train.batch_size, self.post_train.batch_size.is_multiple_of(micro_batches));
         let must = format!("must divide over devices × accumulation = {micro_batches}");

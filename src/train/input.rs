@@ -1,4 +1,5 @@
-//! What the network is shown in training besides the exact interpolation: the rivals of MixFlow on the training side.
+//! What the network is shown in training besides the exact interpolation: rivals of MixFlow on the training side; [`super::AntiDriftConfig`] is
+//! one, too, as a further loss.
 use super::Objective;
 use crate::Problem;
 use crate::network::PredictionNetwork;
