@@ -49,6 +49,8 @@ pub enum Purpose {
     InputPerturbation = 12,
     /// Which samples a bootstrap resample draws.
     Bootstrap = 13,
+    /// How far anti-drift carries a training sample towards the data.
+    AntiDrift = 14,
 }
 
 impl SampleKey {

@@ -12,7 +12,7 @@ use burn_mixflow::monitor::PlainRenderer;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
-use burn_mixflow::train::{EmaConfig, EpochLoader, Fault, FlowBatch, FlowOutput, MixFlowTrainStep};
+use burn_mixflow::train::{AntiDriftConfig, EmaConfig, EpochLoader, Fault, FlowBatch, FlowOutput, MixFlowTrainStep};
 use burn_train::checkpoint::KeepLastNCheckpoints;
 use burn_train::logger::FileMetricLogger;
 use burn_train::metric::LossMetric;
@@ -142,6 +142,28 @@ fn standard_is_plain_flow_matching_bit_for_bit() {
     let ours = step.optimize(&mut SgdConfig::new().init(), RATE.into(), output.grads);
     assert_ne!(weights(&plain), weights(&network));
     assert_eq!(weights(ours.network()), weights(&plain));
+}
+
+#[test]
+fn anti_drift_adds_its_weight_and_is_off_bit_for_bit() {
+    let plain = Step::<4>::new(network(3), strategy(StrategyConfig::Standard {}));
+    let with = |weight: f64| plain.clone().with_anti_drift(Some(AntiDriftConfig { weight }));
+    let losses = |step: &Step<4>| values(forward(step, batch(0..8)).loss);
+    let (none, one, two) = (losses(&plain), losses(&with(1.0)), losses(&with(2.0)));
+    for ((none, one), two) in none.iter().zip(&one).zip(&two) {
+        let added = one - none;
+        assert!(added > 0.0 && added <= 4.0 + 1e-5, "{added}");
+        assert!((two - none - 2.0 * added).abs() < 1e-5, "{none} {one} {two}");
+    }
+    // The same data, timesteps and noise, and the same validation.
+    assert_eq!(forward(&with(1.0), batch(0..8)).timesteps, forward(&plain, batch(0..8)).timesteps);
+    assert_eq!(validate(&with(1.0), unkeyed(0..8)), validate(&plain, unkeyed(0..8)));
+
+    let moved = |step: Step<4>| weights(update(step, &mut SgdConfig::new().init(), batch(0..8)).network());
+    assert_eq!(moved(with(1.0).with_anti_drift(None)), moved(plain.clone()));
+    let (near, far) = (moved(with(1e-4)), moved(with(1.0)));
+    assert_ne!(near, far);
+    assert!(distance(&near, &moved(plain.clone())) < 1e-3 * distance(&far, &moved(plain)));
 }
 
 #[test]

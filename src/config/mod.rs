@@ -29,7 +29,7 @@ use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind};
 use crate::sample::{GuidanceConfig, MOST_STEPS, SamplerConfig, SolverConfig};
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{EmaConfig, InputConfig, LossWeight, Precision, TargetTime};
+use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, LossWeight, Precision, TargetTime};
 use file::configuration_file;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,9 @@ pub struct StageConfig {
     /// A change of what the network is shown; none if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<InputConfig>,
+    /// A further loss that turns velocities towards the data; none if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anti_drift: Option<AntiDriftConfig>,
     /// Optimizer steps.
     pub steps: usize,
     /// Samples per step, over all devices and accumulated passes.
@@ -119,6 +122,7 @@ impl Default for StageConfig {
             target: TargetTime::Slowed,
             time_shift: None,
             input: None,
+            anti_drift: None,
             steps: 1000,
             batch_size: 128,
             accumulation: 1,
@@ -186,9 +190,9 @@ impl RunConfig {
         }
         problems.extend(self.gamma_search.problems("gamma_search", &self.post_train));
         // Any γ that a search may choose is a valid one.
-        let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(0.0), ..self.post_train.clone() };
+        let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(1.0), ..self.post_train.clone() };
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &post_train)] {
-            problems.extend(stage.problems(name));
+            problems.extend(stage.problems(name, self.path));
             let (batch, images) = (stage.batch_size, self.data.training_images());
             let most = format!("must be at most the {images} training images");
             Problem::unless(&mut problems, batch <= images, name, "batch_size", batch, most);
@@ -255,12 +259,21 @@ impl RunConfig {
 }
 
 impl StageConfig {
-    fn problems(&self, path: &str) -> Vec<Problem> {
+    /// Network evaluations of the whole stage: three for a sample that is trained on, as a backward pass counts twice.
+    pub(crate) fn evaluations(&self) -> usize {
+        let input = self.input.map_or(0, |input| input.extra_evaluations());
+        let anti_drift = self.anti_drift.map_or(0, |_| AntiDriftConfig::EXTRA_EVALUATIONS);
+        self.steps * self.batch_size * (3 + input + anti_drift)
+    }
+
+    fn problems(&self, path: &str, on: PathConfig) -> Vec<Problem> {
         let mut problems = self.strategy.problems(&format!("{path}.strategy"));
         if let Some(shift) = &self.time_shift {
             problems.extend(shift.problems(&format!("{path}.time_shift")));
         }
         problems.extend(self.input.iter().flat_map(|input| input.problems(&format!("{path}.input"))));
+        let anti_drift = self.anti_drift.map(|a| a.problems(&format!("{path}.anti_drift"), &[self.strategy], on));
+        problems.extend(anti_drift.into_iter().flatten());
         for (key, value) in
             [("steps", self.steps), ("batch_size", self.batch_size), ("steps_per_epoch", self.steps_per_epoch)]
         {
@@ -364,7 +377,7 @@ mod tests {
         let text = problems(
             r#", "device": "tpu", "seeds": [1, 1], "loss_weight": "likelihood", "post_train": {
                 "strategy": {"kind": "mixflow", "gamma": 1.1}, "target": "training", "steps": 10, "steps_per_epoch": 3,
-                "condition_dropout": 0.1, "ema": {"decay": 1.0}, "optimizer": {"learning_rate": 0},
+                "condition_dropout": 0.1, "anti_drift": {}, "ema": {"decay": 1.0}, "optimizer": {"learning_rate": 0},
                 "schedule": {"final_fraction": 0.5}}, "evaluate": {"steps": [], "guidance": {"scale": 2.0}}"#,
         );
         for expected in [
@@ -375,6 +388,7 @@ mod tests {
             "post_train.target would be ignored",
             "post_train.steps_per_epoch = 3: must divide steps = 10",
             "post_train.condition_dropout = 0.1: the network has no null condition",
+            "post_train.anti_drift : needs a strategy whose slowed timestep is the training timestep",
             "post_train.ema.decay = 1: must be in [0, 1)",
             "post_train.optimizer.learning_rate = 0: must be in (0, 1]",
             "post_train.schedule.final_fraction = 0.5: would be ignored",

@@ -187,8 +187,8 @@ impl SystemConfig {
             let sampler = SamplerConfig { steps: *steps, ..self.sample.sampler.clone() };
             problems.extend(sampler.problems("gamma_search"));
         }
-        let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(0.0), ..self.post_train.clone() };
-        problems.extend(post_train.problems("post_train"));
+        let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(1.0), ..self.post_train.clone() };
+        problems.extend(post_train.problems("post_train", self.path));
         let micro_batches = self.devices.len().max(1) * self.post_train.accumulation.max(1);
         let (batch, divides) = (self.post_train.batch_size, self.post_train.batch_size.is_multiple_of(micro_batches));
         let must = format!("must divide over devices × accumulation = {micro_batches}");

@@ -34,7 +34,7 @@ pub(super) fn combine<const D: usize>(
 }
 
 /// `values`, one per sample, as `[batch, 1, ...]` beside `like`.
-pub(super) fn per_sample<const D: usize>(values: &[f64], like: &Tensor<D>) -> Tensor<D> {
+pub(crate) fn per_sample<const D: usize>(values: &[f64], like: &Tensor<D>) -> Tensor<D> {
     let mut shape = [1; D];
     shape[0] = values.len();
     let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();

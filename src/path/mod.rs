@@ -29,6 +29,7 @@ mod vp;
 pub use config::PathConfig;
 pub use drift::{Drift, drift};
 pub use gvp::Gvp;
+pub(crate) use interpolate::per_sample;
 pub use interpolate::{interpolate, velocity_target};
 pub use interval::TrainingInterval;
 pub use linear::Linear;

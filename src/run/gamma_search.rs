@@ -2,9 +2,11 @@
 use super::{Ablation, Job, SlowFlow};
 use crate::config::{
     AblationConfig, AblationSampler, ArmConfig, ArmWeights, EvaluateConfig, GammaSearchConfig, Reference, RunConfig,
+    StageConfig,
 };
 use crate::slow_flow::{Choice, Found, ProbeConfig, Target, Trial, search};
 use crate::timestep::StrategyConfig;
+use crate::train::InputConfig;
 use crate::{Error, Problem, Result};
 use std::path::Path;
 
@@ -51,7 +53,7 @@ impl GammaSearch {
             return Err(Error::Invalid("a sweep of γ needs an arm with `gammas`".into()));
         };
         let sweep = AblationConfig {
-            arms: arms(swept.weights, &search.gammas),
+            arms: arms(swept.weights, &search.gammas, swept.input),
             samplers: config.samplers.iter().take(1).cloned().map(|s| AblationSampler { arms: None, ..s }).collect(),
             ..config.clone()
         };
@@ -143,13 +145,14 @@ impl GammaSearch {
     }
 }
 
-fn arms(weights: ArmWeights, gammas: &[f64]) -> Vec<ArmConfig> {
+fn arms(weights: ArmWeights, gammas: &[f64], input: Option<InputConfig>) -> Vec<ArmConfig> {
     let arm = |name: &str, strategy, gammas: &[f64]| ArmConfig {
         name: name.into(),
         weights,
         strategy,
         gammas: gammas.to_vec(),
-        input: None,
+        input,
+        anti_drift: None,
     };
     vec![arm(CONTROL, StrategyConfig::Standard {}, &[]), arm(MIXFLOW, StrategyConfig::default(), gammas)]
 }
@@ -179,8 +182,9 @@ fn of_run(config: &RunConfig) -> AblationConfig {
         prediction,
         loss_weight,
         pretrain,
-        post_train,
-        arms: arms(ArmWeights::PostTrained, &gamma_search.gammas),
+        arms: arms(ArmWeights::PostTrained, &gamma_search.gammas, post_train.input),
+        // The input is the arms'; a pilot sets the strategy.
+        post_train: StageConfig { input: None, ..post_train },
         control: CONTROL.into(),
         samplers: vec![sampler],
         evaluations,

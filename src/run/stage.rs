@@ -98,6 +98,7 @@ impl Stage<'_> {
             .with_precision(config.precision)
             .with_condition_dropout(config.condition_dropout)?
             .with_input(config.input)
+            .with_anti_drift(config.anti_drift)
             .with_micro_batches(micro_batches)
             .with_ema_distance_every(every)
             .with_seed(self.seed)

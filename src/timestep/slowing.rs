@@ -61,9 +61,14 @@ impl Slowing {
         }
     }
 
+    /// Whether `m = t` is certain.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None {} | Self::Range { gamma: 0.0 })
+    }
+
     /// One `m` within the [bounds](Self::bounds) to the last bit; draws nothing where `m = t` is certain.
     pub fn sample(&self, t: f32, rng: &mut dyn Rng) -> f32 {
-        if matches!(self, Self::None {} | Self::Range { gamma: 0.0 }) {
+        if self.is_none() {
             return t;
         }
         self.within_bounds(t, rng.random())

@@ -1,8 +1,9 @@
-//! What the network is shown in training besides the exact interpolation: the rivals of MixFlow on the training side.
+//! What the network is shown in training besides the exact interpolation: rivals of MixFlow on the training side; [`super::AntiDriftConfig`] is
+//! one, too, as a further loss.
 use super::Objective;
 use crate::Problem;
 use crate::network::PredictionNetwork;
-use crate::path::interpolate;
+use crate::path::{interpolate, per_sample};
 use crate::random::{Purpose, SampleKey, normal};
 use crate::timestep::Timesteps;
 use burn::tensor::{Tensor, TensorData};
@@ -128,14 +129,6 @@ impl InputConfig {
             }
         }
     }
-}
-
-/// `values`, one per sample, as `[batch, 1, ...]`.
-fn per_sample<const D: usize>(values: &[f64], like: &Tensor<D>) -> Tensor<D> {
-    let mut shape = [1; D];
-    shape[0] = values.len();
-    let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-    Tensor::from_data(TensorData::new(values, shape), &like.device())
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! In order: an [`EpochLoader`] (or any Burn loader) yields a [`FlowBatch`]; [`Draws`] turns its keys
 //! into noise, timesteps and condition dropout; the network predicts at `x_m` told `t`; [`Objective`]
-//! compares with the target; Burn's optimizer updates the raw weights after [`gradients`] checked and
+//! compares with the target, and [`AntiDriftConfig`] may add a loss; Burn's optimizer updates the raw weights after [`gradients`] checked and
 //! clipped them; the [`ema`] follows. Validation uses the EMA and the plain loss.
+mod anti_drift;
 mod batch;
 mod draws;
 pub mod ema;
@@ -18,6 +19,7 @@ mod output;
 mod precision;
 mod step;
 
+pub use anti_drift::AntiDriftConfig;
 pub use batch::FlowBatch;
 pub use draws::Draws;
 pub use ema::EmaConfig;

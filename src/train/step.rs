@@ -2,10 +2,10 @@
 use super::fault::Guard;
 use super::input::Shown;
 use super::{
-    Draws, EmaConfig, Fault, FlowBatch, FlowOutput, InputConfig, LossWeight, Objective, Precision, TargetTime, ema,
-    gradients,
+    AntiDriftConfig, Draws, EmaConfig, Fault, FlowBatch, FlowOutput, InputConfig, LossWeight, Objective, Precision,
+    TargetTime, ema, gradients,
 };
-use crate::network::PredictionNetwork;
+use crate::network::{Prediction, PredictionNetwork};
 use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
 use crate::random::SampleKey;
 use crate::timestep::{TimestepStrategy, Timesteps};
@@ -49,6 +49,7 @@ struct Settings {
     precision: Precision,
     condition_dropout: f64,
     input: Option<InputConfig>,
+    anti_drift: Option<AntiDriftConfig>,
     micro_batches: usize,
     distance_every: u64,
     seed: u64,
@@ -96,6 +97,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
                 precision: Precision::F32,
                 condition_dropout: 0.0,
                 input: None,
+                anti_drift: None,
                 micro_batches: 1,
                 distance_every: 0,
                 seed: 0,
@@ -144,6 +146,13 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// Changes what the network is shown in training; validation and [`loss`](Self::loss) see exact interpolations.
     pub fn with_input(mut self, input: Option<InputConfig>) -> Self {
         self.settings.input = input;
+        self
+    }
+
+    /// Adds anti-drift to the training loss; for strategies with m = t on the linear path, which
+    /// [`AntiDriftConfig::problems`] checks.
+    pub fn with_anti_drift(mut self, anti_drift: Option<AntiDriftConfig>) -> Self {
+        self.settings.anti_drift = anti_drift;
         self
     }
 
@@ -201,16 +210,11 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included. The data are taken
     /// as they are: see [`FlowBatch::drawn`] for data with a deviation.
     pub fn loss(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>) -> Tensor<1> {
-        self.loss_shown(batch, draws, None)
+        self.loss_with(batch, draws, None)
     }
 
-    /// As [`loss`](Self::loss), for the input that the configuration makes with the `keys` of the samples.
-    fn loss_shown(
-        &self,
-        batch: FlowBatch<D, N::Condition>,
-        draws: &Draws<D>,
-        input: Option<(InputConfig, &[SampleKey])>,
-    ) -> Tensor<1> {
+    /// As [`loss`](Self::loss); given the `keys` of the samples, with the input and the anti-drift of the settings.
+    fn loss_with(&self, batch: FlowBatch<D, N::Condition>, draws: &Draws<D>, keys: Option<&[SampleKey]>) -> Tensor<1> {
         let condition = match draws.dropped.iter().any(|d| *d) {
             true => self.network.drop_condition(&batch.condition, &draws.dropped).unwrap_or_else(|| {
                 self.progress.guard.report(Fault::NoNullCondition);
@@ -219,12 +223,17 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             false => batch.condition,
         };
         let network = self.settings.precision.apply::<N, D>(&self.network);
-        let objective = &self.settings.objective;
-        let shown = input.map(|(input, keys)| {
-            let given = (&condition, keys, draws.timesteps.as_slice());
-            input.show(&self.ema, objective, &batch.data, &draws.noise, given)
-        });
-        let (loss, auxiliary) = losses(&network, objective, batch.data, &condition, draws, shown);
+        let Settings { objective, input, anti_drift, .. } = &self.settings;
+        let given = |keys| (&condition, keys, draws.timesteps.as_slice());
+        let shown = input
+            .zip(keys)
+            .map(|(input, keys)| input.show(&self.ema, objective, &batch.data, &draws.noise, given(keys)));
+        let Evaluated { loss, auxiliary, at } =
+            evaluate(&network, objective, batch.data.clone(), &condition, draws, shown);
+        let loss = match anti_drift.zip(keys) {
+            Some((anti_drift, keys)) => loss + anti_drift.loss(&network, objective, batch.data, at, given(keys)),
+            None => loss,
+        };
         match auxiliary {
             Some(auxiliary) => loss + auxiliary,
             None => loss,
@@ -278,15 +287,24 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     }
 }
 
-/// The regression losses `[batch]` and the network's auxiliary loss `[1]`.
-fn losses<N: PredictionNetwork<D>, const D: usize>(
+/// One pass of a network over a batch.
+struct Evaluated<const D: usize> {
+    /// The regression losses `[batch]`.
+    loss: Tensor<1>,
+    /// The network's auxiliary loss `[1]`.
+    auxiliary: Option<Tensor<1>>,
+    /// The network's input and output.
+    at: (Tensor<D>, Tensor<D>),
+}
+
+fn evaluate<N: PredictionNetwork<D>, const D: usize>(
     network: &N,
     objective: &Objective,
     data: Tensor<D>,
     condition: &N::Condition,
     draws: &Draws<D>,
     shown: Option<Shown<D>>,
-) -> (Tensor<1>, Option<Tensor<1>>) {
+) -> Evaluated<D> {
     let slowed: Vec<f32> = draws.timesteps.iter().map(|t| t.slowed).collect();
     let training: Vec<f32> = draws.timesteps.iter().map(|t| t.training).collect();
     let count = training.len();
@@ -295,9 +313,9 @@ fn losses<N: PredictionNetwork<D>, const D: usize>(
         let noise = draws.noise.clone();
         Shown { noisy: interpolate(objective.path.as_ref(), data.clone(), noise.clone(), &slowed), noise }
     });
-    let prediction = network.predict(noisy, told, condition);
-    let loss = objective.loss(prediction.output, data, noise, &draws.timesteps);
-    (loss, prediction.auxiliary_loss)
+    let Prediction { output, auxiliary_loss } = network.predict(noisy.clone(), told, condition);
+    let loss = objective.loss(output.clone(), data, noise, &draws.timesteps);
+    Evaluated { loss, auxiliary: auxiliary_loss, at: (noisy, output) }
 }
 
 /// Plain flow matching: `t ~ U`, `m = t`.
@@ -326,8 +344,7 @@ where
         let device = batch.data.device();
         let draws = Draws::new(&keys, shape, strategy.as_ref(), objective.interval, *condition_dropout, &device);
         self.shared().last_batch = keys.first().copied();
-        let loss =
-            self.loss_shown(batch.drawn(&keys), &draws, self.settings.input.map(|input| (input, keys.as_slice())));
+        let loss = self.loss_with(batch.drawn(&keys), &draws, Some(&keys));
         let mean = loss.clone().mean();
         let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
         let mut grads = mean.backward();
@@ -371,7 +388,7 @@ where
         let draws = Draws::new(&keys, shape, &Plain, objective.interval, 0.0, &batch.data.device());
         let FlowBatch { data, condition, .. } = batch.drawn(&keys);
         // Without the auxiliary loss, so that curves compare between systems.
-        let (loss, _) = losses(&self.ema, objective, data, &condition, &draws, None);
+        let Evaluated { loss, .. } = evaluate(&self.ema, objective, data, &condition, &draws, None);
         FlowOutput {
             loss,
             timesteps: draws.timesteps,

@@ -1,8 +1,9 @@
 //! The arms: what differs between the lines of the table.
 use crate::Problem;
 use crate::config::{StageConfig, add};
+use crate::path::PathConfig;
 use crate::timestep::StrategyConfig;
-use crate::train::InputConfig;
+use crate::train::{AntiDriftConfig, InputConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct ArmConfig {
     /// A change of what the network is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputConfig>,
+    /// A further loss that turns velocities towards the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anti_drift: Option<AntiDriftConfig>,
 }
 
 /// What an arm samples with.
@@ -69,7 +73,7 @@ impl ArmConfig {
         self.gammas.iter().map(|gamma| (format!("{} γ={gamma}", self.name), with(*gamma))).collect()
     }
 
-    pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
+    pub(super) fn problems(&self, path: &str, on: PathConfig) -> Vec<Problem> {
         let mut problems = Vec::new();
         let has_gamma = matches!(self.strategy, StrategyConfig::Mixflow { .. } | StrategyConfig::UniformRange { .. });
         if self.gammas.is_empty() {
@@ -81,9 +85,14 @@ impl ArmConfig {
             Problem::unless(&mut problems, (0.0..=1.0).contains(gamma), path, "gammas", gamma, "must be in [0, 1]");
         }
         problems.extend(self.input.iter().flat_map(|input| input.problems(&format!("{path}.input"))));
+        let strategies: Vec<_> = self.strategies().into_iter().map(|(_, strategy)| strategy).collect();
+        let anti_drift = self.anti_drift.map(|a| a.problems(&format!("{path}.anti_drift"), &strategies, on));
+        problems.extend(anti_drift.into_iter().flatten());
         let ignored = ": would be ignored, these weights are not trained";
-        if self.weights != ArmWeights::PostTrained && self.input.is_some() {
-            add(&mut problems, format!("{path}.input"), ignored);
+        for (key, given) in [("input", self.input.is_some()), ("anti_drift", self.anti_drift.is_some())] {
+            if given && self.weights != ArmWeights::PostTrained {
+                add(&mut problems, format!("{path}.{key}"), ignored);
+            }
         }
         match self.weights {
             ArmWeights::Pretrained if self.strategy != standard() => {

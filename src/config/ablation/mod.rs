@@ -47,7 +47,8 @@ pub struct AblationConfig {
     /// Plain flow matching from scratch, cached by a hash of what made it.
     #[serde(default)]
     pub pretrain: StageConfig,
-    /// Post-training of every arm, with the standard strategy and no change of the input: what the control does.
+    /// Post-training of every arm, with the standard strategy, no change of the input and no further loss: what the
+    /// control does.
     #[serde(default)]
     pub post_train: StageConfig,
     /// What differs between the arms; different names.
@@ -124,7 +125,12 @@ impl AblationConfig {
                 name,
                 entry: arm.name.clone(),
                 weights: arm.weights,
-                stage: StageConfig { strategy, input: arm.input, ..self.post_train.clone() },
+                stage: StageConfig {
+                    strategy,
+                    input: arm.input,
+                    anti_drift: arm.anti_drift,
+                    ..self.post_train.clone()
+                },
             };
             arm.strategies().into_iter().map(one).collect()
         };
@@ -135,7 +141,7 @@ impl AblationConfig {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.shared_problems();
         for (i, arm) in self.arms.iter().enumerate() {
-            problems.extend(arm.problems(&format!("arms[{i}]")));
+            problems.extend(arm.problems(&format!("arms[{i}]"), self.path));
         }
         let exact = matches!(self.data, DataConfig::Ring(_))
             && self.path == PathConfig::Linear
@@ -144,8 +150,9 @@ impl AblationConfig {
             let message = "= \"exact\": known only for the velocity of a ring on the linear path";
             add(&mut problems, format!("arms[{i}].weights"), message);
         }
-        if self.post_train.strategy != standard() || self.post_train.input.is_some() {
-            let message = ": strategy and input belong to the arms; what all arms share is the control's";
+        let StageConfig { strategy, input, anti_drift, .. } = &self.post_train;
+        if *strategy != standard() || input.is_some() || anti_drift.is_some() {
+            let message = ": strategy, input and anti_drift belong to the arms; what all arms share is the control's";
             add(&mut problems, "post_train".into(), message);
         }
         let arms = self.arms();
@@ -171,7 +178,8 @@ impl AblationConfig {
     fn shared_problems(&self) -> Vec<Problem> {
         let Self { data, network, device, path, prediction, loss_weight, pretrain, post_train, .. } = self.clone();
         // A run wants a strategy to test; here the arms have it.
-        let post_train = StageConfig { strategy: StrategyConfig::Beta {}, input: None, ..post_train };
+        let strategy = StrategyConfig::Beta {};
+        let post_train = StageConfig { strategy, input: None, anti_drift: None, ..post_train };
         let run = RunConfig {
             schema: None,
             data,
@@ -264,7 +272,9 @@ mod tests {
             r#", "seeds": [1, 1], "evaluations": [0, 3], "samples": 1, "batch_size": 0,
             "post_train": {"strategy": {"kind": "beta"}, "steps": 0},
             "arms": [{"name": "a", "gammas": [2]}, {"name": "a", "weights": "exact"},
-                {"name": "b", "weights": "pretrained", "strategy": {"kind": "beta"}, "input": {"kind": "perturbation", "gamma": 1}}],
+                {"name": "b", "weights": "pretrained", "strategy": {"kind": "beta"}, "input": {"kind": "perturbation", "gamma": 1},
+                    "anti_drift": {}},
+                {"name": "e", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.1], "anti_drift": {"weight": 0}}],
             "samplers": [{"name": "s", "solver": "rk4", "arms": ["c"]}, {"name": "d", "solver": "heun",
                 "guidance": {"scale": 2}, "corrections": [{"kind": "differential", "low": 0.1}]}]"#,
         )
@@ -276,9 +286,12 @@ mod tests {
             "arms[0].gammas : the strategy must be",
             "arms[0].gammas = 2: must be in [0, 1]",
             "arms[2].input : would be ignored",
+            "arms[2].anti_drift : would be ignored",
+            "arms[3].anti_drift.weight = 0: must be finite and greater than 0",
+            "arms[3].anti_drift : needs a strategy whose slowed timestep is the training timestep",
             "arms[2].strategy : would be ignored",
             "arms[1].weights = \"exact\": known only",
-            "post_train : strategy and input belong to the arms",
+            "post_train : strategy, input and anti_drift belong to the arms",
             "control = \"control\": must be the name of an arm",
             "seeds : must not repeat",
             "evaluations = [0, 3]: must be at least 1 each",

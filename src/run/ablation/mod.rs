@@ -129,22 +129,21 @@ impl Ablation {
         self.config.seeds.iter().flat_map(of).collect()
     }
 
-    /// What a job has yet to do, in network evaluations; a training step counts as three per sample. 0 once it is done.
+    /// What a job has yet to do, in network evaluations; a training step counts as three per sample,
+    /// more with a rollout or anti-drift. 0 once it is done.
     pub fn work(&self, job: Job) -> f64 {
         let (arm, samples) = (&self.arms[job.arm], self.config.samples);
         let missing = self.plan(arm).into_iter().filter(|planned| self.cell(job, planned).is_none());
         let sampling: usize = missing.map(|planned| planned.evaluations * samples).sum();
         let trains = sampling > 0 && arm.weights == ArmWeights::PostTrained && !is_pretrained(&self.job_folder(job));
-        let passes = 3 + arm.stage.input.map_or(0, |input| input.extra_evaluations());
-        let training = if trains { arm.stage.steps * arm.stage.batch_size * passes } else { 0 };
+        let training = if trains { arm.stage.evaluations() } else { 0 };
         (sampling + training) as f64
     }
 
     /// What pretraining has yet to do, in the same units.
     pub fn pretraining_work(&self) -> f64 {
-        let stage = &self.config.pretrain;
         let done = is_pretrained(&self.cache) || !self.needs_weights();
-        if done { 0.0 } else { (3 * stage.steps * stage.batch_size) as f64 }
+        if done { 0.0 } else { self.config.pretrain.evaluations() as f64 }
     }
 
     fn needs_weights(&self) -> bool {
