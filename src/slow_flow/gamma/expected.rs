@@ -134,5 +134,10 @@ fn slowness(measured: &Measurement) -> String {
 fn sharpness(tolerance: &Tolerance) -> String {
     let spreads: Vec<f64> = tolerance.points.iter().map(|point| point.spread).collect();
     let (least, most) = spreads.iter().fold((f64::MAX, 0.0_f64), |(low, high), s| (low.min(*s), high.max(*s)));
-    format!("a state tells its own noise level to within {least:.3} to {most:.3}, depending on the time")
+    match (format!("{least:.3}"), format!("{most:.3}")) {
+        (least, most) if least == most => format!("a state tells its own noise level to within {least}"),
+        (least, most) => {
+            format!("a state tells its own noise level to within {least} to {most}, depending on the time")
+        }
+    }
 }
