@@ -97,7 +97,7 @@ impl GammaSearch {
     }
 
     /// Adds to the reasons what the probe finds at the steps of a choice: how far the pretrained network's states lag
-    /// behind, and how well the data tell their own level. It decides nothing.
+    /// behind, and how well the data tell their own level. It decides nothing; data of fewer than 16 samples have none.
     ///
     /// # Errors
     /// As [`SlowFlow::new`], [`SlowFlow::measure`] and [`SlowFlow::recommend`].
@@ -107,6 +107,9 @@ impl GammaSearch {
         let all = experiment.data.train.labels().len();
         let default = ProbeConfig::default();
         let samples = default.samples.min(all);
+        if samples < 16 {
+            return Ok(());
+        }
         let probe = ProbeConfig { samples, tolerance_samples: default.tolerance_samples.min(samples), ..default };
         let probe = SlowFlow::new(experiment, evaluate, &probe)?;
         for &steps in choice.target.steps.iter().filter(|steps| **steps > 1) {
