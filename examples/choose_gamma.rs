@@ -45,7 +45,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     println!("pilots: {}", folder.display());
     let mut choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
     if let Some(evaluate) = evaluate {
-        choices.iter_mut().try_for_each(|choice| search.explain(choice, &evaluate))?;
+        choices.iter_mut().for_each(|choice| search.explain(choice, &evaluate));
     }
     search.pilots().write_results()?;
     choose::report(&choices, &folder)?;

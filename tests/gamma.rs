@@ -63,6 +63,26 @@ fn a_distance_that_the_data_do_not_have_is_named_with_those_they_have() {
 }
 
 #[test]
+fn a_sweep_is_chosen_for_by_its_own_strategy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sweep = AblationConfig::read(root().join("configs/ring/exact-2.json")).unwrap();
+    sweep.arms[1].strategy = serde_json::from_str(r#"{"kind": "uniform_range"}"#).unwrap();
+    let search = GammaSearchConfig { gammas: vec![0.3], ..Default::default() };
+    let open = |sweep: &AblationConfig| GammaSearch::of_sweep(sweep, &search, folder.path(), folder.path());
+    let kind = serde_json::to_value(open(&sweep).unwrap().pilots().arms()[1].stage.strategy).unwrap();
+    assert_eq!(kind, serde_json::json!({"kind": "uniform_range", "gamma": 0.3}));
+    sweep.arms.push(sweep.arms[1].clone());
+    assert!(open(&sweep).err().unwrap().to_string().contains("needs one arm with `gammas`, not 2"));
+}
+
+#[test]
+fn pilots_have_seeds_of_their_own() {
+    let text = TINY.replace("\"pilot_steps\": 4", "\"seeds\": [7, 1]");
+    let error = RunConfig::parse(&text).unwrap_err().to_string();
+    assert!(error.contains("gamma_search.seeds = [7, 1]: must be others than those of the results"), "{error}");
+}
+
+#[test]
 fn on_the_exact_ring_in_two_dimensions_no_gamma_is_chosen_and_in_128_a_large_one() {
     for (dimension, expected) in [(2, None), (128, Some(0.5))] {
         let folder = tempfile::tempdir().unwrap();
@@ -99,6 +119,13 @@ fn a_system_chooses_by_the_energy_distance_of_latents() {
     let system = System::open(SystemConfig::parse(&longer).unwrap()).unwrap();
     system.choose_gamma(folder.path(), &mut |trial| other.push(trial.clone())).unwrap();
     assert_ne!(other[1].found, heard[1].found);
+    // A training with one γ is not gone on with by another that was chosen later.
+    let (network, _) = open().load().unwrap();
+    let trained = folder.path().join("trained");
+    open().with_gamma(0.2).post_train(network.clone(), &trained, Some(1)).unwrap();
+    let error = open().with_gamma(0.8).post_train(network.clone(), &trained, None).unwrap_err().to_string();
+    assert!(error.contains("holds the training of another stage"), "{error}");
+    assert!(open().with_gamma(0.2).post_train(network, &trained, None).unwrap().finished);
     // Training with what is still open is an error, not a guess.
     let (network, _) = open().load().unwrap();
     let error = open().post_train(network, &folder.path().join("none"), None).unwrap_err();

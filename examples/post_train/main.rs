@@ -96,7 +96,7 @@ fn chosen(config: RunConfig, file: &Path, folder: Option<&Path>) -> Result<RunCo
     println!("choosing γ; pilots: {}", folder.display());
     let search = GammaSearch::of_run(&config, &folder, Path::new(workers::CACHE))?;
     let mut choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs, &folder))?;
-    search.explain(&mut choices[0], &config.evaluate)?;
+    search.explain(&mut choices[0], &config.evaluate);
     choose::report(&choices, &folder)?;
     Ok(config.with_gamma(choices[0].decided()?))
 }

@@ -1,6 +1,7 @@
 //! The section `gamma_search`: how `"gamma": "auto"` is chosen.
 use crate::Problem;
 use crate::config::{ScheduleConfig, StageConfig, add};
+use crate::sample::MOST_STEPS;
 use crate::slow_flow::CANDIDATES;
 use crate::timestep::StrategyConfig;
 use schemars::JsonSchema;
@@ -54,21 +55,28 @@ impl GammaSearchConfig {
         }
         let unit = !self.gammas.is_empty() && self.gammas.iter().all(|gamma| (0.0..=1.0).contains(gamma));
         let gammas = format!("{:?}", self.gammas);
-        Problem::unless(&mut problems, unit, path, "gammas", gammas, "must name at least one γ, each in [0, 1]");
+        Problem::unless(&mut problems, unit, path, "gammas", &gammas, "must name at least one γ, each in [0, 1]");
+        let once = self.gammas.iter().enumerate().all(|(i, gamma)| !self.gammas[..i].contains(gamma));
+        Problem::unless(&mut problems, once, path, "gammas", gammas, "must not repeat a γ");
         let distinct: BTreeSet<_> = self.seeds.iter().collect();
         let some = !self.seeds.is_empty() && distinct.len() == self.seeds.len();
         let seeds = format!("{:?}", self.seeds);
         Problem::unless(&mut problems, some, path, "seeds", seeds, "must name at least one, and none twice");
         if let Some(steps) = &self.steps {
             let distinct: BTreeSet<_> = steps.iter().collect();
-            let some = distinct.len() == steps.len() && !steps.is_empty() && !steps.contains(&0);
-            let text = format!("{steps:?}");
-            Problem::unless(&mut problems, some, path, "steps", text, "must name at least one, none twice, none 0");
+            let inside = steps.iter().all(|steps| (1..=MOST_STEPS).contains(steps));
+            let some = distinct.len() == steps.len() && !steps.is_empty() && inside;
+            let must = format!("must name at least one in 1..={MOST_STEPS}, and none twice");
+            Problem::unless(&mut problems, some, path, "steps", format!("{steps:?}"), must);
         }
         if let Some(steps) = self.pilot_steps {
             let fits = (1..=stage.steps).contains(&steps);
             let must = format!("must be in 1..={}, the steps of the post-training", stage.steps);
             Problem::unless(&mut problems, fits, path, "pilot_steps", steps, must);
+            let epoch = stage.steps_per_epoch.max(1);
+            let whole = steps <= epoch || steps.is_multiple_of(epoch);
+            let must = format!("must be at most steps_per_epoch = {epoch} or a multiple of it");
+            Problem::unless(&mut problems, whole, path, "pilot_steps", steps, must);
         }
         if let Some(samples) = self.samples {
             Problem::unless(&mut problems, samples >= 2, path, "samples", samples, "must be at least 2");
@@ -78,15 +86,16 @@ impl GammaSearchConfig {
 
     /// The stage of a pilot: `stage` with the standard strategy, shortened.
     pub fn pilot(&self, stage: &StageConfig) -> StageConfig {
-        let steps = self.pilot_steps.unwrap_or(stage.steps.div_ceil(3)).min(stage.steps);
+        let (third, epoch) = (stage.steps.div_ceil(3), stage.steps_per_epoch.max(1));
+        // Whole epochs, so that a pilot that is stopped goes on at its last checkpoint.
+        let short = if third > epoch { third.next_multiple_of(epoch) } else { third };
+        let steps = self.pilot_steps.unwrap_or(short).min(stage.steps);
         let shorter = |count: usize| (count as u128 * steps as u128 / stage.steps.max(1) as u128) as usize;
-        let schedule = ScheduleConfig {
-            warm_up: shorter(stage.schedule.warm_up),
-            hold: shorter(stage.schedule.hold),
-            decay_end: stage.schedule.decay_end.map(shorter),
-            ..stage.schedule
-        };
-        let epoch = if steps.is_multiple_of(stage.steps_per_epoch.max(1)) { stage.steps_per_epoch } else { steps };
+        let (warm_up, hold) = (shorter(stage.schedule.warm_up), shorter(stage.schedule.hold));
+        let decay_end = stage.schedule.decay_end.map(|end| shorter(end).max(warm_up + hold + 1));
+        let decay_end = decay_end.filter(|end| *end < steps);
+        let schedule = ScheduleConfig { warm_up, hold, decay_end, ..stage.schedule };
+        let epoch = if steps.is_multiple_of(epoch) { epoch } else { steps };
         StageConfig { strategy: StrategyConfig::Standard {}, steps, steps_per_epoch: epoch, schedule, ..stage.clone() }
     }
 }
@@ -111,6 +120,12 @@ mod tests {
         assert_eq!(pilot.strategy, StrategyConfig::Standard {});
         let third = GammaSearchConfig::default().pilot(&stage);
         assert_eq!((third.steps, third.steps_per_epoch, third.schedule.warm_up), (334, 334, 33));
+        let long = StageConfig { steps: 10_000, ..stage.clone() };
+        assert_eq!(GammaSearchConfig::default().pilot(&long).steps, 3500);
+        let early = ScheduleConfig { warm_up: 1, decay_end: Some(3), ..schedule };
+        let tiny = GammaSearchConfig { pilot_steps: Some(10), ..search.clone() };
+        let pilot = tiny.pilot(&StageConfig { schedule: early, ..stage.clone() });
+        assert!(pilot.schedule.problems("schedule", pilot.steps).is_empty(), "{pilot:?}");
         let whole = GammaSearchConfig { pilot_steps: Some(1000), ..search }.pilot(&stage);
         assert_eq!((whole.steps, whole.steps_per_epoch, whole.schedule), (1000, 500, schedule));
     }
@@ -130,6 +145,15 @@ mod tests {
             assert!(problem.starts_with(&format!("gamma_search.{expected}")), "{problem}");
         }
         assert_eq!(text.len(), 5);
+        let one = |search: GammaSearchConfig| {
+            search.problems("s", &auto()).iter().map(ToString::to_string).collect::<String>()
+        };
+        let twice = GammaSearchConfig { gammas: vec![0.1, 0.1], ..Default::default() };
+        assert_eq!(one(twice), "s.gammas = [0.1, 0.1]: must not repeat a γ");
+        let many = GammaSearchConfig { steps: Some(vec![1_000_000_000]), ..Default::default() };
+        assert!(one(many).contains("must name at least one in 1..=1000000"));
+        let broken = GammaSearchConfig { pilot_steps: Some(700), ..Default::default() };
+        assert!(one(broken).contains("must be at most steps_per_epoch = 500 or a multiple of it"));
         let fixed = StageConfig { strategy: StrategyConfig::mixflow(0.1), ..auto() };
         let used = GammaSearchConfig { samples: Some(9), ..Default::default() };
         assert!(used.problems("gamma_search", &fixed)[0].message.contains("would be ignored"));

@@ -189,6 +189,17 @@ impl RunConfig {
             );
         }
         problems.extend(self.gamma_search.problems("gamma_search", &self.post_train));
+        let apart =
+            !self.post_train.strategy.is_auto() || !self.gamma_search.seeds.iter().any(|s| self.seeds.contains(s));
+        let seeds = format!("{:?}", self.gamma_search.seeds);
+        Problem::unless(
+            &mut problems,
+            apart,
+            "gamma_search",
+            "seeds",
+            seeds,
+            "must be others than those of the results",
+        );
         // Any γ that a search may choose is a valid one.
         let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(1.0), ..self.post_train.clone() };
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &post_train)] {

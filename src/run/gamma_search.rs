@@ -1,4 +1,5 @@
 //! `"gamma": "auto"`: a control and a few γ, trained shortly and sampled with the steps that are asked for.
+use super::ablation::Cell;
 use super::{Ablation, Job, SlowFlow};
 use crate::config::{
     AblationConfig, AblationSampler, ArmConfig, ArmWeights, EvaluateConfig, GammaSearchConfig, Reference, RunConfig,
@@ -47,13 +48,15 @@ impl GammaSearch {
     /// For every distance at every budget of a sweep of γ, under its first sampler.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an ablation without an arm that has `gammas`; as [`Ablation::open`].
+    /// [`Error::Invalid`] unless one arm has `gammas`; as [`Ablation::open`].
     pub fn of_sweep(config: &AblationConfig, search: &GammaSearchConfig, folder: &Path, cache: &Path) -> Result<Self> {
-        let Some(swept) = config.arms.iter().find(|arm| !arm.gammas.is_empty()) else {
-            return Err(Error::Invalid("a sweep of γ needs an arm with `gammas`".into()));
+        let swept: Vec<&ArmConfig> = config.arms.iter().filter(|arm| !arm.gammas.is_empty()).collect();
+        let [swept] = swept[..] else {
+            let message = format!("a sweep of γ needs one arm with `gammas`, not {}", swept.len());
+            return Err(Error::Invalid(message));
         };
         let sweep = AblationConfig {
-            arms: arms(swept.weights, &search.gammas, swept.input),
+            arms: arms(swept.weights, swept.strategy, &search.gammas, swept.input),
             samplers: config.samplers.iter().take(1).cloned().map(|s| AblationSampler { arms: None, ..s }).collect(),
             ..config.clone()
         };
@@ -92,16 +95,20 @@ impl GammaSearch {
             let asked = |job: &Job| gammas.contains(&self.gamma(*job));
             let jobs: Vec<Job> = self.pilots.jobs().into_iter().filter(asked).collect();
             run(&self.pilots, &jobs)?;
-            Ok(self.trials())
+            self.trials()
         })
     }
 
     /// Adds to the reasons what the probe finds at the steps of a choice: how far the pretrained network's states lag
-    /// behind, and how well the data tell their own level. It decides nothing; data of fewer than 16 samples have none.
-    ///
-    /// # Errors
-    /// As [`SlowFlow::new`], [`SlowFlow::measure`] and [`SlowFlow::recommend`].
-    pub fn explain(&self, choice: &mut Choice, evaluate: &EvaluateConfig) -> Result<()> {
+    /// behind, and how well the data tell their own level. It decides nothing: where it fails, that is the reason added.
+    /// Data of fewer than 16 samples have none.
+    pub fn explain(&self, choice: &mut Choice, evaluate: &EvaluateConfig) {
+        if let Err(error) = self.probe(choice, evaluate) {
+            choice.reasons.push(format!("the probe could not say more: {error}"));
+        }
+    }
+
+    fn probe(&self, choice: &mut Choice, evaluate: &EvaluateConfig) -> Result<()> {
         let Some(network) = self.pilots.pretrain()? else { return Ok(()) };
         let experiment = self.pilots.experiment();
         let all = experiment.data.train.labels().len();
@@ -126,29 +133,34 @@ impl GammaSearch {
     }
 
     /// The finished pilots.
-    fn trials(&self) -> Vec<Trial> {
+    fn trials(&self) -> Result<Vec<Trial>> {
         let jobs = self.pilots.jobs();
         let one = |arm: usize| {
             let mine: Vec<Job> = jobs.iter().copied().filter(|job| job.arm == arm).collect();
             if mine.iter().any(|job| self.pilots.work(*job) > 0.0) {
-                return None;
+                return Ok(None);
             }
             let cells: Vec<_> = mine.iter().map(|job| self.pilots.cells(*job)).collect();
-            let found = |(place, name): (usize, &String)| Found {
-                distance: name.clone(),
-                steps: cells[0][place].steps,
-                by_seed: cells.iter().map(|seed| seed[place].distances[name]).collect(),
+            let Some((first, gamma)) = cells.first().zip(mine.first().map(|job| self.gamma(*job))) else {
+                return Ok(None);
             };
-            let first = cells.first()?;
+            let found = |(place, name): (usize, &String)| {
+                let steps = first[place].steps;
+                let missing =
+                    || Error::Invalid(format!("pilots: a seed has no {name} at {steps} steps; remove the folder"));
+                let of = |seed: &Vec<Cell>| seed.get(place)?.distances.get(name).copied();
+                let by_seed = cells.iter().map(|seed| of(seed).ok_or_else(missing)).collect::<Result<_>>()?;
+                Ok(Found { distance: name.clone(), steps, by_seed })
+            };
             let places =
                 first.iter().enumerate().flat_map(|(i, cell)| cell.distances.keys().map(move |name| (i, name)));
-            Some(Trial { gamma: self.gamma(*mine.first()?), found: places.map(found).collect() })
+            Ok(Some(Trial { gamma, found: places.map(found).collect::<Result<_>>()? }))
         };
-        (0..self.pilots.arms().len()).filter_map(one).collect()
+        (0..self.pilots.arms().len()).filter_map(|arm| one(arm).transpose()).collect()
     }
 }
 
-fn arms(weights: ArmWeights, gammas: &[f64], input: Option<InputConfig>) -> Vec<ArmConfig> {
+fn arms(weights: ArmWeights, strategy: StrategyConfig, gammas: &[f64], input: Option<InputConfig>) -> Vec<ArmConfig> {
     let arm = |name: &str, strategy, gammas: &[f64]| ArmConfig {
         name: name.into(),
         weights,
@@ -157,7 +169,7 @@ fn arms(weights: ArmWeights, gammas: &[f64], input: Option<InputConfig>) -> Vec<
         input,
         anti_drift: None,
     };
-    vec![arm(CONTROL, StrategyConfig::Standard {}, &[]), arm(MIXFLOW, StrategyConfig::default(), gammas)]
+    vec![arm(CONTROL, StrategyConfig::Standard {}, &[]), arm(MIXFLOW, strategy, gammas)]
 }
 
 /// The sweep of γ that a run is a part of.
@@ -185,7 +197,7 @@ fn of_run(config: &RunConfig) -> AblationConfig {
         prediction,
         loss_weight,
         pretrain,
-        arms: arms(ArmWeights::PostTrained, &gamma_search.gammas, post_train.input),
+        arms: arms(ArmWeights::PostTrained, StrategyConfig::default(), &gamma_search.gammas, post_train.input),
         // The input is the arms'; a pilot sets the strategy.
         post_train: StageConfig { input: None, ..post_train },
         control: CONTROL.into(),

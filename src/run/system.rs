@@ -1,5 +1,5 @@
 //! The way of an official checkpoint: load, post-train, sample, write back.
-use super::{Samples, Stage, Trained};
+use super::{Samples, Stage, Trained, files};
 use crate::checkpoint::weights::{ImportReport, KeyMap, import};
 use crate::config::{LabelSampling, SystemConfig, WeightsConfig};
 use crate::data::latents::{Array, LatentBatcher, LatentItem, LatentSplit, stack_features, stack_labels, stack_texts};
@@ -93,6 +93,7 @@ impl System {
     /// The same with `gamma` where the post-training says `"auto"`.
     pub fn with_gamma(mut self, gamma: f64) -> Self {
         self.config.post_train.strategy = self.config.post_train.strategy.with_auto(gamma);
+        self.config.gamma_search = Default::default();
         self
     }
 
@@ -115,9 +116,20 @@ impl System {
 
     /// Post-trains `network`, or goes on from the newest checkpoint below `folder`; stops after `until_epoch`.
     ///
+    /// `post_train.json` in the folder is the stage with its γ: one that was chosen may come out otherwise another time.
+    ///
     /// # Errors
-    /// As [`Stage::run`].
+    /// [`Error::Invalid`] if the folder holds the training of another stage; as [`Stage::run`].
     pub fn post_train(&self, network: Network, folder: &Path, until_epoch: Option<usize>) -> Result<Trained<Network>> {
+        Error::if_any(self.config.post_train.strategy.problems("post_train.strategy"))?;
+        files::create(folder)?;
+        let (kept, stage) = (folder.join("post_train.json"), files::pretty(&self.config.post_train)?);
+        if std::fs::read_to_string(&kept).is_ok_and(|old| old != stage) {
+            let message =
+                "holds the training of another stage, perhaps of another γ that was chosen; take another folder";
+            return Err(Error::Invalid(format!("{}: {message}", folder.display())));
+        }
+        files::write(&kept, &stage)?;
         let board = TensorBoard::create(&folder.join("tensorboard"), 0);
         board.text("config", &format!("```json\n{}\n```", self.json()?), 0);
         let stage = Stage {

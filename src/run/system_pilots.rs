@@ -97,7 +97,8 @@ impl System {
     ) -> Result<Vec<f64>> {
         let SystemConfig { data, network, weights, path, prediction, loss_weight, sample, .. } = self.config();
         let parts = (data, network, weights, path, prediction, loss_weight);
-        let made_of = serde_json::json!([parts, sample.sampler, sample.weak, stage, seed, steps, reference.count]);
+        let drawn = (&sample.sampler, &sample.weak, &sample.skipped_layers);
+        let made_of = serde_json::json!([parts, drawn, stage, seed, steps, reference.count]);
         let (made_of, file) = (hash(&made_of.to_string()), folder.join("distances.json"));
         if let Some(kept) = read::<Kept>(&file).filter(|kept| kept.made_of == made_of) {
             return Ok(kept.distances);

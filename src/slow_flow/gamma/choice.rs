@@ -57,7 +57,7 @@ pub struct Choice {
     pub gamma: Option<f64>,
     /// The least and the largest γ tried that come within a tenth of the best distance.
     pub range: Option<[f64; 2]>,
-    /// Why, in plain words.
+    /// Why, in plain words: which pilots, then the verdict, then what else there is to know.
     pub reasons: Vec<String>,
     /// Every γ tried, increasing.
     pub curve: Vec<PilotPoint>,
@@ -158,10 +158,10 @@ impl Choice {
     /// The chosen γ, where training cannot go on without one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with the last reason if none was chosen.
+    /// [`Error::Invalid`] with the verdict if none was chosen.
     pub fn decided(&self) -> Result<f64> {
         self.gamma.ok_or_else(|| {
-            let why = self.reasons.last().map_or("", String::as_str);
+            let why = self.reasons.get(1).map_or("", String::as_str);
             Error::Invalid(format!("gamma = \"auto\": {why}; write a number to post-train all the same"))
         })
     }
@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn a_refusal_says_what_was_found() {
         let trials = [trial(None, &[1.0, 1.0]), trial(Some(0.1), &[1.0, 1.2]), trial(Some(0.4), &[2.0, 2.0])];
-        let choice = Choice::among(&trials, &target()).unwrap();
+        let mut choice = Choice::among(&trials, &target()).unwrap();
+        choice.reasons.push("what else there is to know".into());
         assert_eq!((choice.gamma, choice.range), (None, None));
         assert!(choice.reasons[1].contains("no γ comes closer") && choice.reasons[1].contains("at 5 steps"));
         assert!(choice.reasons[1].contains("γ = 0.1, is 10"), "{:?}", choice.reasons);
