@@ -4,10 +4,10 @@
 #[path = "shared/command.rs"]
 mod command;
 
+use burn_mixflow::Result;
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::run::{Experiment, PostTraining, Setting, SlowFlow, files};
 use burn_mixflow::slow_flow::{Measurement, Report, SlowFlowConfig, picture};
-use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 
 #[global_allocator]
@@ -25,11 +25,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let SlowFlowConfig { run, probe: config, .. } = kept.clone();
     let folder = folder.unwrap_or_else(|| command::folder(file, ""));
     files::create(&folder)?;
-    let (kept_file, text) = (folder.join("config.json"), files::pretty(&kept)?);
-    if std::fs::read_to_string(&kept_file).is_ok_and(|old| old != text) {
-        return Err(Error::Invalid(format!("{}: holds the results of another configuration", folder.display())));
-    }
-    files::write(&kept_file, &text)?;
+    files::claim(&folder.join("config.json"), &files::pretty(&kept)?, "holds the results of another configuration")?;
     println!("results: {}", folder.display());
 
     let experiment = Experiment::new(Setting::from(&run), run.device.open()?)?;

@@ -53,7 +53,8 @@ struct Row {
     sampler: String,
     steps: usize,
     mean: f64,
-    values: Vec<f64>,
+    paired_change: Option<f64>,
+    paired_standard_error: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -105,13 +106,12 @@ impl<'a> Cell<'a> {
     fn judged(&self, gamma: Option<f64>, tally: &mut Tally) -> String {
         let Some(chosen) = self.of(gamma) else { return "not swept | |".into() };
         let above = chosen.mean / self.best().mean - 1.0;
-        let (change, error) = paired(&chosen.values, &self.control.values);
-        let worse = gamma.is_some() && change > 2.0 * error;
+        let worse = chosen.paired_change.zip(chosen.paired_standard_error).is_some_and(|(c, e)| c > 2.0 * e);
         tally.asked += 1;
         tally.above += usize::from(above > ALLOWED);
         tally.worse += usize::from(worse);
         let mark = |bad: bool, text: String| if bad { format!("**{text}**") } else { text };
-        let against = if gamma.is_some() { format!("{:+.0} %", 100.0 * change) } else { "–".into() };
+        let against = chosen.paired_change.map_or("–".into(), |change| format!("{:+.0} %", 100.0 * change));
         format!(
             "{} | {} | {}",
             name(gamma),
@@ -119,13 +119,6 @@ impl<'a> Cell<'a> {
             mark(worse, against)
         )
     }
-}
-
-/// The mean of `a/b − 1` by seed, and its standard error.
-fn paired(a: &[f64], b: &[f64]) -> (f64, f64) {
-    let changes: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b - 1.0).collect();
-    let error = burn_mixflow::run::statistics::standard_error(&changes).unwrap_or(f64::INFINITY);
-    (burn_mixflow::run::statistics::mean(&changes), error)
 }
 
 fn name(gamma: Option<f64>) -> String {

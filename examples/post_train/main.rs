@@ -11,6 +11,7 @@ mod table;
 #[path = "../shared/workers.rs"]
 mod workers;
 
+use burn_mixflow::Result;
 use burn_mixflow::config::{Reference, RunConfig, StageConfig};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
@@ -19,7 +20,6 @@ use burn_mixflow::run::{
     Comparison, Experiment, GammaSearch, PostTraining, Setting, Trained, files, is_pretrained, weights_file,
 };
 use burn_mixflow::timestep::StrategyConfig;
-use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use table::{FLOOR, Score};
@@ -46,11 +46,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     };
     files::create(&folder)?;
     println!("results: {}", folder.display());
-    let (kept, text) = (folder.join("config.json"), files::pretty(&config)?);
-    if std::fs::read_to_string(&kept).is_ok_and(|old| old != text) {
-        return Err(Error::Invalid(format!("{}: holds the results of another configuration", folder.display())));
-    }
-    files::write(&kept, &text)?;
+    files::claim(&folder.join("config.json"), &files::pretty(&config)?, "holds the results of another configuration")?;
 
     if pretrained {
         println!("pretrained weights: {} (cached)", weights_file(&cache).display());

@@ -1,7 +1,7 @@
 //! Samples networks and measures their distance to held-out data.
 use super::Experiment;
 use crate::config::Reference;
-use crate::data::{DataSplit, Picture, grid};
+use crate::data::{DataConfig, DataSplit, Picture, grid};
 use crate::evaluate::{
     FeatureExtractor, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with, frechet_distance,
 };
@@ -41,6 +41,11 @@ const OF_VECTORS: [Metric; 2] = [
     Metric { name: "frechet_vectors", title: "Fréchet distance of the vectors themselves", short: "Fréchet" },
 ];
 
+/// The distances of a kind of data.
+pub(super) fn metrics(data: &DataConfig) -> &'static [Metric] {
+    if data.is_vectors() { &OF_VECTORS } else { &OF_IMAGES }
+}
+
 /// Reference samples that the energy distance compares with, evenly chosen: its time grows with their square.
 const MOST_FOR_PAIRS: usize = 4000;
 
@@ -66,12 +71,13 @@ impl<'a> Comparison<'a> {
     pub fn new(experiment: &'a Experiment, feature_seed: u64, compared: Reference) -> Result<Self> {
         let Experiment { setting, data, device } = experiment;
         let pixels = Box::new(Pixels { shape: data.shape });
-        let (metrics, features): (&[Metric], Vec<Box<dyn FeatureExtractor>>) = if setting.data.is_vectors() {
-            (&OF_VECTORS, vec![pixels])
+        let metrics = metrics(&setting.data);
+        let features: Vec<Box<dyn FeatureExtractor>> = if setting.data.is_vectors() {
+            vec![pixels]
         } else {
             let convolutions = RandomConvolutions::new(feature_seed, data.shape[0], device)?;
             let texture = RandomConvolutions::texture(feature_seed, data.shape[0], device)?;
-            (&OF_IMAGES, vec![Box::new(convolutions), pixels, Box::new(texture)])
+            vec![Box::new(convolutions), pixels, Box::new(texture)]
         };
         let mut this = Self { experiment, metrics, features, compared, reference: Vec::new(), for_pairs: Vec::new() };
         this.reference = this.moments(this.reference_values())?;

@@ -32,7 +32,7 @@ impl GammaSearch {
     pub fn of_run(config: &RunConfig, folder: &Path, cache: &Path) -> Result<Self> {
         let search = &config.gamma_search;
         let pilots = Self::open(of_run(config), search, folder, cache)?;
-        let metrics = pilots.metrics()?;
+        let metrics = pilots.metrics();
         let distance = match &search.distance {
             None => metrics[0].into(),
             Some(name) if metrics.contains(&name.as_str()) => name.clone(),
@@ -61,7 +61,7 @@ impl GammaSearch {
             ..config.clone()
         };
         let pilots = Self::open(sweep, search, folder, cache)?;
-        let (metrics, steps) = (pilots.metrics()?, pilots.steps());
+        let (metrics, steps) = (pilots.metrics(), pilots.steps());
         let target = |(distance, steps): (&str, usize)| Target { distance: distance.into(), steps: vec![steps] };
         let each = metrics.into_iter().flat_map(|metric| steps.iter().map(move |steps| (metric, *steps)));
         let targets = each.map(target).collect();
@@ -137,13 +137,9 @@ impl GammaSearch {
         let jobs = self.pilots.jobs();
         let one = |arm: usize| {
             let mine: Vec<Job> = jobs.iter().copied().filter(|job| job.arm == arm).collect();
-            if mine.iter().any(|job| self.pilots.work(*job) > 0.0) {
-                return Ok(None);
-            }
-            let cells: Vec<_> = mine.iter().map(|job| self.pilots.cells(*job)).collect();
-            let Some((first, gamma)) = cells.first().zip(mine.first().map(|job| self.gamma(*job))) else {
-                return Ok(None);
-            };
+            let cells: Option<Vec<_>> = mine.iter().map(|job| self.pilots.finished(*job)).collect();
+            let cells = cells.unwrap_or_default();
+            let Some((first, job)) = cells.first().zip(mine.first()) else { return Ok(None) };
             let found = |(place, name): (usize, &String)| {
                 let steps = first[place].steps;
                 let missing =
@@ -154,7 +150,7 @@ impl GammaSearch {
             };
             let places =
                 first.iter().enumerate().flat_map(|(i, cell)| cell.distances.keys().map(move |name| (i, name)));
-            Ok(Some(Trial { gamma, found: places.map(found).collect::<Result<_>>()? }))
+            Ok(Some(Trial { gamma: self.gamma(*job), found: places.map(found).collect::<Result<_>>()? }))
         };
         (0..self.pilots.arms().len()).filter_map(|arm| one(arm).transpose()).collect()
     }

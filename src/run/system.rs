@@ -123,13 +123,8 @@ impl System {
     pub fn post_train(&self, network: Network, folder: &Path, until_epoch: Option<usize>) -> Result<Trained<Network>> {
         Error::if_any(self.config.post_train.strategy.problems("post_train.strategy"))?;
         files::create(folder)?;
-        let (kept, stage) = (folder.join("post_train.json"), files::pretty(&self.config.post_train)?);
-        if std::fs::read_to_string(&kept).is_ok_and(|old| old != stage) {
-            let message =
-                "holds the training of another stage, perhaps of another γ that was chosen; take another folder";
-            return Err(Error::Invalid(format!("{}: {message}", folder.display())));
-        }
-        files::write(&kept, &stage)?;
+        let refusal = "holds the training of another stage, perhaps of another γ that was chosen; take another folder";
+        files::claim(&folder.join("post_train.json"), &files::pretty(&self.config.post_train)?, refusal)?;
         let board = TensorBoard::create(&folder.join("tensorboard"), 0);
         board.text("config", &format!("```json\n{}\n```", self.json()?), 0);
         let stage = Stage {

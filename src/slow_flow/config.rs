@@ -1,5 +1,5 @@
 //! The JSON of a measurement.
-use super::Definition;
+use super::{CANDIDATES, Definition};
 use crate::Problem;
 use crate::config::RunConfig;
 use crate::config::file::configuration_file;
@@ -42,7 +42,7 @@ impl Default for ProbeConfig {
             resamples: 200,
             confidence: 0.95,
             seed: 0,
-            gammas: vec![0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9, 1.0],
+            gammas: CANDIDATES.to_vec(),
             tolerance_samples: 256,
         }
     }

@@ -16,6 +16,7 @@ mod results;
 
 pub use results::{Results, Row};
 
+use super::comparison::metrics;
 use super::files::{create, hash, pretty, read, slug, write};
 use super::{Comparison, Experiment, PostTraining, Setting, is_pretrained, save, weights_file};
 use crate::config::{AblationConfig, AblationSampler, Arm, ArmWeights, Reference};
@@ -106,11 +107,8 @@ impl Ablation {
     }
 
     /// The names of the distances.
-    ///
-    /// # Errors
-    /// As [`Comparison::new`].
-    pub fn metrics(&self) -> Result<Vec<&'static str>> {
-        Ok(self.comparison()?.metrics().iter().map(|metric| metric.name).collect())
+    pub fn metrics(&self) -> Vec<&'static str> {
+        metrics(&self.config.data).iter().map(|metric| metric.name).collect()
     }
 
     /// The configuration.
@@ -272,8 +270,13 @@ impl Ablation {
         read(&self.cell_file(job, planned))
     }
 
+    /// All cells of a job; none until every one of them is finished.
+    pub(super) fn finished(&self, job: Job) -> Option<Vec<Cell>> {
+        self.plan(&self.arms[job.arm]).iter().map(|planned| self.cell(job, planned)).collect()
+    }
+
     /// The finished cells of a job.
-    pub(super) fn cells(&self, job: Job) -> Vec<Cell> {
+    fn cells(&self, job: Job) -> Vec<Cell> {
         self.plan(&self.arms[job.arm]).iter().filter_map(|planned| self.cell(job, planned)).collect()
     }
 

@@ -152,9 +152,7 @@ impl Choice {
         let (gamma, range) = if helps { (Some(best.gamma), Some(range)) } else { (None, None) };
         Ok(Self { target: target.clone(), gamma, range, reasons, curve })
     }
-}
 
-impl Choice {
     /// The chosen γ, where training cannot go on without one.
     ///
     /// # Errors
