@@ -4,39 +4,69 @@
 //! ([arXiv 1706.08500](https://arxiv.org/abs/1706.08500)).
 use super::Moments;
 use crate::{Error, Result};
+use faer::linalg::solvers::EvdError;
 use faer::{Mat, Side};
 
-/// The squared Fréchet distance between the Gaussians with these moments; at least 0.
+/// One side of Fréchet distances, decomposed once: `μ₁`, `tr Σ₁` and `B = U diag(√s)` of `Σ₁ = U diag(s) Uᵀ`.
 ///
-/// With `Σ₁ = U diag(s) Uᵀ` and `B = U diag(√s)`, `Σ₁^½ Σ₂ Σ₁^½` has the eigenvalues of `Bᵀ Σ₂ B`: two symmetric
-/// eigenproblems in f64, which stay accurate for singular covariances (fewer samples than dimensions).
+/// `Σ₁^½ Σ₂ Σ₁^½` has the eigenvalues of `Bᵀ Σ₂ B`: two symmetric eigenproblems in f64 for a distance, one for every further
+/// one, which stay accurate for singular covariances (fewer samples than dimensions).
+#[derive(Debug, Clone)]
+pub struct FrechetReference {
+    mean: Vec<f64>,
+    trace: f64,
+    root: Mat<f64>,
+}
+
+impl FrechetReference {
+    /// The side with these moments.
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two samples, or if the eigensolver does not converge.
+    pub fn new(moments: &Moments) -> Result<Self> {
+        let covariance = moments.covariance_lower()?;
+        let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(failed)?;
+        let (vectors, values) = (eigen.U(), eigen.S().column_vector());
+        // Rounding turns zero eigenvalues slightly negative.
+        let root = Mat::from_fn(vectors.nrows(), vectors.ncols(), |i, j| vectors[(i, j)] * values[j].max(0.0).sqrt());
+        Ok(Self { mean: moments.mean().to_vec(), trace: trace(&covariance), root })
+    }
+
+    /// The squared distance to the Gaussian with these moments, as [`frechet_distance`].
+    /// # Errors
+    /// [`Error::Invalid`] if the dimensions differ, for fewer than two samples, for features too large for a finite
+    /// distance, or if the eigensolver does not converge.
+    pub fn distance(&self, other: &Moments) -> Result<f64> {
+        if self.mean.len() != other.dimensions() {
+            let (a, b) = (self.mean.len(), other.dimensions());
+            return Err(Error::Invalid(format!("moments of {a} and {b} dimensions: must agree")));
+        }
+        let covariance = symmetric(other.covariance_lower()?);
+        let product = self.root.transpose() * (&covariance * &self.root);
+        let values = product.self_adjoint_eigenvalues(Side::Lower).map_err(failed)?;
+        let cross: f64 = values.iter().map(|value| value.max(0.0).sqrt()).sum();
+        let means: f64 = self.mean.iter().zip(other.mean()).map(|(a, b)| (a - b).powi(2)).sum();
+        let distance = means + self.trace + trace(&covariance) - 2.0 * cross;
+        if !distance.is_finite() {
+            return Err(Error::Invalid("features: too large for their Fréchet distance to be finite".into()));
+        }
+        Ok(distance.max(0.0))
+    }
+}
+
+/// The squared Fréchet distance between the Gaussians with these moments; at least 0.
 ///
 /// Biased upwards: two sets of `n` and `m` samples of one Gaussian `N(0, I)` in `d` dimensions are about
 /// `(d + d (d + 1) / 4) (1/n + 1/m)` apart while both are much larger than `d`. Compare numbers from equal `n` and `m` only;
 /// the published ones use 50,000 samples.
 /// # Errors
-/// [`Error::Invalid`] if the dimensions differ, either side has fewer than two samples, or the
-/// eigensolver does not converge.
+/// [`Error::Invalid`] if the dimensions differ, either side has fewer than two samples, features are too large for a finite
+/// distance, or the eigensolver does not converge.
 pub fn frechet_distance(a: &Moments, b: &Moments) -> Result<f64> {
-    if a.dimensions() != b.dimensions() {
-        let (a, b) = (a.dimensions(), b.dimensions());
-        return Err(Error::Invalid(format!("moments of {a} and {b} dimensions: must agree")));
-    }
-    let (first, second) = (a.covariance_lower()?, symmetric(b.covariance_lower()?));
-    let failed = |_| Error::Invalid("covariance: its eigenvalues could not be computed".into());
-    let eigen = first.self_adjoint_eigen(Side::Lower).map_err(failed)?;
-    let (vectors, values) = (eigen.U(), eigen.S().column_vector());
-    // Rounding turns zero eigenvalues slightly negative.
-    let root = Mat::from_fn(vectors.nrows(), vectors.ncols(), |i, j| vectors[(i, j)] * values[j].max(0.0).sqrt());
-    let product = root.transpose() * (&second * &root);
-    let cross: f64 =
-        product.self_adjoint_eigenvalues(Side::Lower).map_err(failed)?.iter().map(|value| value.max(0.0).sqrt()).sum();
-    let means: f64 = a.mean().iter().zip(b.mean()).map(|(a, b)| (a - b).powi(2)).sum();
-    let distance = means + trace(&first) + trace(&second) - 2.0 * cross;
-    if !distance.is_finite() {
-        return Err(Error::Invalid("features: too large for their Fréchet distance to be finite".into()));
-    }
-    Ok(distance.max(0.0))
+    FrechetReference::new(a)?.distance(b)
+}
+
+fn failed(_: EvdError) -> Error {
+    Error::Invalid("covariance: its eigenvalues could not be computed".into())
 }
 
 fn symmetric(lower: Mat<f64>) -> Mat<f64> {

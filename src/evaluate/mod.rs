@@ -23,7 +23,7 @@ mod tiles;
 
 pub use energy::{PairAverage, energy_distance, energy_distance_with};
 pub use features::{FeatureExtractor, Pixels, RandomConvolutions};
-pub use frechet::frechet_distance;
+pub use frechet::{FrechetReference, frechet_distance};
 pub use inception_score::{InceptionScore, Splits, inception_score, inception_score_of_logits};
 pub use kid::{KernelDistance, KidSubsets, SubsetDistance, kid, kid_subsets};
 pub use moments::Moments;

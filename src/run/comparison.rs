@@ -3,7 +3,7 @@ use super::Experiment;
 use crate::config::Reference;
 use crate::data::{DataConfig, DataSplit, Picture, grid};
 use crate::evaluate::{
-    FeatureExtractor, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with, frechet_distance,
+    FeatureExtractor, FrechetReference, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with,
 };
 use crate::models::Network;
 use crate::path::TrainingInterval;
@@ -56,9 +56,11 @@ const BATCH: usize = 500;
 pub struct Comparison<'a> {
     experiment: &'a Experiment,
     metrics: &'static [Metric],
-    features: Vec<Box<dyn FeatureExtractor>>,
+    pixels: Pixels,
+    /// Plain and zero-mean filters; none for vectors.
+    convolutions: Option<RandomConvolutions>,
     compared: Reference,
-    reference: Vec<Moments>,
+    reference: Vec<FrechetReference>,
     /// Of the reference, what every sample is compared with one by one.
     for_pairs: Vec<f32>,
 }
@@ -70,17 +72,14 @@ impl<'a> Comparison<'a> {
     /// [`Error::Invalid`] for fewer than two such samples.
     pub fn new(experiment: &'a Experiment, feature_seed: u64, compared: Reference) -> Result<Self> {
         let Experiment { setting, data, device } = experiment;
-        let pixels = Box::new(Pixels { shape: data.shape });
-        let metrics = metrics(&setting.data);
-        let features: Vec<Box<dyn FeatureExtractor>> = if setting.data.is_vectors() {
-            vec![pixels]
-        } else {
-            let convolutions = RandomConvolutions::new(feature_seed, data.shape[0], device)?;
-            let texture = RandomConvolutions::texture(feature_seed, data.shape[0], device)?;
-            vec![Box::new(convolutions), pixels, Box::new(texture)]
-        };
-        let mut this = Self { experiment, metrics, features, compared, reference: Vec::new(), for_pairs: Vec::new() };
-        this.reference = this.moments(this.reference_values())?;
+        let (metrics, pixels) = (metrics(&setting.data), Pixels { shape: data.shape });
+        let convolutions = (!setting.data.is_vectors())
+            .then(|| RandomConvolutions::with_texture(feature_seed, data.shape[0], device))
+            .transpose()?;
+        let (reference, for_pairs) = (Vec::new(), Vec::new());
+        let mut this = Self { experiment, metrics, pixels, convolutions, compared, reference, for_pairs };
+        this.reference =
+            this.moments(this.reference_values())?.iter().map(FrechetReference::new).collect::<Result<_>>()?;
         if setting.data.is_vectors() {
             this.for_pairs = evenly(this.reference_values(), this.size(), MOST_FOR_PAIRS);
         }
@@ -110,15 +109,26 @@ impl<'a> Comparison<'a> {
         self.experiment.data.shape.iter().product()
     }
 
+    /// What the Fréchet distances are taken of, in the order of the metrics.
+    fn features(&self, images: Tensor<4>) -> Result<Vec<Tensor<2>>> {
+        let pixels = self.pixels.extract(images.clone())?;
+        let Some(convolutions) = &self.convolutions else { return Ok(vec![pixels]) };
+        let both = convolutions.extract(images)?;
+        let half =
+            |part: usize| both.clone().narrow(1, part * RandomConvolutions::FILTERS, RandomConvolutions::FILTERS);
+        Ok(vec![half(0), pixels, half(1)])
+    }
+
     fn moments(&self, pixels: &[f32]) -> Result<Vec<Moments>> {
-        let of = |features: &dyn FeatureExtractor| {
-            let mut moments = Moments::new(features.dimensions());
-            for batch in pixels.chunks(self.size() * BATCH) {
-                moments.push_tensor(features.extract(self.images(batch))?)?;
+        let convolved = self.convolutions.iter().map(|_| RandomConvolutions::FILTERS);
+        let sizes = convolved.clone().chain([self.pixels.dimensions()]).chain(convolved);
+        let mut moments: Vec<Moments> = sizes.map(Moments::new).collect();
+        for batch in pixels.chunks(self.size() * BATCH) {
+            for (moments, features) in moments.iter_mut().zip(self.features(self.images(batch))?) {
+                moments.push_tensor(features)?;
             }
-            Ok(moments)
-        };
-        self.features.iter().map(|f| of(f.as_ref())).collect()
+        }
+        Ok(moments)
     }
 
     /// The distances of samples, one after the other in `values`, to the reference, one per metric.
@@ -131,7 +141,7 @@ impl<'a> Comparison<'a> {
             distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
         for (moments, reference) in self.moments(values)?.iter().zip(&self.reference) {
-            distances.push(frechet_distance(moments, reference)?);
+            distances.push(reference.distance(moments)?);
         }
         Ok(distances)
     }

@@ -22,6 +22,7 @@ mod distribution;
 mod gamma;
 mod minimise;
 mod nearest;
+mod pair_distances;
 mod pairs;
 mod plot;
 mod probe;

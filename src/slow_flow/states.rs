@@ -117,8 +117,11 @@ pub(super) fn velocities<const D: usize>(
 }
 
 fn values<const D: usize>(state: Tensor<D>) -> Result<Vec<f32>> {
-    let values: Vec<f32> = state.into_data().iter::<f32>().collect();
-    if values.iter().any(|value| !value.is_finite()) {
+    let unreadable = |reason: String| Error::Invalid(format!("states cannot be read: {reason}"));
+    let data = state.try_into_data_as::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+    let values = data.try_into_vec::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+    // Without an early end, which would keep it from running in lanes.
+    if values.iter().fold(false, |found, value| found | !value.is_finite()) {
         return Err(Error::Invalid("states: must be finite".into()));
     }
     Ok(values)

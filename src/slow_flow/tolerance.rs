@@ -8,6 +8,7 @@ use super::source::FieldSource;
 use super::states::velocities;
 use super::{Measurement, Probe, TimeRegressor};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// Levels in [0, t] at which a field is asked, in shares of t below t; every γ is added.
@@ -114,28 +115,33 @@ impl<const D: usize> At<'_, D> {
         let told: Vec<f64> = shares.iter().map(|share| self.t * (1.0 - share)).collect();
         let fields: Vec<Vec<f32>> = told.iter().map(|told| ask(*told)).collect::<Result<_>>()?;
         let values = self.regressor.values(&states);
-        let mut average = vec![0.0_f64; truth.dim];
-        let mut one = |gamma: f64, i: usize| {
-            let inside = shares.iter().filter(|share| **share <= gamma).count();
-            let weights = weights(&shares[..inside], &told, |m| self.regressor.log_likelihood(values[i], m));
+        let one = |i: usize| -> Vec<f64> {
             let row = i * truth.dim..(i + 1) * truth.dim;
-            average.fill(0.0);
-            for (weight, field) in weights.iter().zip(&fields) {
-                average.iter_mut().zip(&field[row.clone()]).for_each(|(sum, v)| *sum += weight * f64::from(*v));
-            }
-            let error = average.iter().zip(&target[row]).map(|(average, v)| (average - f64::from(*v)).powi(2));
-            error.sum::<f64>() / size.max(1e-12)
+            let logs: Vec<f64> = told.iter().map(|m| self.regressor.log_likelihood(values[i], *m)).collect();
+            let mut average = vec![0.0_f64; truth.dim];
+            let mut error = |gamma: &f64| {
+                let inside = shares.iter().filter(|share| *share <= gamma).count();
+                average.fill(0.0);
+                for (weight, field) in weights(&shares[..inside], &logs).iter().zip(&fields) {
+                    average.iter_mut().zip(&field[row.clone()]).for_each(|(sum, v)| *sum += weight * f64::from(*v));
+                }
+                let error =
+                    average.iter().zip(&target[row.clone()]).map(|(average, v)| (average - f64::from(*v)).powi(2));
+                error.sum::<f64>() / size.max(1e-12)
+            };
+            self.gammas.iter().map(&mut error).collect()
         };
-        Ok(self.gammas.iter().map(|gamma| (0..count).map(|i| one(*gamma, i)).collect()).collect())
+        let by_sample: Vec<Vec<f64>> = (0..count).into_par_iter().map(one).collect();
+        Ok((0..self.gammas.len()).map(|gamma| by_sample.iter().map(|errors| errors[gamma]).collect()).collect())
     }
 }
 
 /// Posterior weights of the levels, with the trapezoidal rule for the uniform law over the range.
-fn weights(shares: &[f64], told: &[f64], log_likelihood: impl Fn(f64) -> f64) -> Vec<f64> {
+fn weights(shares: &[f64], logs: &[f64]) -> Vec<f64> {
     if shares.len() == 1 {
         return vec![1.0];
     }
-    let logs: Vec<f64> = told[..shares.len()].iter().map(|m| log_likelihood(*m)).collect();
+    let logs = &logs[..shares.len()];
     let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let last = shares.len() - 1;
     let width = |j: usize| 0.5 * (shares[(j + 1).min(last)] - shares[j.saturating_sub(1)]);

@@ -1,8 +1,9 @@
 //! Ground-truth sets: `x_s = α(s) x1 + σ(s) x0` of the same pairs for every s.
+use super::pair_distances::WithinTruth;
 use crate::path::Path;
 use crate::random::{Purpose, SampleKey, normal};
 use crate::{Error, Result};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Keeps the noise of the ground truth apart from that of generated samples.
 const EPOCH: u64 = u64::MAX;
@@ -20,6 +21,7 @@ pub struct GroundTruth {
     pub noise: Vec<f32>,
     /// The path.
     pub path: Arc<dyn Path>,
+    products: OnceLock<WithinTruth>,
 }
 
 impl GroundTruth {
@@ -40,12 +42,17 @@ impl GroundTruth {
         let data = indices.iter().flat_map(|i| &data[i * dim..(i + 1) * dim]).copied().collect();
         let keys: Vec<_> = (0..count as u64).map(|position| SampleKey { seed, epoch: EPOCH, position }).collect();
         let noise = normal(&keys, Purpose::Noise, &[dim]).iter::<f32>().collect();
-        Ok(Self { dim, data, indices, noise, path })
+        Ok(Self { dim, data, indices, noise, path, products: OnceLock::new() })
     }
 
     /// Number of pairs.
     pub fn count(&self) -> usize {
         self.indices.len()
+    }
+
+    /// Its inner products, computed once for all models and budgets.
+    pub(super) fn products(&self) -> &WithinTruth {
+        self.products.get_or_init(|| WithinTruth::new(self))
     }
 
     /// The ground-truth set at `s` in [0, 1].
