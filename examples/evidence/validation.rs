@@ -73,6 +73,8 @@ struct Recommended {
 struct Tally {
     asked: usize,
     above: usize,
+    /// Of those above the best: refusals where what the best gains is within two standard errors.
+    unproven: usize,
     worse: usize,
 }
 
@@ -107,8 +109,10 @@ impl<'a> Cell<'a> {
         let Some(chosen) = self.of(gamma) else { return "not swept | |".into() };
         let above = chosen.mean / self.best().mean - 1.0;
         let worse = chosen.paired_change.zip(chosen.paired_standard_error).is_some_and(|(c, e)| c > 2.0 * e);
+        let proven = |row: &Row| row.paired_change.zip(row.paired_standard_error).is_some_and(|(c, e)| c < -2.0 * e);
         tally.asked += 1;
         tally.above += usize::from(above > ALLOWED);
+        tally.unproven += usize::from(above > ALLOWED && gamma.is_none() && !proven(self.best()));
         tally.worse += usize::from(worse);
         let mark = |bad: bool, text: String| if bad { format!("**{text}**") } else { text };
         let against = chosen.paired_change.map_or("–".into(), |change| format!("{:+.0} %", 100.0 * change));
@@ -165,10 +169,11 @@ pub fn markdown(kept: &Path) -> Result<String> {
         }
     }
     for (rule, tally) in [("Pilots", &pilots), ("Probe", &probe)] {
-        let Tally { asked, above, worse } = tally;
+        let Tally { asked, above, unproven, worse } = tally;
         let _ = writeln!(
             text,
-            "\n{rule}: {above} of {asked} choices are more than {:.0} % above the best, {worse} are worse than the control beyond two standard errors.",
+            "\n{rule}: {above} of {asked} choices are more than {:.0} % above the best ({unproven} of these are refusals where the gain of\n\
+             the best is itself within two standard errors of the sweep), {worse} are worse than the control beyond two standard errors.",
             100.0 * ALLOWED
         );
     }

@@ -11,7 +11,6 @@ mod table;
 #[path = "../shared/workers.rs"]
 mod workers;
 
-use burn_mixflow::Result;
 use burn_mixflow::config::{Reference, RunConfig, StageConfig};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
@@ -20,6 +19,7 @@ use burn_mixflow::run::{
     Comparison, Experiment, GammaSearch, PostTraining, Setting, Trained, files, is_pretrained, weights_file,
 };
 use burn_mixflow::timestep::StrategyConfig;
+use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use table::{FLOOR, Score};
@@ -28,6 +28,8 @@ use table::{FLOOR, Score};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: post_train CONFIG.json [FOLDER]   (results go to FOLDER, by default runs/NAME/N)";
+
+const FOREIGN: &str = "holds the results of another configuration";
 
 fn main() -> std::process::ExitCode {
     workers::as_worker().unwrap_or_else(|| command::main(USAGE, run))
@@ -46,7 +48,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     };
     files::create(&folder)?;
     println!("results: {}", folder.display());
-    files::claim(&folder.join("config.json"), &files::pretty(&config)?, "holds the results of another configuration")?;
+    files::claim(&folder.join("config.json"), &files::pretty(&config)?, FOREIGN)?;
 
     if pretrained {
         println!("pretrained weights: {} (cached)", weights_file(&cache).display());
@@ -87,6 +89,14 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
 fn chosen(config: RunConfig, file: &Path, folder: Option<&Path>) -> Result<RunConfig> {
     if !config.post_train.strategy.is_auto() {
         return Ok(config);
+    }
+    if let Some(folder) = folder {
+        // Whatever γ comes out, a folder of another configuration is refused before the pilots.
+        let kept = RunConfig::read(folder.join("config.json")).ok();
+        let gamma = |kept: &RunConfig| kept.post_train.strategy.gamma().unwrap_or(0.0);
+        if kept.is_some_and(|kept| config.clone().with_gamma(gamma(&kept)) != kept) {
+            return Err(Error::Invalid(format!("{}: {FOREIGN}", folder.display())));
+        }
     }
     let folder = folder.map_or_else(|| command::folder(file, "-pilots"), |folder| folder.join("pilots"));
     println!("choosing γ; pilots: {}", folder.display());

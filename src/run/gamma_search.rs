@@ -89,14 +89,20 @@ impl GammaSearch {
     /// Searches; `run` does the jobs it is given, by [`Ablation::run`] here or in other processes.
     ///
     /// # Errors
-    /// As `run` and [`search`].
+    /// As `run`, [`search`] and [`Ablation::floors`].
     pub fn run(&self, run: &mut dyn FnMut(&Ablation, &[Job]) -> Result<()>) -> Result<Vec<Choice>> {
-        search(&self.candidates, &self.targets, &mut |gammas: &[Option<f64>]| {
+        let mut choices = search(&self.candidates, &self.targets, &mut |gammas: &[Option<f64>]| {
             let asked = |job: &Job| gammas.contains(&self.gamma(*job));
             let jobs: Vec<Job> = self.pilots.jobs().into_iter().filter(asked).collect();
             run(&self.pilots, &jobs)?;
             self.trials()
-        })
+        })?;
+        let floors = self.pilots.floors()?;
+        for choice in &mut choices {
+            let floor = floors.iter().find(|(name, _)| *name == choice.target.distance);
+            choice.compare_with_floor(floor.map_or(0.0, |(_, distance)| *distance));
+        }
+        Ok(choices)
     }
 
     /// Adds to the reasons what the probe finds at the steps of a choice: how far the pretrained network's states lag

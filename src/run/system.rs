@@ -170,8 +170,9 @@ impl System {
         let sample = &self.config.sample;
         let labels = self.labels();
         let condition = self.condition(&labels)?;
-        let drawn = (sample.count, sample.seed);
-        let latents = self.generate(network, sample.sampler.clone(), &condition, drawn, progress)?;
+        let (weak, drawn) = (self.weak(network)?, (sample.count, sample.seed));
+        let networks = Networks { main: network, weak: weak.as_ref() };
+        let latents = self.generate(networks, sample.sampler.clone(), &condition, drawn, progress)?;
         let latents = self.data.scaling.to_latents(latents);
         let pixels = match &sample.decoder {
             None => None,
@@ -185,27 +186,31 @@ impl System {
         Ok(Samples { latents, labels, pixels })
     }
 
+    /// The network that weak guidance leads away from, if there is one: read from its file, or `network` without layers.
+    pub(super) fn weak(&self, network: &Network) -> Result<Option<Network>> {
+        let sample = &self.config.sample;
+        match (&sample.weak, &sample.sampler.weak_guidance) {
+            (Some(weak), _) => {
+                let network = weak.network.init(0, self.device())?;
+                Ok(Some(network.import(&weak.weights.file, &weak.weights.options())?.0))
+            }
+            (None, Some(WeakGuidanceConfig::SkipLayer { .. })) => network.skipping(&sample.skipped_layers).map(Some),
+            (None, _) => Ok(None),
+        }
+    }
+
     /// As many latents as `count` says, scaled as the network is trained on them, from the noise of `seed`.
     pub(super) fn generate(
         &self,
-        network: &Network,
+        networks: Networks<'_, Network>,
         sampler: SamplerConfig,
         condition: &NetworkCondition,
         (count, seed): (usize, u64),
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Tensor<4>> {
-        let SystemConfig { sample, path, prediction, data, .. } = &self.config;
+        let SystemConfig { path, prediction, data, .. } = &self.config;
         let interval = TrainingInterval::sampling(*path, *prediction);
         let sampler = Sampler::new(sampler, path.build(), *prediction, interval)?;
-        let weak = match (&sample.weak, &sample.sampler.weak_guidance) {
-            (Some(weak), _) => {
-                let network = weak.network.init(0, self.device())?;
-                Some(network.import(&weak.weights.file, &weak.weights.options())?.0)
-            }
-            (None, Some(WeakGuidanceConfig::SkipLayer { .. })) => Some(network.skipping(&sample.skipped_layers)?),
-            (None, _) => None,
-        };
-        let networks = Networks { main: network, weak: weak.as_ref() };
         let [channels, height, width] = data.shape;
         let shape = [count, channels, height, width];
         let latents = sampler.sample(networks, condition, shape, seed, self.device(), progress)?;

@@ -7,6 +7,7 @@ use crate::evaluate::{PairAverage, energy_distance_with};
 use crate::models::NetworkCondition;
 use crate::monitor::TensorBoard;
 use crate::random::SampleKey;
+use crate::sample::Networks;
 use crate::slow_flow::{Choice, Found, Target, Trial, search};
 use crate::timestep::StrategyConfig;
 use crate::train::FlowBatch;
@@ -120,10 +121,12 @@ impl System {
         let (network, _) = self.load()?;
         let trained = runner.run(network, self.data().train.clone(), self.data().held_out.clone(), self.batcher())?.ema;
         board.flush();
+        let weak = self.weak(&trained)?;
         let one = |steps: &usize| {
+            let networks = Networks { main: &trained, weak: weak.as_ref() };
             let sampler = crate::sample::SamplerConfig { steps: *steps, ..sample.sampler.clone() };
             let latents =
-                self.generate(&trained, sampler, &reference.condition, (reference.count, seed), &mut |_| ())?;
+                self.generate(networks, sampler, &reference.condition, (reference.count, seed), &mut |_| ())?;
             let values: Vec<f32> = latents.into_data().iter::<f32>().collect();
             energy_distance_with(&values, &reference.latents, data.shape.iter().product(), PairAverage::All)
         };

@@ -286,6 +286,16 @@ impl Ablation {
         (training.steps > 0).then(|| training.seconds * 1e3 / training.steps as f64)
     }
 
+    /// Every distance between real samples: training data and held-out data, as many as a cell has.
+    ///
+    /// # Errors
+    /// As [`Comparison::floor`].
+    pub fn floors(&self) -> Result<Vec<(&'static str, f64)>> {
+        let comparison = self.comparison()?;
+        let distances = comparison.floor(self.config.samples)?;
+        Ok(comparison.metrics().iter().map(|metric| metric.name).zip(distances).collect())
+    }
+
     /// The table of all cells that are there.
     ///
     /// # Errors

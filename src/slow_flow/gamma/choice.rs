@@ -153,6 +153,20 @@ impl Choice {
         Ok(Self { target: target.clone(), gamma, range, reasons, curve })
     }
 
+    /// Adds to the reasons that the distance can tell little, where the control's samples are already as near to the data
+    /// that they are compared with as other real data are, `floor` away.
+    pub fn compare_with_floor(&mut self, floor: f64) {
+        let Some(point) = self.curve.first() else { return };
+        let control = point.distance / (1.0 + point.change);
+        if control <= floor {
+            self.reasons.push(format!(
+                "the control's samples are as near to the data as other real data are, at {:.2} of their distance: between models \
+                 this near, the distance tells little",
+                control / floor
+            ));
+        }
+    }
+
     /// The chosen γ, where training cannot go on without one.
     ///
     /// # Errors
@@ -213,6 +227,16 @@ mod tests {
         assert!(choice.reasons[1].contains("no γ comes closer") && choice.reasons[1].contains("at 5 steps"));
         assert!(choice.reasons[1].contains("γ = 0.1, is 10"), "{:?}", choice.reasons);
         assert!(choice.decided().unwrap_err().to_string().starts_with("gamma = \"auto\": no γ comes closer"));
+    }
+
+    #[test]
+    fn a_control_as_near_as_real_data_is_named() {
+        let mut choice = Choice::among(&[trial(None, &[2.0]), trial(Some(0.1), &[1.0])], &target()).unwrap();
+        let before = choice.reasons.len();
+        choice.compare_with_floor(1.9);
+        assert_eq!(choice.reasons.len(), before);
+        choice.compare_with_floor(2.5);
+        assert!(choice.reasons[before].contains("at 0.80 of their distance"), "{:?}", choice.reasons);
     }
 
     #[test]
