@@ -7,7 +7,7 @@
 //! validation and checkpoints.
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_mixflow::config::{Reference, RunConfig};
+use burn_mixflow::config::RunConfig;
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
@@ -102,7 +102,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         })?;
     }
 
-    let comparison = Comparison::new(&experiment, 0, Reference::HeldOut)?;
+    let comparison = Comparison::new(&experiment, 0)?;
     let samples = config.evaluate.samples;
     let many: NetworkCondition =
         Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64; samples], [samples]), &device).into();

@@ -35,7 +35,7 @@ fn a_run_chooses_one_gamma_for_its_steps_and_goes_on_where_it_was() {
     let open = || GammaSearch::of_run(&config, &folder.path().join("pilots"), &folder.path().join("cache")).unwrap();
     let search = open();
     let pilots = search.pilots().config();
-    assert_eq!((pilots.reference, pilots.post_train.steps, pilots.samples), (Reference::Training, 4, 32));
+    assert_eq!((pilots.reference, pilots.post_train.steps, pilots.samples), (Reference::SetAside, 4, 32));
     let (choices, asked) = chosen(&search);
     assert_eq!(choices.len(), 1);
     assert_eq!(

@@ -11,7 +11,7 @@ mod table;
 #[path = "../shared/workers.rs"]
 mod workers;
 
-use burn_mixflow::config::{Reference, RunConfig, StageConfig};
+use burn_mixflow::config::{RunConfig, StageConfig};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::run::statistics::number;
@@ -54,7 +54,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
         println!("pretrained weights: {} (cached)", weights_file(&cache).display());
     }
     let start = experiment.pretrain(&cache)?;
-    let comparison = Comparison::new(&experiment, config.evaluate.feature_seed, Reference::HeldOut)?;
+    let comparison = Comparison::new(&experiment, config.evaluate.feature_seed)?;
     let distances = comparison.floor(config.evaluate.samples)?;
     let mut scores = vec![Score { arm: FLOOR.into(), seed: 0, steps: 0, distances }];
     let job = Main { config: &config, experiment: &experiment, comparison: &comparison };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// How γ is chosen where the strategy says `"gamma": "auto"`: by *pilots*, short post-trainings of a control and of a few
-/// γ, each sampled with the steps asked for and compared with training data.
+/// γ, each sampled with the steps asked for and compared with every fifth training sample, which pilots leave out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GammaSearchConfig {

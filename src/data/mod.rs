@@ -9,12 +9,13 @@ pub mod item;
 pub mod latents;
 pub mod photos;
 pub mod ring;
+mod set_aside;
 pub mod table;
 
 pub use digits::DigitsConfig;
 pub use grid::{Picture, grid, side_by_side};
 pub use item::{ImageItem, ImageSet};
-pub use latents::{LatentBatcher, LatentItem, LatentSet, LatentsConfig};
+pub use latents::{LatentBatcher, LatentItem, LatentSet, LatentSplit, LatentsConfig};
 pub use photos::PhotosConfig;
 pub use ring::RingConfig;
 pub use table::TableConfig;

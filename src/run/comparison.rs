@@ -1,6 +1,5 @@
 //! Samples networks and measures their distance to held-out data.
 use super::Experiment;
-use crate::config::Reference;
 use crate::data::{DataConfig, DataSplit, Picture, grid};
 use crate::evaluate::{
     FeatureExtractor, FrechetReference, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with,
@@ -59,39 +58,30 @@ pub struct Comparison<'a> {
     pixels: Pixels,
     /// Plain and zero-mean filters; none for vectors.
     convolutions: Option<RandomConvolutions>,
-    compared: Reference,
     reference: Vec<FrechetReference>,
     /// Of the reference, what every sample is compared with one by one.
     for_pairs: Vec<f32>,
 }
 
 impl<'a> Comparison<'a> {
-    /// Measures the data that samples are to be compared with. `feature_seed` is that of the random convolutions.
+    /// Measures the held-out data, which samples are to be compared with. `feature_seed` is that of the random convolutions.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two such samples.
-    pub fn new(experiment: &'a Experiment, feature_seed: u64, compared: Reference) -> Result<Self> {
+    pub fn new(experiment: &'a Experiment, feature_seed: u64) -> Result<Self> {
         let Experiment { setting, data, device } = experiment;
         let (metrics, pixels) = (metrics(&setting.data), Pixels { shape: data.shape });
         let convolutions = (!setting.data.is_vectors())
             .then(|| RandomConvolutions::with_texture(feature_seed, data.shape[0], device))
             .transpose()?;
         let (reference, for_pairs) = (Vec::new(), Vec::new());
-        let mut this = Self { experiment, metrics, pixels, convolutions, compared, reference, for_pairs };
+        let mut this = Self { experiment, metrics, pixels, convolutions, reference, for_pairs };
         this.reference =
-            this.moments(this.reference_values())?.iter().map(FrechetReference::new).collect::<Result<_>>()?;
+            this.moments(data.held_out.pixels())?.iter().map(FrechetReference::new).collect::<Result<_>>()?;
         if setting.data.is_vectors() {
-            this.for_pairs = evenly(this.reference_values(), this.size(), MOST_FOR_PAIRS);
+            this.for_pairs = evenly(data.held_out.pixels(), this.size(), MOST_FOR_PAIRS);
         }
         Ok(this)
-    }
-
-    fn reference_values(&self) -> &[f32] {
-        let DataSplit { train, held_out, .. } = &self.experiment.data;
-        match self.compared {
-            Reference::HeldOut => held_out.pixels(),
-            Reference::Training => train.pixels(),
-        }
     }
 
     /// What [`distances`](Self::distances) measures: Fréchet distances for images, energy and Fréchet distance for vectors.
@@ -146,17 +136,12 @@ impl<'a> Comparison<'a> {
         Ok(distances)
     }
 
-    /// How far `count` real samples, training ones or else held-out ones, are from the reference: no model can be
-    /// expected to do better.
+    /// How far `count` training samples are from the reference: no model can be expected to do better.
     ///
     /// # Errors
     /// As [`distances`](Self::distances).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
-        let DataSplit { train, held_out, .. } = &self.experiment.data;
-        let pixels = match self.compared {
-            Reference::HeldOut => train.pixels(),
-            Reference::Training => held_out.pixels(),
-        };
+        let pixels = self.experiment.data.train.pixels();
         self.distances(&pixels[..pixels.len().min(count * self.size())])
     }
 

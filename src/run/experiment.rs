@@ -123,6 +123,14 @@ impl Experiment {
         Ok(Self { setting, data, device })
     }
 
+    /// The same, but for every fifth training sample, which takes the place of the held-out data.
+    ///
+    /// # Errors
+    /// As [`DataSplit::set_aside`].
+    pub fn set_aside(&self) -> Result<Self> {
+        Ok(Self { data: self.data.set_aside()?, ..self.clone() })
+    }
+
     /// Post-trains a copy of `start`, or goes on from the newest checkpoint in `folder`, where all files go.
     ///
     /// # Errors

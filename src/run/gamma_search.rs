@@ -13,8 +13,8 @@ use std::path::Path;
 
 /// A choice of γ, opened in a folder: an [`Ablation`] of pilots, of which only those are run that decide.
 ///
-/// Pilots share the pretrained weights, draws and noise of a seed, and are compared with training data, so that the
-/// held-out data and the seeds of the results stay untouched. Killed and started again, it goes on where it was.
+/// Pilots share the pretrained weights, draws and noise of a seed, and are compared with training data that they leave
+/// out ([`Reference::SetAside`]), so that the held-out data and the seeds of the results stay untouched. Killed and started again, it goes on where it was.
 pub struct GammaSearch {
     pilots: Ablation,
     targets: Vec<Target>,
@@ -75,7 +75,7 @@ impl GammaSearch {
             post_train: search.pilot(&config.post_train),
             seeds: search.seeds.clone(),
             samples: search.samples.unwrap_or(config.samples),
-            reference: Reference::Training,
+            reference: Reference::SetAside,
             ..config
         };
         Ablation::open(pilots, folder, cache)
@@ -209,7 +209,7 @@ fn of_run(config: &RunConfig) -> AblationConfig {
         samples,
         batch_size,
         feature_seed,
-        reference: Reference::Training,
+        reference: Reference::SetAside,
         workers: 0,
     }
 }

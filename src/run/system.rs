@@ -42,8 +42,10 @@ impl System {
         let SystemConfig { network, weights, sample, post_train, .. } = &config;
         let mut problems = network.misfits(&data);
         problems.extend(sample.weak.iter().flat_map(|weak| weak.network.misfits(&data)));
-        let (batch, items) = (post_train.batch_size / post_train.accumulation, data.train.len());
-        let must = format!("over accumulation must be at most {items}, the number of training latents");
+        let batch = post_train.batch_size / post_train.accumulation;
+        // Pilots leave some out, and train with the same batches.
+        let items = if post_train.strategy.is_auto() { data.set_aside()?.train.len() } else { data.train.len() };
+        let must = format!("over accumulation must be at most {items}, the number of latents to train on");
         let fits = batch / devices.len() <= items;
         Problem::unless(&mut problems, fits, "post_train", "batch_size", post_train.batch_size, must);
         Error::if_any(problems)?;

@@ -3,6 +3,7 @@ use super::experiment::stage_seed;
 use super::files::{create, hash, pretty, read, write};
 use super::{Stage, System};
 use crate::config::{ENERGY_DISTANCE, GammaSearchConfig, StageConfig, SystemConfig};
+use crate::data::LatentSplit;
 use crate::evaluate::{PairAverage, energy_distance_with};
 use crate::models::NetworkCondition;
 use crate::monitor::TensorBoard;
@@ -16,7 +17,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use std::path::Path;
 
-/// Samples of a pilot unless the configuration says how many; fewer where there are fewer training latents.
+/// Samples of a pilot unless the configuration says how many; fewer where fewer latents are set aside.
 const SAMPLES: usize = 500;
 
 /// What a finished pilot leaves.
@@ -27,16 +28,17 @@ struct Kept {
     distances: Vec<f64>,
 }
 
-/// The training latents that pilots are compared with, and the conditions they are sampled for.
+/// What pilots are trained on, the latents they are compared with, and the conditions they are sampled for.
 struct Reference {
+    split: LatentSplit,
     latents: Vec<f32>,
     condition: NetworkCondition,
     count: usize,
 }
 
 impl System {
-    /// The γ at which short post-trainings come closest to the training latents, by the energy distance of latents
-    /// sampled for the conditions of those; `said` hears of every pilot as it ends.
+    /// The γ at which short post-trainings come closest to training latents that they leave out, by the energy distance
+    /// of latents sampled for the conditions of those; `said` hears of every pilot as it ends.
     ///
     /// Pilots go below `folder`; those that are there are not run again, one that was stopped goes on.
     ///
@@ -99,7 +101,7 @@ impl System {
         let SystemConfig { data, network, weights, path, prediction, loss_weight, sample, .. } = self.config();
         let parts = (data, network, weights, path, prediction, loss_weight);
         let drawn = (&sample.sampler, &sample.weak, &sample.skipped_layers);
-        let made_of = serde_json::json!([parts, drawn, stage, seed, steps, reference.count]);
+        let made_of = serde_json::json!([parts, drawn, stage, seed, steps, reference.count, "set aside"]);
         let (made_of, file) = (hash(&made_of.to_string()), folder.join("distances.json"));
         if let Some(kept) = read::<Kept>(&file).filter(|kept| kept.made_of == made_of) {
             return Ok(kept.distances);
@@ -119,7 +121,8 @@ impl System {
             until_epoch: None,
         };
         let (network, _) = self.load()?;
-        let trained = runner.run(network, self.data().train.clone(), self.data().held_out.clone(), self.batcher())?.ema;
+        let LatentSplit { train, held_out, .. } = reference.split.clone();
+        let trained = runner.run(network, train, held_out, self.batcher())?.ema;
         board.flush();
         let weak = self.weak(&trained)?;
         let one = |steps: &usize| {
@@ -138,16 +141,17 @@ impl System {
         Ok(distances)
     }
 
-    /// Evenly chosen training latents, drawn where they are posteriors, with their conditions.
+    /// Evenly chosen latents of those set aside, drawn where they are posteriors, with their conditions.
     fn reference(&self, most: usize) -> Result<Reference> {
-        let train = &self.data().train;
-        let (all, count) = (train.len(), train.len().min(most));
+        let split = self.data().set_aside()?;
+        let aside = &split.held_out;
+        let (all, count) = (aside.len(), aside.len().min(most));
         let items: Vec<_> =
-            (0..count).map(|i| train.get(i * all / count)).collect::<Result<_, _>>().map_err(invalid)?;
+            (0..count).map(|i| aside.get(i * all / count)).collect::<Result<_, _>>().map_err(invalid)?;
         let keys: Vec<_> = (0..count as u64).map(|position| SampleKey { seed: 0, epoch: u64::MAX, position }).collect();
         let batch: FlowBatch<4, NetworkCondition> = self.batcher().batch(items, self.device());
         let FlowBatch { data, condition, .. } = batch.drawn(&keys);
-        Ok(Reference { latents: data.into_data().iter::<f32>().collect(), condition, count })
+        Ok(Reference { latents: data.into_data().iter::<f32>().collect(), condition, count, split })
     }
 }
 

@@ -89,8 +89,9 @@ pub enum Reference {
     /// Those that no training sees: what is reported.
     #[default]
     HeldOut,
-    /// Those that are trained on, so that a choice leaves the held-out data untouched.
-    Training,
+    /// Every fifth training sample, which post-training then leaves out, while pretraining saw it: a choice by these
+    /// touches no held-out data, and is not in favour of what remembers the data it was trained on.
+    SetAside,
 }
 
 impl Reference {

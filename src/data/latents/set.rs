@@ -7,11 +7,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A run of latents of a folder; a clone shares the list of files.
+/// Some of the latents of a folder; a clone shares the list of files.
 #[derive(Debug, Clone)]
 pub struct LatentSet {
     source: Arc<Source>,
-    range: Range<usize>,
+    /// Places in the list of files.
+    places: Arc<[usize]>,
 }
 
 /// A folder cut in two.
@@ -89,7 +90,7 @@ impl Source {
     pub(super) fn split(self, held_out: usize) -> Result<LatentSplit> {
         let source = Arc::new(self);
         let (first, end) = (source.entries.len() - held_out, source.entries.len());
-        let set = |range| LatentSet { source: source.clone(), range };
+        let set = |places: Range<usize>| LatentSet { source: source.clone(), places: places.collect() };
         Ok(LatentSplit {
             train: set(0..first),
             held_out: set(first..end),
@@ -147,24 +148,28 @@ impl LatentSet {
     /// # Panics
     /// If `index` is not below [`len`](Dataset::len).
     pub fn file(&self, index: usize) -> PathBuf {
-        self.source.folder.join(&self.source.entries[self.range.clone()][index].0)
+        self.source.folder.join(&self.source.entries[self.places[index]].0)
     }
 
     /// The labels of all items.
     pub fn labels(&self) -> Vec<i64> {
-        self.source.entries[self.range.clone()].iter().map(|(_, label)| *label).collect()
+        self.places.iter().map(|place| self.source.entries[*place].1).collect()
+    }
+
+    /// Those of its items, by their places in it, all below [`len`](Dataset::len).
+    pub(in crate::data) fn only(&self, places: &[usize]) -> Self {
+        Self { source: self.source.clone(), places: places.iter().map(|place| self.places[*place]).collect() }
     }
 }
 
 impl Dataset<LatentItem> for LatentSet {
     fn get(&self, index: usize) -> Result<LatentItem, DatasetError> {
-        let number = self.range.clone().nth(index);
-        let count = self.range.len();
+        let count = self.places.len();
         let beyond = || DatasetError::new(Error::Invalid(format!("latent {index}: must be below {count}")));
-        self.source.read(number.ok_or_else(beyond)?).map_err(DatasetError::new)
+        self.source.read(*self.places.get(index).ok_or_else(beyond)?).map_err(DatasetError::new)
     }
 
     fn len(&self) -> usize {
-        self.range.len()
+        self.places.len()
     }
 }

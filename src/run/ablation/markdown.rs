@@ -10,7 +10,7 @@ impl Results {
         let config = &self.config;
         let (reference, other) = match config.reference {
             Reference::HeldOut => ("held-out", "Training"),
-            Reference::Training => ("training", "Held-out"),
+            Reference::SetAside => ("set-aside", "Training"),
         };
         let mut text = format!(
             "Distance to {reference} data, lower is better: mean ± standard deviation over {} seed(s); in brackets the mean\n\

@@ -35,7 +35,10 @@ use std::time::Instant;
 pub struct Ablation {
     config: AblationConfig,
     arms: Vec<Arm>,
+    /// What pretraining sees.
     experiment: Experiment,
+    /// What the arms are trained on and compared with.
+    of_arms: Experiment,
     folder: PathBuf,
     cache: PathBuf,
 }
@@ -89,12 +92,17 @@ impl Ablation {
         let setting = Setting::from(&config);
         let cache = setting.cache_folder(cache);
         let experiment = Experiment::new(setting, config.device.open()?)?;
+        let of_arms = match config.reference {
+            Reference::HeldOut => experiment.clone(),
+            Reference::SetAside => experiment.set_aside()?,
+        };
         create(folder)?;
         write(&folder.join("config.json"), &pretty(&config)?)?;
         let arms = config.arms();
-        Ok(Self { config, arms, experiment, folder: folder.to_path_buf(), cache })
+        Ok(Self { config, arms, experiment, of_arms, folder: folder.to_path_buf(), cache })
     }
 
+    /// The setting with all of its data.
     pub(super) fn experiment(&self) -> &Experiment {
         &self.experiment
     }
@@ -202,7 +210,7 @@ impl Ablation {
     }
 
     fn comparison(&self) -> Result<Comparison<'_>> {
-        Comparison::new(&self.experiment, self.config.feature_seed, self.config.reference)
+        Comparison::new(&self.of_arms, self.config.feature_seed)
     }
 
     fn post_train(&self, job: Job, folder: &Path) -> Result<Network> {
@@ -216,7 +224,7 @@ impl Ablation {
         board.text("config", &format!("```json\n{}\n```", pretty(&arm.stage)?), 0);
         let label = format!("{} seed {}", arm.name, job.seed);
         let what = PostTraining { stage: &arm.stage, seed: job.seed, label: &label, board: &board };
-        let trained = self.experiment.post_train(&start, folder, &what)?;
+        let trained = self.of_arms.post_train(&start, folder, &what)?;
         board.flush();
         let training = Training { steps: trained.steps, seconds: trained.time.as_secs_f64() };
         write(&folder.join("trained.json"), &pretty(&training)?)?;
@@ -246,7 +254,11 @@ impl Ablation {
     /// The text that a cell or a training is a function of; arms that differ in name only share nothing else.
     fn arm_made_of(&self, arm: &Arm) -> String {
         let made_of = self.experiment.setting.made_of();
-        serde_json::json!([made_of, arm.weights, arm.stage]).to_string()
+        match self.config.reference {
+            Reference::HeldOut => serde_json::json!([made_of, arm.weights, arm.stage]),
+            reference => serde_json::json!([made_of, arm.weights, arm.stage, reference]),
+        }
+        .to_string()
     }
 
     fn job_folder(&self, job: Job) -> PathBuf {
@@ -256,12 +268,8 @@ impl Ablation {
     }
 
     fn cell_file(&self, job: Job, planned: &Planned<'_>) -> PathBuf {
-        let AblationConfig { samples, feature_seed, reference, .. } = &self.config;
-        let made_of = match reference {
-            Reference::HeldOut => serde_json::json!([planned.config, samples, feature_seed]),
-            Reference::Training => serde_json::json!([planned.config, samples, feature_seed, reference]),
-        };
-        let made_of = made_of.to_string();
+        let AblationConfig { samples, feature_seed, .. } = &self.config;
+        let made_of = serde_json::json!([planned.config, samples, feature_seed]).to_string();
         let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
         self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))
     }
@@ -286,7 +294,7 @@ impl Ablation {
         (training.steps > 0).then(|| training.seconds * 1e3 / training.steps as f64)
     }
 
-    /// Every distance between real samples: training data and held-out data, as many as a cell has.
+    /// Every distance between real samples: training data and those that arms are compared with, as many as a cell has.
     ///
     /// # Errors
     /// As [`Comparison::floor`].
