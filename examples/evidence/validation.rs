@@ -133,8 +133,8 @@ fn name(gamma: Option<f64>) -> String {
 pub fn markdown(kept: &Path) -> Result<String> {
     let mut text = format!(
         "Two rules beside the sweep of γ, at the same number of Euler steps. *Pilots* (`choose_gamma`, and `\"gamma\": \"auto\"`):\n\
-         short trainings of other seeds than the sweep's, compared with training data by the distance that is asked for; the\n\
-         sweep is measured on held-out data. *Probe*: what `slow_flow` recommends from the pretrained network alone. A rule is\n\
+         short trainings of other seeds than the sweep's, compared with every fifth training sample, which they leave out, by the\n\
+         distance that is asked for; the sweep is measured on held-out data. *Probe*: what `slow_flow` recommends from the pretrained network alone. A rule is\n\
          asked to be at worst {:.0} % above the best γ of the sweep, and not worse than the control beyond two standard errors;\n\
          bold where it is. \"None\" is a refusal, and stands for the control.\n\n\
          | data | distance | steps | best γ | its distance | pilots: γ | above the best | against the control | probe: γ | above the best | against the control |\n\

@@ -1,10 +1,13 @@
-//! `argmin_γ mean ln(distance of γ / distance of the control)` over pilots, or no γ where the control is nearest.
+//! `argmin_γ mean ln(distance of γ / distance of the control)` over pilots, or no γ where that gains next to nothing.
 use super::super::resample::{deviation, mean};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A γ whose distance is at most this much above the best is as good for all practical purposes.
 const ALIKE: f64 = 0.10;
+
+/// A smaller gain in pilots is no reason to choose a γ: with two seeds it is as likely as not to be chance, and worth little.
+const WORTH: f64 = 0.03;
 
 /// What a γ is chosen for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +56,7 @@ pub struct PilotPoint {
 pub struct Choice {
     /// What it is for.
     pub target: Target,
-    /// The mixture range γ; none where the control came closest to the data.
+    /// The mixture range γ; none where the best came less than 3 % closer to the data than the control.
     pub gamma: Option<f64>,
     /// The least and the largest γ tried that come within a tenth of the best distance.
     pub range: Option<[f64; 2]>,
@@ -111,7 +114,7 @@ pub(super) fn best(curve: &[PilotPoint]) -> Option<&PilotPoint> {
 }
 
 impl Choice {
-    /// The γ that comes closest to the data; none if the control does.
+    /// The γ that comes closest to the data; none if it comes less than 3 % closer than the control does.
     ///
     /// # Errors
     /// [`Error::Invalid`] without a control, without a γ, for distances that are absent or not positive, or for γ with
@@ -122,7 +125,7 @@ impl Choice {
         let steps = target.steps.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         let tried = curve.iter().map(|point| point.gamma.to_string()).collect::<Vec<_>>().join(", ");
         let mut reasons = vec![format!("pilots: a control, and γ = {tried}; {} at {steps} steps", target.distance)];
-        let helps = best.change < 0.0;
+        let helps = best.change < -WORTH;
         let chance = best.standard_error.is_some_and(|error| best.change.abs() < 2.0 * error);
         if helps {
             let how = percent(best.change.abs(), best.standard_error);
@@ -130,6 +133,14 @@ impl Choice {
             if chance {
                 reasons.push("that is within two standard errors; more seeds would tell whether it is chance".into());
             }
+        } else if best.change < 0.0 {
+            let how = percent(best.change.abs(), best.standard_error);
+            reasons.push(format!(
+                "no γ comes {:.0} % closer to the data than the control does; the nearest, γ = {}, only {how}: MixFlow is not \
+                 expected to help at {steps} steps",
+                100.0 * WORTH,
+                best.gamma
+            ));
         } else {
             let how = percent(best.change, best.standard_error);
             reasons.push(format!(
@@ -237,6 +248,16 @@ mod tests {
         assert_eq!(choice.reasons.len(), before);
         choice.compare_with_floor(2.5);
         assert!(choice.reasons[before].contains("at 0.80 of their distance"), "{:?}", choice.reasons);
+    }
+
+    #[test]
+    fn a_gain_that_is_worth_little_is_refused() {
+        let choice = |d| Choice::among(&[trial(None, &[1.0, 1.0]), trial(Some(0.1), &[d, d])], &target()).unwrap();
+        assert_eq!((choice(0.96).gamma, choice(0.98).gamma), (Some(0.1), None));
+        assert!(
+            choice(0.98).reasons[1].contains("no γ comes 3 % closer")
+                && choice(0.98).reasons[1].contains("only 2 ± 0 %")
+        );
     }
 
     #[test]
