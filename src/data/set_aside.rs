@@ -2,6 +2,8 @@
 //!
 //! Compared with the very samples that it trains on, a model is praised for remembering them: a training that fits their chance
 //! differences from the law comes out nearer than one that fits the law. So what a choice compares with must not be trained on.
+//! Samples are taken by their place, so overlapping samples, as the photo patches, and copies are not kept apart, and the
+//! order must have no period of five.
 use super::{DataSplit, ImageSet, LatentSplit};
 use crate::{Error, Result};
 

@@ -294,7 +294,7 @@ impl Ablation {
         (training.steps > 0).then(|| training.seconds * 1e3 / training.steps as f64)
     }
 
-    /// Every distance between real samples: training data and those that arms are compared with, as many as a cell has.
+    /// Every distance between real samples: training data and those that arms are compared with, at most as many as a cell has.
     ///
     /// # Errors
     /// As [`Comparison::floor`].

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A γ whose distance is at most this much above the best is as good for all practical purposes.
 const ALIKE: f64 = 0.10;
 
-/// A smaller gain in pilots is no reason to choose a γ: with two seeds it is as likely as not to be chance, and worth little.
+/// A smaller gain in pilots is no reason to choose a γ: with two seeds it may well be chance, and it is worth little.
 const WORTH: f64 = 0.03;
 
 /// What a γ is chosen for.
