@@ -20,6 +20,7 @@ pub mod config;
 pub mod data;
 pub mod error;
 pub mod evaluate;
+mod host;
 pub mod models;
 pub mod monitor;
 pub mod network;

@@ -54,7 +54,7 @@ struct Row {
     steps: usize,
     mean: f64,
     paired_change: Option<f64>,
-    paired_standard_error: Option<f64>,
+    beyond_two_errors: bool,
 }
 
 #[derive(Deserialize)]
@@ -108,11 +108,10 @@ impl<'a> Cell<'a> {
     fn judged(&self, gamma: Option<f64>, tally: &mut Tally) -> String {
         let Some(chosen) = self.of(gamma) else { return "not swept | |".into() };
         let above = chosen.mean / self.best().mean - 1.0;
-        let worse = chosen.paired_change.zip(chosen.paired_standard_error).is_some_and(|(c, e)| c > 2.0 * e);
-        let proven = |row: &Row| row.paired_change.zip(row.paired_standard_error).is_some_and(|(c, e)| c < -2.0 * e);
+        let worse = chosen.beyond_two_errors && chosen.paired_change.is_some_and(|change| change > 0.0);
         tally.asked += 1;
         tally.above += usize::from(above > ALLOWED);
-        tally.unproven += usize::from(above > ALLOWED && gamma.is_none() && !proven(self.best()));
+        tally.unproven += usize::from(above > ALLOWED && gamma.is_none() && !self.best().beyond_two_errors);
         tally.worse += usize::from(worse);
         let mark = |bad: bool, text: String| if bad { format!("**{text}**") } else { text };
         let against = chosen.paired_change.map_or("–".into(), |change| format!("{:+.0} %", 100.0 * change));

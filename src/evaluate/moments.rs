@@ -2,7 +2,7 @@
 //!
 //! Blocks are merged by the update of Chan, Golub and LeVeque (1979):
 //! `S ← S_a + S_b + δδᵀ n_a n_b / (n_a + n_b)` with `δ = μ_b − μ_a`.
-use crate::{Error, Result};
+use crate::{Error, Result, host};
 use burn::tensor::Tensor;
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, Mat, MatRef, get_global_parallelism};
@@ -67,9 +67,7 @@ impl Moments {
             let message = format!("{columns} features per sample: must be {} dimensions", self.dimensions());
             return Err(Error::Invalid(message));
         }
-        let unreadable = |reason: String| Error::Invalid(format!("features cannot be read: {reason}"));
-        let data = features.try_into_data_as::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
-        self.push(&data.try_into_vec::<f32>().map_err(|e| unreadable(format!("{e:?}")))?)
+        self.push(&host::values(features, "features")?)
     }
 
     /// Adds everything `other` has seen, as if both had been fed to one.

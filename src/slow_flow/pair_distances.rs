@@ -34,16 +34,10 @@ impl WithinTruth {
 
     /// `|x_s|²` of every pair.
     fn squares(&self, truth: &GroundTruth, s: f64) -> Vec<f32> {
-        let n = truth.count();
-        let product = self.at(truth, s);
-        (0..n).map(|i| product(i * n + i)).collect()
-    }
-
-    /// The inner product at a place of the matrices.
-    fn at(&self, truth: &GroundTruth, s: f64) -> impl Fn(usize) -> f32 {
-        let c = truth.path.coefficients(s);
+        let (n, c) = (truth.count(), truth.path.coefficients(s));
         let (alpha, sigma) = (c.alpha as f32, c.sigma as f32);
-        move |i| alpha * alpha * self.data[i] + sigma * sigma * self.noise[i] + alpha * sigma * self.cross[i]
+        let at = |i| alpha * alpha * self.data[i] + sigma * sigma * self.noise[i] + alpha * sigma * self.cross[i];
+        (0..n).map(|i| at(i * n + i)).collect()
     }
 
     /// The mean distance of each sample at `s` to the others.

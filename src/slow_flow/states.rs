@@ -3,7 +3,7 @@ use super::source::FieldSource;
 use super::truth::GroundTruth;
 use crate::random::{Purpose, SampleKey, normal};
 use crate::sample::Sampler;
-use crate::{Error, Result};
+use crate::{Error, Result, host};
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// The states at one time, one vector after the other.
@@ -117,9 +117,7 @@ pub(super) fn velocities<const D: usize>(
 }
 
 fn values<const D: usize>(state: Tensor<D>) -> Result<Vec<f32>> {
-    let unreadable = |reason: String| Error::Invalid(format!("states cannot be read: {reason}"));
-    let data = state.try_into_data_as::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
-    let values = data.try_into_vec::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+    let values = host::values(state, "states")?;
     // Without an early end, which would keep it from running in lanes.
     if values.iter().fold(false, |found, value| found | !value.is_finite()) {
         return Err(Error::Invalid("states: must be finite".into()));
