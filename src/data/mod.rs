@@ -3,8 +3,10 @@
 //! A [`DataConfig`] is the `data` section of the JSON; [`DataConfig::load`] turns it into a training set and a
 //! held-out set. No pixel of the photos and no image of the digits is in both; the same writer's digits can be.
 pub mod digits;
+pub mod emoji;
 pub mod font;
 pub mod grid;
+mod hold_out;
 pub mod item;
 pub mod latents;
 pub mod photos;
@@ -13,6 +15,7 @@ mod set_aside;
 pub mod table;
 
 pub use digits::DigitsConfig;
+pub use emoji::EmojiConfig;
 pub use grid::{Picture, grid, side_by_side};
 pub use item::{ImageItem, ImageSet};
 pub use latents::{LatentBatcher, LatentItem, LatentSet, LatentSplit, LatentsConfig};
@@ -32,6 +35,8 @@ pub enum DataConfig {
     Photos(PhotosConfig),
     /// The shipped handwritten digits, 8×8, with ten classes.
     Digits(DigitsConfig),
+    /// The shipped emoji, 32×32 in colour, with nine classes.
+    Emoji(EmojiConfig),
     /// Gaussians on a circle in the first two of D dimensions, as vectors `[D, 1, 1]`.
     Ring(RingConfig),
     /// The shipped table of tumours, as vectors `[30, 1, 1]`.
@@ -61,6 +66,7 @@ impl DataConfig {
         match self {
             Self::Photos(config) => photos::load(config),
             Self::Digits(config) => digits::load(config),
+            Self::Emoji(config) => emoji::load(config),
             Self::Ring(config) => ring::load(config),
             Self::Table(config) => table::load(config),
         }
@@ -76,6 +82,7 @@ impl DataConfig {
         match self {
             Self::Photos(config) => ([1, config.patch, config.patch], 0),
             Self::Digits(_) => ([1, 8, 8], 10),
+            Self::Emoji(_) => ([3, emoji::SIDE, emoji::SIDE], emoji::CLASSES),
             Self::Ring(config) => ([config.dimension, 1, 1], 0),
             Self::Table(_) => ([table::FEATURES, 1, 1], 0),
         }
@@ -86,6 +93,7 @@ impl DataConfig {
         match self {
             Self::Photos(config) => config.train,
             Self::Digits(config) => digits::COUNT.saturating_sub(config.held_out),
+            Self::Emoji(config) => emoji::COUNT - (config.held_out * emoji::COUNT as f64).round() as usize,
             Self::Ring(config) => config.train,
             Self::Table(config) => table::COUNT.saturating_sub(config.held_out),
         }
@@ -96,6 +104,7 @@ impl DataConfig {
         match self {
             Self::Photos(config) => config.problems(path),
             Self::Digits(config) => config.problems(path),
+            Self::Emoji(config) => config.problems(path),
             Self::Ring(config) => config.problems(path),
             Self::Table(config) => config.problems(path),
         }
@@ -136,7 +145,7 @@ mod tests {
         let schema = serde_json::to_value(schemars::schema_for!(DataConfig)).unwrap();
         let kinds = schema["oneOf"].as_array().unwrap();
         let tag = |kind: &serde_json::Value| kind["properties"]["kind"]["const"].as_str().unwrap().to_owned();
-        assert_eq!(kinds.iter().map(tag).collect::<Vec<_>>(), ["photos", "digits", "ring", "table"]);
+        assert_eq!(kinds.iter().map(tag).collect::<Vec<_>>(), ["photos", "digits", "emoji", "ring", "table"]);
         for kind in kinds {
             assert!(kind.get("$ref").is_none(), "a closed schema elsewhere would refuse `kind`: {kind}");
         }
