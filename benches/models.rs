@@ -5,6 +5,7 @@
 use burn::module::ModuleDisplay;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor};
+use burn::train::TrainStep;
 use burn_mixflow::models::SitConfig;
 use burn_mixflow::models::mmdit::{MmditConfig, TextCondition};
 use burn_mixflow::models::rae::RaeConfig;
@@ -13,7 +14,6 @@ use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
-use burn_train::TrainStep;
 use divan::Bencher;
 use std::hint::black_box;
 

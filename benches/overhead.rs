@@ -7,17 +7,19 @@
 //! validation and checkpoints.
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_mixflow::config::RunConfig;
+use burn::train::TrainStep;
+use burn_mixflow::experiment::config::RunConfig;
+use burn_mixflow::experiment::slow_flow::{
+    GroundTruth, Networked, Probe, ProbeConfig, TimeRegressor, Tolerance, measure,
+};
+use burn_mixflow::experiment::{Comparison, Experiment, ImageBatcher, PostTraining, Setting};
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::SampleKey;
-use burn_mixflow::run::{Comparison, Experiment, ImageBatcher, PostTraining, Setting};
 use burn_mixflow::sample::Sampler;
-use burn_mixflow::slow_flow::{GroundTruth, Networked, Probe, ProbeConfig, TimeRegressor, Tolerance, measure};
 use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
-use burn_train::TrainStep;
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,12 +1,12 @@
 //! What MixFlow costs over plain flow matching: one training step of the same network, and its random numbers.
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor};
+use burn::train::TrainStep;
 use burn_mixflow::models::{ResidualMlp, ResidualMlpConfig};
 use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::train::{Draws, FlowBatch, MixFlowTrainStep};
-use burn_train::TrainStep;
 use divan::{Bencher, black_box};
 
 const BATCH: u64 = 128;

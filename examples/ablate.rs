@@ -10,8 +10,8 @@ mod command;
 mod workers;
 
 use burn_mixflow::Result;
-use burn_mixflow::config::AblationConfig;
-use burn_mixflow::run::Ablation;
+use burn_mixflow::experiment::Ablation;
+use burn_mixflow::experiment::config::AblationConfig;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -11,8 +11,8 @@ mod command;
 #[path = "shared/workers.rs"]
 mod workers;
 
-use burn_mixflow::config::{AblationConfig, GammaSearchConfig, RunConfig};
-use burn_mixflow::run::GammaSearch;
+use burn_mixflow::experiment::GammaSearch;
+use burn_mixflow::experiment::config::{AblationConfig, GammaSearchConfig, RunConfig};
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -5,9 +5,9 @@
 mod command;
 
 use burn_mixflow::Result;
+use burn_mixflow::experiment::slow_flow::{Measurement, Report, SlowFlow, SlowFlowConfig, picture};
+use burn_mixflow::experiment::{Experiment, PostTraining, Setting, files};
 use burn_mixflow::monitor::TensorBoard;
-use burn_mixflow::run::{Experiment, PostTraining, Setting, SlowFlow, files};
-use burn_mixflow::slow_flow::{Measurement, Report, SlowFlowConfig, picture};
 use std::path::{Path, PathBuf};
 
 #[global_allocator]

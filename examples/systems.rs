@@ -6,11 +6,11 @@ mod choose;
 #[path = "shared/command.rs"]
 mod command;
 
+use burn::data::dataset::Dataset;
 use burn::module::Module;
-use burn_dataset::Dataset;
-use burn_mixflow::config::SystemConfig;
-use burn_mixflow::run::System;
-use burn_mixflow::slow_flow::Trial;
+use burn_mixflow::experiment::System;
+use burn_mixflow::experiment::config::SystemConfig;
+use burn_mixflow::post_train::gamma::Pilot;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -81,7 +81,7 @@ fn chosen(system: System, folder: &Path) -> Result<System> {
 }
 
 /// One pilot as it ends.
-fn print(trial: &Trial) {
+fn print(trial: &Pilot) {
     let name = trial.gamma.map_or("control".into(), |gamma| format!("γ = {gamma}"));
     let found = trial.found.iter().map(|found| {
         let values: Vec<String> = found.by_seed.iter().map(|value| format!("{value:.4}")).collect();

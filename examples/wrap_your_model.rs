@@ -4,14 +4,14 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Tensor, activation::silu};
+use burn::train::logger::FileMetricLogger;
+use burn::train::metric::LossMetric;
+use burn::train::{Interrupter, Learner, SupervisedTraining};
 use burn_mixflow::checkpoint::CheckpointSets;
 use burn_mixflow::monitor::{TensorBoard, TensorBoardLogger, renderer};
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::train::{EpochLoader, FlowBatch, MixFlowTrainStep, metrics};
-use burn_train::logger::FileMetricLogger;
-use burn_train::metric::LossMetric;
-use burn_train::{Interrupter, Learner, SupervisedTraining};
 use std::sync::Arc;
 
 #[derive(Module, Debug)]

@@ -9,27 +9,34 @@
 //! Time runs from 0 (noise `x0`) to 1 (data `x1`) everywhere in this crate.
 //!
 //! Where to go: [`timestep`] is the paper; [`network::PredictionNetwork`] is what a model
-//! implements; [`train::MixFlowTrainStep`] goes into Burn's `SupervisedTraining`; [`config`] is the
-//! JSON; [`sample`] and [`evaluate`] measure the result; [`slow_flow`] measures what MixFlow repairs
-//! and how large a γ the data bear.
+//! implements; [`train::MixFlowTrainStep`] goes into Burn's `SupervisedTraining`; [`post_train::Stage`]
+//! runs one stage from JSON; [`sample`] generates. Behind features stand the networks of the paper (`models`), distances
+//! (`evaluate`), data (`data`) and whole comparisons from one file (`experiment`).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 pub mod checkpoint;
-pub mod config;
-pub mod data;
 pub mod error;
-pub mod evaluate;
 mod host;
-pub mod models;
 pub mod monitor;
 pub mod network;
 pub mod path;
+pub mod post_train;
 pub mod random;
-pub mod run;
 pub mod sample;
-pub mod slow_flow;
+mod statistics;
+#[cfg(any(feature = "data", feature = "models"))]
+mod tensor_file;
 pub mod timestep;
 pub mod train;
+
+#[cfg(feature = "data")]
+pub mod data;
+#[cfg(feature = "evaluate")]
+pub mod evaluate;
+#[cfg(feature = "experiment")]
+pub mod experiment;
+#[cfg(feature = "models")]
+pub mod models;
 
 pub use error::{Error, Problem, Result};

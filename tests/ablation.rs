@@ -1,8 +1,8 @@
 //! Small ablations from end to end: the facts that are robust, resuming, pairing.
 //!
 //! The settings are those that `cargo run --release --example ablate` takes.
-use burn_mixflow::config::{AblationConfig, ArmWeights};
-use burn_mixflow::run::{Ablation, Results, files};
+use burn_mixflow::experiment::config::{AblationConfig, ArmWeights};
+use burn_mixflow::experiment::{Ablation, Results, files};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
 use burn_mixflow::Error;
-use burn_mixflow::config::{AblationConfig, RunConfig, SystemConfig};
-use burn_mixflow::slow_flow::SlowFlowConfig;
+use burn_mixflow::experiment::config::{AblationConfig, RunConfig, SystemConfig};
+use burn_mixflow::experiment::slow_flow::SlowFlowConfig;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

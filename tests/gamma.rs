@@ -1,7 +1,7 @@
 //! `"gamma": "auto"` from end to end: pilots are paired, go on where they were, and choose what the data say.
-use burn_mixflow::config::{AblationConfig, GammaSearchConfig, Reference, RunConfig, SystemConfig};
-use burn_mixflow::run::{Ablation, GammaSearch, Job, System};
-use burn_mixflow::slow_flow::{Choice, Trial};
+use burn_mixflow::experiment::config::{AblationConfig, GammaSearchConfig, Reference, RunConfig, SystemConfig};
+use burn_mixflow::experiment::{Ablation, GammaSearch, Job, System};
+use burn_mixflow::post_train::gamma::{GammaChoice, Pilot};
 use burn_mixflow::{Error, Result};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ const TINY: &str = r#"{
 }"#;
 
 /// The choice, and every job that was asked for, in its order.
-fn chosen(search: &GammaSearch) -> (Vec<Choice>, Vec<Job>) {
+fn chosen(search: &GammaSearch) -> (Vec<GammaChoice>, Vec<Job>) {
     let mut asked = Vec::new();
     let choices = search.run(&mut |pilots: &Ablation, jobs: &[Job]| -> Result<()> {
         asked.extend(jobs.iter().filter(|job| pilots.work(**job) > 0.0));
@@ -104,7 +104,7 @@ fn a_system_chooses_by_the_energy_distance_of_latents() {
     let search = r#""gamma_search": {"gammas": [0.2, 0.8], "pilot_steps": 5, "seeds": [3]}, "sample""#;
     let text = text.replace("\"gamma\": 0.8", "\"gamma\": \"auto\"").replacen("\"sample\"", search, 1);
     let open = || System::open(SystemConfig::parse(&text).unwrap()).unwrap();
-    let mut heard: Vec<Trial> = Vec::new();
+    let mut heard: Vec<Pilot> = Vec::new();
     let choice = open().choose_gamma(folder.path(), &mut |trial| heard.push(trial.clone())).unwrap();
     assert_eq!(heard.iter().map(|trial| trial.gamma).collect::<Vec<_>>(), [None, Some(0.2), Some(0.8)]);
     assert!(heard.iter().all(|trial| trial.found[0].by_seed.len() == 1 && trial.found[0].steps == 10));
@@ -115,7 +115,7 @@ fn a_system_chooses_by_the_energy_distance_of_latents() {
     assert!(started.elapsed().as_secs() < 60 && folder.path().join("gamma-0.2/seed-3/distances.json").exists());
     // Another configuration does not read them.
     let longer = text.replace("\"pilot_steps\": 5", "\"pilot_steps\": 6");
-    let mut other: Vec<Trial> = Vec::new();
+    let mut other: Vec<Pilot> = Vec::new();
     let system = System::open(SystemConfig::parse(&longer).unwrap()).unwrap();
     system.choose_gamma(folder.path(), &mut |trial| other.push(trial.clone())).unwrap();
     assert_ne!(other[1].found, heard[1].found);

@@ -2,11 +2,11 @@
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use burn::train::{InferenceStep, TrainStep};
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
-use burn_train::{InferenceStep, TrainStep};
 use std::ops::Range;
 
 /// A layer with an auxiliary loss of its own.

@@ -2,11 +2,11 @@
 //!
 //! Needs Python with `numpy` and `safetensors`; `MIXFLOW_PYTHON` names the interpreter.
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, export_safetensors, import};
-use burn_mixflow::config::SystemConfig;
+use burn_mixflow::experiment::config::SystemConfig;
 use burn_mixflow::models::Network;
 use burn_mixflow::models::layers::WeightInit;
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, SitBlock, SitConfig};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, export_safetensors, import};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::io::Write;

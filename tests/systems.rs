@@ -2,10 +2,11 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_mixflow::Error;
-use burn_mixflow::checkpoint::weights::{WeightSource, tensor_shapes};
-use burn_mixflow::config::{DeviceName, SystemConfig};
+use burn_mixflow::experiment::System;
+use burn_mixflow::experiment::config::SystemConfig;
+use burn_mixflow::models::weights::{WeightSource, tensor_shapes};
 use burn_mixflow::models::{MmditConfig, Network, NetworkConfig, RepaConfig};
-use burn_mixflow::run::System;
+use burn_mixflow::post_train::DeviceName;
 use std::path::{Path, PathBuf};
 
 const SYSTEMS: [&str; 4] = ["sit", "repa", "rae", "sd35"];

@@ -6,6 +6,12 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::logger::FileMetricLogger;
+use burn::train::metric::LossMetric;
+use burn::train::{
+    ExecutionStrategy, InferenceStep, Learner, LearningResult, MultiDeviceOptim, SupervisedTraining, TrainStep,
+};
 use burn_mixflow::checkpoint::CheckpointSets;
 use burn_mixflow::models::{ResidualMlp, ResidualMlpConfig};
 use burn_mixflow::monitor::PlainRenderer;
@@ -13,12 +19,6 @@ use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
 use burn_mixflow::train::{AntiDriftConfig, EmaConfig, EpochLoader, Fault, FlowBatch, FlowOutput, MixFlowTrainStep};
-use burn_train::checkpoint::KeepLastNCheckpoints;
-use burn_train::logger::FileMetricLogger;
-use burn_train::metric::LossMetric;
-use burn_train::{
-    ExecutionStrategy, InferenceStep, Learner, LearningResult, MultiDeviceOptim, SupervisedTraining, TrainStep,
-};
 use rand::RngExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
 //! What is kept of a run: its results, its table, and the pictures of its first distance and sampler.
-use burn_mixflow::run::files;
+use burn_mixflow::experiment::files;
 use burn_mixflow::{Error, Result};
 use serde_json::Value;
 use std::path::Path;

@@ -7,7 +7,7 @@
 mod collect;
 mod validation;
 
-use burn_mixflow::run::files;
+use burn_mixflow::experiment::files;
 use burn_mixflow::{Error, Result};
 use std::fmt::Write;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! Is the chosen γ a good one? What the pilots chose, and what the probe alone recommends, beside the sweep of γ.
 use crate::read;
 use burn_mixflow::Result;
-use burn_mixflow::run::statistics::number;
-use burn_mixflow::slow_flow::Choice;
+use burn_mixflow::experiment::statistics::number;
+use burn_mixflow::post_train::gamma::GammaChoice;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::path::Path;
@@ -148,7 +148,7 @@ pub fn markdown(kept: &Path) -> Result<String> {
             continue;
         }
         let sweep: Sweep = read(&folder.join("results.json"))?;
-        let choices: Vec<Choice> = read(&folder.join("gamma.json"))?;
+        let choices: Vec<GammaChoice> = read(&folder.join("gamma.json"))?;
         let measured: Option<Measured> = if measured.is_file() { Some(read(&measured)?) } else { None };
         for choice in &choices {
             let [steps] = choice.target.steps[..] else { continue };

@@ -1,14 +1,14 @@
 //! Says how long the run will take, from a few timed steps.
 use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::Dataset;
 use burn::module::Module;
-use burn_dataset::Dataset;
-use burn_mixflow::config::RunConfig;
+use burn::train::TrainStep;
+use burn_mixflow::experiment::config::RunConfig;
+use burn_mixflow::experiment::{Experiment, ImageBatcher};
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::random::SampleKey;
-use burn_mixflow::run::{Experiment, ImageBatcher};
 use burn_mixflow::train::MixFlowTrainStep;
 use burn_mixflow::{Error, Result};
-use burn_train::TrainStep;
 use std::time::Instant;
 
 const TIMED_STEPS: usize = 8;

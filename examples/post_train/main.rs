@@ -11,13 +11,15 @@ mod table;
 #[path = "../shared/workers.rs"]
 mod workers;
 
-use burn_mixflow::config::{RunConfig, StageConfig};
+use burn_mixflow::experiment::config::RunConfig;
+use burn_mixflow::experiment::statistics::number;
+use burn_mixflow::experiment::{
+    Comparison, Experiment, GammaSearch, PostTraining, Setting, files, is_pretrained, weights_file,
+};
 use burn_mixflow::models::Network;
 use burn_mixflow::monitor::TensorBoard;
-use burn_mixflow::run::statistics::number;
-use burn_mixflow::run::{
-    Comparison, Experiment, GammaSearch, PostTraining, Setting, Trained, files, is_pretrained, weights_file,
-};
+use burn_mixflow::post_train::StageConfig;
+use burn_mixflow::post_train::Trained;
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The sample grids, side by side.
 use burn_mixflow::Result;
 use burn_mixflow::data::{DataSplit, Picture, grid, side_by_side as beside};
-use burn_mixflow::run::image_range;
+use burn_mixflow::experiment::image_range;
 
 /// Held-out images and the samples of every arm from the same noise.
 pub fn side_by_side(data: &DataSplit, arms: &[(String, Vec<f32>)]) -> Result<Picture> {

@@ -1,9 +1,9 @@
 //! The table, for people and as JSON.
 use burn_mixflow::Result;
-use burn_mixflow::config::RunConfig;
-use burn_mixflow::run::Metric;
-use burn_mixflow::run::files::pretty;
-use burn_mixflow::run::statistics::{mean, number, standard_error};
+use burn_mixflow::experiment::Metric;
+use burn_mixflow::experiment::config::RunConfig;
+use burn_mixflow::experiment::files::pretty;
+use burn_mixflow::experiment::statistics::{mean, number, standard_error};
 use serde::Serialize;
 use std::fmt::Write;
 

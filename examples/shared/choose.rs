@@ -1,11 +1,11 @@
 //! What is printed and kept of a choice of γ.
 use burn_mixflow::Result;
-use burn_mixflow::run::files;
-use burn_mixflow::slow_flow::Choice;
+use burn_mixflow::experiment::files;
+use burn_mixflow::post_train::gamma::GammaChoice;
 use std::path::Path;
 
 /// Prints the choices with their reasons, and keeps them in `gamma.json` of `folder`.
-pub fn report(choices: &[Choice], folder: &Path) -> Result<()> {
+pub fn report(choices: &[GammaChoice], folder: &Path) -> Result<()> {
     for choice in choices {
         let steps = choice.target.steps.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         let gamma = choice.gamma.map_or("none".into(), |gamma| gamma.to_string());

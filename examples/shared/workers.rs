@@ -1,6 +1,6 @@
 //! Jobs of an ablation in processes of their own, each with its share of the cores.
-use burn_mixflow::config::AblationConfig;
-use burn_mixflow::run::{Ablation, Job, files};
+use burn_mixflow::experiment::config::AblationConfig;
+use burn_mixflow::experiment::{Ablation, Job, files};
 use burn_mixflow::{Error, Result};
 use std::collections::VecDeque;
 use std::io::Read;

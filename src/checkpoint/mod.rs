@@ -1,6 +1,5 @@
-//! Checkpoint sets that are complete or absent, and official weights in and out.
+//! Checkpoint sets that are complete or absent.
 mod manifest;
 mod sets;
-pub mod weights;
 
 pub use sets::{CheckpointSets, Part};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::manifest::{FileRecord, MARKER, Manifest};
 use crate::{Error, Result};
-use burn_train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
+use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 
 const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 

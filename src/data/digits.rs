@@ -91,7 +91,7 @@ pub(super) fn load(config: &DigitsConfig) -> Result<DataSplit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_dataset::Dataset;
+    use burn::data::dataset::Dataset;
 
     #[test]
     fn the_labels_are_those_of_the_published_set() {

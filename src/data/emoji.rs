@@ -80,7 +80,7 @@ pub(super) fn load(config: &EmojiConfig) -> Result<DataSplit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_dataset::Dataset;
+    use burn::data::dataset::Dataset;
 
     #[test]
     fn all_emoji_are_there_and_every_category_in_both_sets() {

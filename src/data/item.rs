@@ -1,6 +1,6 @@
 //! One image and its label, and a set of them that is cheap to clone.
 use crate::{Error, Result};
-use burn_dataset::{Dataset, DatasetError};
+use burn::data::dataset::{Dataset, DatasetError};
 use std::sync::Arc;
 
 /// One image.

@@ -158,7 +158,7 @@ pub(super) fn load(config: &PhotosConfig) -> Result<DataSplit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_dataset::Dataset;
+    use burn::data::dataset::Dataset;
 
     fn moments(values: &[f32]) -> (f64, f64) {
         let n = values.len() as f64;

@@ -93,7 +93,7 @@ pub(super) fn load(config: &TableConfig) -> Result<DataSplit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_dataset::Dataset;
+    use burn::data::dataset::Dataset;
 
     #[test]
     fn training_features_are_standardised() {

@@ -1,7 +1,7 @@
 //! Networks that implement [`PredictionNetwork`](crate::network::PredictionNetwork), ready to post-train.
 //!
 //! [`ResidualMlp`] learns small vectors and images in minutes on a CPU. The four systems of the paper, whose official
-//! weights load through [`checkpoint::weights`](crate::checkpoint::weights): [`Sit`], [`Repa`] (SiT with projectors and
+//! weights load through [`checkpoint::weights`](crate::models::weights): [`Sit`], [`Repa`] (SiT with projectors and
 //! an alignment loss), [`Rae`] (DiT^DH, with its decoder) and [`Mmdit`] (Stable Diffusion 3.5). Initial weights are a
 //! pure function of a seed ([`layers::init`]), the same on every device.
 mod any;
@@ -12,6 +12,7 @@ pub mod rae;
 pub mod repa;
 pub mod residual_mlp;
 pub mod sit;
+pub mod weights;
 
 pub use any::{Network, NetworkConfig};
 pub use condition::NetworkCondition;

@@ -1,9 +1,9 @@
 //! Burn's metrics as TensorBoard curves over the global step.
 use std::collections::HashMap;
 
-use burn_train::logger::MetricLogger;
-use burn_train::metric::store::{EpochSummary, MetricsUpdate, Split};
-use burn_train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::logger::MetricLogger;
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 
 use super::TensorBoard;
 
@@ -87,8 +87,8 @@ impl MetricLogger for TensorBoardLogger {
 mod tests {
     use super::super::events::tests::read_events;
     use super::*;
-    use burn_train::metric::store::NumericMetricUpdate;
-    use burn_train::metric::{MetricAttributes, MetricEntry, SerializedEntry};
+    use burn::train::metric::store::NumericMetricUpdate;
+    use burn::train::metric::{MetricAttributes, MetricEntry, SerializedEntry};
     use std::sync::Arc;
 
     fn id(name: &str) -> MetricId {

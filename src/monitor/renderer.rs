@@ -4,12 +4,12 @@ use std::error::Error;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use burn_train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use burn_train::metric::{MetricDefinition, MetricId, NumericEntry};
-use burn_train::renderer::{
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
-use burn_train::{Interrupter, LearnerSummary};
+use burn::train::{Interrupter, LearnerSummary};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -21,7 +21,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub fn renderer(label: &str, interrupter: Interrupter, checkpoint: Option<usize>) -> Box<dyn MetricsRenderer> {
     #[cfg(feature = "tui")]
     if std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("CI").is_none() {
-        return burn_train::renderer::default_renderer(interrupter, checkpoint);
+        return burn::train::renderer::default_renderer(interrupter, checkpoint);
     }
     drop((interrupter, checkpoint));
     Box::new(PlainRenderer::new(label, LINE_EVERY))
@@ -258,7 +258,7 @@ impl MetricsRenderer for PlainRenderer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn_train::metric::{MetricAttributes, MetricEntry, SerializedEntry};
+    use burn::train::metric::{MetricAttributes, MetricEntry, SerializedEntry};
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]

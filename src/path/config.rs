@@ -1,11 +1,11 @@
 //! The path by its name in the JSON.
 use super::{Gvp, Linear, Path, Vp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Which path relates noise and data: `"linear"`, `"gvp"` or `"vp"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PathConfig {
     /// The straight path of rectified flow; what REPA, RAE and Stable Diffusion 3.5 use.

@@ -2,14 +2,14 @@
 use super::interpolate::{combine, per_sample, velocity_target};
 use super::{Path, PathCoefficients};
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The quantity a network predicts.
 ///
 /// All four are linear combinations of any one of them and the noisy input `x = α x1 + σ x0`. With
 /// `W = α'σ − ασ'`: `noise = (α' x − α v)/W`, `data = (σ v − σ' x)/W`, `score = −noise/σ`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PredictionKind {
     /// The velocity `α' x1 + σ' x0`.

@@ -6,7 +6,6 @@ use super::solve::advance;
 use super::{At, Reached, Step, Tableau, VelocityField};
 use crate::{Error, Problem, Result};
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The weights of the difference between the solutions of order 5 and 4; the last is for the next step's first slope.
@@ -24,16 +23,17 @@ const ERROR: [f64; 7] = [
 const EXPONENT: f64 = 1.0 / 5.0;
 
 /// When a step of the adaptive solver is good enough.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaptiveConfig {
     /// Accepted error relative to the state; 1e-3 in SiT and RAE. Finite and at least 0.
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub rtol: f64,
     /// Accepted absolute error; 1e-6 in SiT and RAE. Finite and above 0.
     pub atol: f64,
     /// Steps tried, accepted or not, before giving up with an error. At least 1.
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_steps: usize,
 }
 

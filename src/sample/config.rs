@@ -3,14 +3,14 @@ use super::network_field::Needs;
 use super::{CorrectionConfig, GuidanceConfig, SolverConfig, StepCount, TimesConfig, WeakGuidanceConfig};
 use crate::Problem;
 use crate::path::{Linear, Path, TrainingInterval};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// More steps are a mistake, and their times would fill the memory.
 pub(crate) const MOST_STEPS: usize = 1_000_000;
 
 /// The numbers that a state is held in while it is integrated. The network always sees f32.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StatePrecision {
     /// What the device computes in, f32 in general.
@@ -21,14 +21,15 @@ pub enum StatePrecision {
 }
 
 /// How samples are generated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SamplerConfig {
     /// The solver of the differential equation.
     #[serde(default)]
     pub solver: SolverConfig,
     /// Steps from noise to data; a last step of a stochastic solver is one of them. At least 1.
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub steps: usize,
     /// What `steps` counts.
     #[serde(default)]
@@ -49,7 +50,7 @@ pub struct SamplerConfig {
     #[serde(default)]
     pub state: StatePrecision,
     /// Samples generated together. Their values depend on it only with an adaptive solver. At least 1.
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub batch_size: usize,
 }
 

@@ -1,13 +1,13 @@
 //! `w(t)` in `dx = (v + w · score) dt + √(2w) dW`: how much noise a stochastic sampler adds.
 use crate::path::Path;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// The forms of SiT ([arXiv 2401.08740](https://arxiv.org/abs/2401.08740)), each with a factor `n`.
 ///
 /// Every form has the same marginals as the ordinary equation; none stays finite in general at both ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DiffusionForm {
     /// `n`.

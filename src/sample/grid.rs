@@ -1,11 +1,11 @@
 //! The times at which steps start and end.
 use crate::Problem;
 use crate::timestep::TimeShift;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the steps are laid out between noise and data.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TimesConfig {
     /// Steps of the same length.
@@ -41,7 +41,8 @@ impl Default for TimesConfig {
 }
 
 /// What the number of steps counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepCount {
     /// The steps themselves.

@@ -2,14 +2,14 @@
 use super::At;
 use crate::Problem;
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Times on the edge of an interval are inside it, although `1 − t` rounds.
 const SLACK: f64 = 1e-9;
 
 /// Which channels (dimension 1 of the data) are guided.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GuidedChannels {
     /// All of them.
@@ -21,7 +21,8 @@ pub enum GuidedChannels {
 }
 
 /// What is compared with the interval of a guidance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GuidancePer {
     /// The time of each evaluation, as RAE does.
@@ -32,11 +33,12 @@ pub enum GuidancePer {
 }
 
 /// Classifier-free guidance; doubles the network evaluations where it is active, unless `scale` is 0 or 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct GuidanceConfig {
     /// `w`: 0 is unconditional, 1 conditional, above 1 extrapolates. Finite and at least 0.
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub scale: f64,
     /// The guided channels.
     #[serde(default)]

@@ -1,11 +1,11 @@
 //! The solver by its name in the JSON.
 use super::{AdaptiveConfig, At, SdeConfig, Step, Tableau};
 use crate::Problem;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What carries the state from noise to data: `"heun"`, or `{"dopri5": {...}}` where there is more to say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SolverConfig {
     /// Order 1, one evaluation per step.

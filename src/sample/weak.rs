@@ -3,18 +3,18 @@ use super::At;
 use super::guidance::{inside, interval_problems};
 use crate::Problem;
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the prediction of a second, weaker network guides.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WeakGuidanceConfig {
     /// `v_weak + w (v − v_weak)` ([arXiv 2406.02507](https://arxiv.org/abs/2406.02507)); RAE, with a smaller
     /// network trained for less time. Both see the same conditions. Not with classifier-free guidance.
     Autoguidance {
         /// `w`: 1 is the network alone, above 1 extrapolates. Finite and at least 0.
-        #[schemars(range(min = 0.0))]
+        #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
         scale: f64,
         /// `[first, last]` time in which it guides, as for classifier-free guidance; always if left out.
         #[serde(default)]
@@ -26,7 +26,7 @@ pub enum WeakGuidanceConfig {
     SkipLayer {
         /// `s`: 0 changes nothing. Finite and at least 0.
         #[serde(default = "skip_scale")]
-        #[schemars(range(min = 0.0))]
+        #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
         scale: f64,
         /// In [0, 1].
         #[serde(default = "skip_first")]

@@ -2,7 +2,6 @@
 use super::slowing::{default_fraction, default_gamma};
 use super::{Density, Gamma, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
 use crate::{Error, Problem, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -17,7 +16,8 @@ use std::sync::Arc;
 /// | U\[0, t\] | `uniform_below` | `beta_below` |
 /// | U\[(1−γ)t, t\] | `uniform_range` | `mixflow` |
 /// | U\[0, f t\] | `uniform_fraction` | `beta_fraction` |
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StrategyConfig {
     /// Plain flow matching: `t` uniform, `m = t`.

@@ -3,7 +3,6 @@ use super::normal::normal_quantile;
 use crate::Problem;
 use rand::{Rng, RngExt};
 use rand_distr::{Beta, Distribution, StandardNormal};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_PI_2;
 
@@ -14,7 +13,8 @@ const MAX_MODE_SCALE: f64 = 2.0 / (std::f64::consts::PI - 2.0);
 ///
 /// Stable Diffusion 3 ([arXiv 2403.03206](https://arxiv.org/abs/2403.03206), section 3.1) states
 /// its laws for the noise level `σ = 1 − t`; each variant says how its parameters relate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Density {
     /// U\[0, 1\].

@@ -1,9 +1,7 @@
 //! The mixture range γ as the JSON says it: a number, or `"auto"`.
 use crate::Problem;
-use schemars::JsonSchema;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::fmt;
 
 const AUTO: &str = "auto";
@@ -11,7 +9,7 @@ const AUTO: &str = "auto";
 /// The mixture range γ of MixFlow: a number in [0, 1], or `"auto"`, to be chosen by pilots before training.
 ///
 /// A strategy whose γ is still [`Auto`](Self::Auto) cannot be built; see
-/// [`GammaSearchConfig`](crate::config::GammaSearchConfig).
+/// the section `gamma_search` of an experiment.
 /// ```
 /// use burn_mixflow::timestep::Gamma;
 /// assert_eq!(serde_json::from_str::<Gamma>("0.4").unwrap(), Gamma::Is(0.4));
@@ -105,8 +103,9 @@ impl<'de> Deserialize<'de> for Gamma {
     }
 }
 
-impl JsonSchema for Gamma {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Gamma {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "Gamma".into()
     }
 

@@ -1,13 +1,13 @@
 //! `t' = t/(t + s(1 − t))`: the static time shift.
 use crate::Problem;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A static shift of the training timestep towards the noise, for data of high dimension.
 ///
 /// On the noise level τ = 1 − t it is `sτ/(1 + (s−1)τ)` (SD3, [arXiv 2403.03206](https://arxiv.org/abs/2403.03206),
 /// section 5.3.2; RAE). JSON: `{"factor": 3}` or `{"dim": 196608, "base": 4096}`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged, deny_unknown_fields, expecting = "expected {\"factor\": s} or {\"dim\": d, \"base\": b}")]
 pub enum TimeShift {
     /// The factor itself.

@@ -1,11 +1,11 @@
 //! The law of the slowed timestep `m` given the training timestep `t`.
 use crate::Problem;
 use rand::{Rng, RngExt};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The law of the slowed timestep `m` given the training timestep `t`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Slowing {
     /// `m = t`: plain training.

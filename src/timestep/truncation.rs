@@ -1,14 +1,14 @@
 //! A density conditioned on an interval of times: t ~ density given low ≤ t ≤ high.
 use super::Density;
 use crate::Problem;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The interval of times [low, high] a density is cut down to, before any shift. JSON: `[0.001, 1]`.
 ///
 /// RAE keeps its reversed time s = 1 − t in [0, 0.999], which is t in [0.001, 1] here. The MixFlow patch of RAE takes
 /// the root of a number in [0, 0.999]: Beta(2, 1) cut down to t in [0, √0.999].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Truncation(pub [f64; 2]);
 

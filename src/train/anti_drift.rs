@@ -7,7 +7,6 @@ use crate::random::{Purpose, SampleKey};
 use crate::timestep::{StrategyConfig, Timesteps};
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Anti-drift rectification, the first part of DEFAR ([arXiv 2606.28226](https://arxiv.org/abs/2606.28226), algorithm 1),
@@ -24,7 +23,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// The authors' code is not published: this follows a public restatement of the algorithm. DEFAR's second part, a
 /// weight of the residual by frequency, is not here.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AntiDriftConfig {
     /// β. Finite, above 0. The default is this crate's choice, not the paper's.

@@ -1,6 +1,6 @@
 //! Stops a run before something wrong reaches the weights.
 use crate::random::SampleKey;
-use burn_train::{Interrupter, TrainingError};
+use burn::train::{Interrupter, TrainingError};
 use std::sync::{Arc, Mutex};
 
 /// Why no update is made any more.
@@ -54,7 +54,7 @@ impl Guard {
     pub fn report(&self, fault: Fault) {
         if let Some(interrupter) = &self.interrupter {
             // Burn's error type has no variant of its own for a step.
-            interrupter.fail(TrainingError::Dataset(burn_dataset::DatasetError::new(fault.clone())));
+            interrupter.fail(TrainingError::Dataset(burn::data::dataset::DatasetError::new(fault.clone())));
         }
         self.fault.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(fault);
     }

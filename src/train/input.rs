@@ -7,11 +7,11 @@ use crate::path::{interpolate, per_sample};
 use crate::random::{Purpose, SampleKey, normal};
 use crate::timestep::Timesteps;
 use burn::tensor::{Tensor, TensorData};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A change of the training input at the slowed timestep `m`; the network is told `t` as ever.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum InputConfig {
     /// Input Perturbation ([arXiv 2301.11706](https://arxiv.org/abs/2301.11706)): `x̃ = α x1 + σ (x0 + γ ξ)`, ξ ~ N(0, 1).
@@ -24,7 +24,7 @@ pub enum InputConfig {
     /// of the EMA without gradients, each told its own time.
     Rollout {
         /// Euler steps k, each a further forward pass. At least 1.
-        #[schemars(range(min = 1))]
+        #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
         steps: usize,
         /// The part that is rolled out of the way to the nearer end, noise or data, in (0, 1]. Near the data it vanishes,
         /// or the state's own target would grow without bound.
@@ -36,7 +36,8 @@ pub enum InputConfig {
 }
 
 /// The regression target of a rolled-out state `x̂`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutTarget {
     /// The state's own: that of the noise `x̂0 = (x̂ − α x1)/σ` that leads to it, `(x1 − x̂)/(1 − m)` for a velocity on

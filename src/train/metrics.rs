@@ -2,8 +2,8 @@
 use super::FlowOutput;
 use crate::monitor::TensorBoard;
 use burn::tensor::TensorReadError;
-use burn_train::metric::state::{FormatOptions, NumericMetricState};
-use burn_train::metric::{
+use burn::train::metric::state::{FormatOptions, NumericMetricState};
+use burn::train::metric::{
     Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry, SerializedEntry,
 };
 use std::sync::Arc;

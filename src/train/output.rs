@@ -1,8 +1,8 @@
 //! What a step hands to the metrics.
 use crate::timestep::Timesteps;
 use burn::tensor::{ExecutionError, Tensor};
-use burn_train::ItemLazy;
-use burn_train::metric::{Adaptor, LossInput};
+use burn::train::ItemLazy;
+use burn::train::metric::{Adaptor, LossInput};
 
 /// The result of one training or validation step. Holds no image.
 #[derive(Debug, Clone)]

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Master weights, optimizer, EMA, timesteps and loss are f32 in both. With bf16 the weights are cast inside the
 /// graph, so gradients arrive in f32; the network must compute in the type of its weights and return the type of its
 /// input, as the networks of this crate do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 32 bits.

@@ -14,7 +14,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleDisplay, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{Int, Tensor, TensorData};
-use burn_train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
+use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Trains a [`PredictionNetwork`] by flow matching with a [`TimestepStrategy`].

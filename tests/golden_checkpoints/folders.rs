@@ -1,6 +1,6 @@
 use crate::{Arrays, TOLERANCE, close, path};
+use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Tensor};
-use burn_dataset::Dataset;
 use burn_mixflow::data::latents::{ImageFolder, LatentScaling, LatentSet, LatentsConfig, stack_labels, stack_latents};
 use std::path::Path;
 

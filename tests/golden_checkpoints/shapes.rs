@@ -1,7 +1,7 @@
 use super::CHECKPOINTS;
 use crate::{json, path};
-use burn_mixflow::checkpoint::weights::{WeightSource, detect, tensor_shapes};
 use burn_mixflow::data::latents::Array;
+use burn_mixflow::models::weights::{WeightSource, detect, tensor_shapes};
 use std::collections::BTreeMap;
 
 /// Names and shapes that the manifest records of a file.

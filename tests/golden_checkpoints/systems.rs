@@ -2,8 +2,8 @@ use super::CHECKPOINTS;
 use crate::golden_support::exported;
 use crate::{json, path};
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, import};
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, Sit, SitConfig};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, import};
 
 const NAMES: KeyMap<'static> = KeyMap(OFFICIAL_NAMES);
 

@@ -4,8 +4,8 @@ use crate::{Arrays, path};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mixflow::Error;
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, import};
 use burn_mixflow::models::rae::{DECODER_OFFICIAL_NAMES, RaeDecoder, RaeDecoderConfig};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, import};
 
 const FILE: &str = "rae/decoder.safetensors";
 const NAMES: KeyMap<'static> = KeyMap(DECODER_OFFICIAL_NAMES);

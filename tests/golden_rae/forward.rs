@@ -2,9 +2,9 @@ use super::{config, manifest, network, output, rae, values};
 use crate::{Arrays, close, path};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
-use burn_mixflow::checkpoint::weights::{ImportOptions, WeightSource, import};
 use burn_mixflow::models::layers::WeightInit;
 use burn_mixflow::models::rae::{Rae, RaeConfig, Rope};
+use burn_mixflow::models::weights::{ImportOptions, WeightSource, import};
 
 #[test]
 fn the_network() {

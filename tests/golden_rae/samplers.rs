@@ -2,8 +2,8 @@
 use super::{extra, network, rae, values};
 use crate::{Arrays, close};
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::rae::Rae;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::path::{Linear, PredictionKind, TrainingInterval};
 use burn_mixflow::sample::{
     GuidanceConfig, NetworkField, Reached, Sampler, SamplerConfig, SolverConfig, StepCount, TimesConfig, VelocityField,

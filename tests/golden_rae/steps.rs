@@ -3,10 +3,10 @@ use crate::golden_support::Replay;
 use crate::{Arrays, TOLERANCE, close};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
-use burn_mixflow::config::{Decay, ScheduleConfig};
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
+use burn_mixflow::post_train::{Decay, ScheduleConfig};
 use burn_mixflow::timestep::Timesteps;
 use burn_mixflow::train::{TargetTime, gradients};
 

@@ -2,8 +2,8 @@ use super::{config, exported, network, rae};
 use crate::{Arrays, close};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::rae::RaeConfig;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 
 #[test]
@@ -70,7 +70,7 @@ fn positions_and_frequencies_are_trained_unless_held() {
         // Loading keeps what the network says about gradients.
         let options = Default::default();
         let file = crate::path("rae/model.safetensors");
-        let (loaded, _) = burn_mixflow::checkpoint::weights::import(&fresh, &file, &options, super::NAMES).unwrap();
+        let (loaded, _) = burn_mixflow::models::weights::import(&fresh, &file, &options, super::NAMES).unwrap();
         assert_eq!(exported(&loaded).0, exported(&trained).0);
         let [channels, size] = [config.in_channels, config.input_size];
         let labels = Tensor::<1, Int>::from_ints([1, 2], &device);

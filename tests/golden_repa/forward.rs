@@ -2,9 +2,9 @@ use super::{network, small};
 use crate::Arrays;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, WeightSource, import};
 use burn_mixflow::models::layers::{Law, TimestepEmbedding, WeightInit};
 use burn_mixflow::models::sit::{FinalLayer, LabelEmbedding, PatchEmbedding, SitBlock};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource, import};
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::reversed;
 

@@ -2,7 +2,7 @@ use super::{LOSS_TOLERANCE, check_norms, condition, extra, network, objective, s
 use crate::{Arrays, close};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::WeightSource;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
 use burn_mixflow::timestep::{Density, Timesteps};

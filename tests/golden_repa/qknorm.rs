@@ -1,8 +1,8 @@
 use super::config;
 use crate::Arrays;
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, import};
 use burn_mixflow::models::repa::{OFFICIAL_NAMES, RepaConfig};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, import};
 use std::collections::BTreeMap;
 
 const FILE: &str = "repa/qknorm.safetensors";

@@ -2,7 +2,7 @@
 use super::{extra, network};
 use crate::{Arrays, close};
 use burn::tensor::{DType, Device, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval};
 use burn_mixflow::sample::{
     DiffusionForm, GuidanceConfig, GuidancePer, NetworkField, Sampler, SamplerConfig, SdeConfig, SolverConfig,

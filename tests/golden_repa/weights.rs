@@ -1,9 +1,9 @@
 use super::{exported, network, small};
 use crate::Arrays;
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::SitConfig;
 use burn_mixflow::models::sit::OFFICIAL_NAMES;
+use burn_mixflow::models::weights::WeightSource;
 
 #[test]
 fn export_equals_the_official_file() {
@@ -27,7 +27,7 @@ fn a_fresh_trunk_is_the_fresh_sit() {
         learn_sigma: false,
     };
     let sit = sit.init_seeded(3, &device).expect("a valid configuration");
-    let sit = crate::golden_support::exported(&sit, burn_mixflow::checkpoint::weights::KeyMap(OFFICIAL_NAMES)).0;
+    let sit = crate::golden_support::exported(&sit, burn_mixflow::models::weights::KeyMap(OFFICIAL_NAMES)).0;
     let mut repa = exported(&config.init_seeded(3, &device).expect("a valid configuration")).0;
     repa.retain(|name, _| !name.starts_with("projectors."));
     assert_eq!(repa, sit);

@@ -8,8 +8,8 @@ mod weights;
 use crate::golden_support::init_and_import;
 use crate::{Arrays, json};
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap};
 use burn_mixflow::models::mmdit::{Mmdit, MmditConfig, OFFICIAL_NAMES, TextCondition};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

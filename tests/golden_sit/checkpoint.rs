@@ -2,7 +2,7 @@ use super::{NAMES, config, exported, network};
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::tensor::Device;
 use burn_mixflow::Error;
-use burn_mixflow::checkpoint::weights::{ImportOptions, WeightSource, import};
+use burn_mixflow::models::weights::{ImportOptions, WeightSource, import};
 
 #[test]
 fn both_sets_of_an_official_checkpoint() {

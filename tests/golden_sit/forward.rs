@@ -2,9 +2,9 @@ use super::network;
 use crate::{Arrays, close};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::layers::sinusoidal;
 use burn_mixflow::models::sit::{Sit, sincos_2d};
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 
 fn sit(device: &Device) -> Sit {

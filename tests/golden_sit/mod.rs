@@ -15,8 +15,8 @@ mod weights;
 use crate::golden_support::init_and_import;
 use crate::{Arrays, json};
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, WeightSource};
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, Sit, SitConfig};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource};
 
 const NAMES: KeyMap<'static> = KeyMap(OFFICIAL_NAMES);
 

@@ -4,7 +4,7 @@ use super::training::dropped;
 use crate::{Arrays, close, json};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::WeightSource;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval, interpolate, velocity_target};
 use burn_mixflow::timestep::Timesteps;

@@ -3,8 +3,8 @@ use super::objective::path;
 use super::{config, network};
 use crate::{Arrays, close, json};
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::sit::Sit;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::{Condition, PredictionNetwork};
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval};
 use burn_mixflow::sample::{

@@ -4,7 +4,7 @@ use crate::golden_support::{Replay, without_key_bias};
 use crate::{Arrays, TOLERANCE, close, json};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 
 #[test]

@@ -2,8 +2,8 @@ use super::{NAMES, network};
 use crate::{Arrays, TOLERANCE, close};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
-use burn_mixflow::checkpoint::weights::WeightSource;
 use burn_mixflow::models::sit::Sit;
+use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 
 pub(super) fn per_sample(values: Tensor<4>) -> Tensor<1> {

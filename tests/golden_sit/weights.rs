@@ -1,7 +1,7 @@
 use super::{config, exported, network};
 use crate::{Arrays, json};
 use burn::tensor::Device;
-use burn_mixflow::checkpoint::weights::WeightSource;
+use burn_mixflow::models::weights::WeightSource;
 
 #[test]
 fn export_equals_the_official_file() {

@@ -2,7 +2,7 @@ use crate::Arrays;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::checkpoint::weights::{ImportOptions, KeyMap, export_safetensors, import};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, export_safetensors, import};
 use safetensors::tensor::TensorView;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@ use super::{exported, gradients, shifted};
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn_mixflow::checkpoint::weights::KeyMap;
+use burn_mixflow::models::weights::KeyMap;
 use burn_mixflow::train::ema;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Arrays of numbers in files, read as f32.
 use super::npy;
-use crate::checkpoint::weights::read_numbers;
+use crate::tensor_file::read_numbers;
 use crate::{Error, Result};
 use burn::tensor::TensorData;
 use std::path::Path;

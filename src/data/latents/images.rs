@@ -2,7 +2,7 @@
 use super::listing;
 use crate::data::Picture;
 use crate::{Error, Result};
-use burn_dataset::{Dataset, DatasetError};
+use burn::data::dataset::{Dataset, DatasetError};
 use std::path::{Path, PathBuf};
 
 /// The PNG files below a folder, in the order of their latents.

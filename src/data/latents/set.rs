@@ -2,7 +2,7 @@
 use super::listing::{self, Entry, NULL_TEXT};
 use super::{Array, LatentItem, LatentScaling, LatentsConfig, TextItem};
 use crate::{Error, Result};
-use burn_dataset::{Dataset, DatasetError};
+use burn::data::dataset::{Dataset, DatasetError};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -4,8 +4,8 @@ use crate::train::{EpochLoader, FlowBatch};
 use crate::{Error, Result};
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Tensor};
-use burn_dataset::Dataset;
 use std::path::{Path, PathBuf};
 
 fn tiny(system: &str) -> PathBuf {

@@ -77,7 +77,7 @@ impl RaeDecoderConfig {
     }
 
     /// The decoder with weights that are a pure function of seed 0, for official weights to be loaded into with
-    /// [`import`](crate::checkpoint::weights::import) and [`DECODER_OFFICIAL_NAMES`](super::DECODER_OFFICIAL_NAMES).
+    /// [`import`](crate::models::weights::import) and [`DECODER_OFFICIAL_NAMES`](super::DECODER_OFFICIAL_NAMES).
     /// The official loader lets names be missing on either side; here they must be allowed by name.
     ///
     /// # Errors

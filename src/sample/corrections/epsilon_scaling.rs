@@ -3,12 +3,12 @@ use super::EpsilonScalingConfig;
 use crate::path::Path;
 use crate::sample::{At, VelocityField};
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What Epsilon Scaling divides by λ.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scaled {
     /// The noise that the velocity stands for; what the method means. Equal to the official DDIM step on the linear

@@ -12,11 +12,11 @@ pub use static_shift::StaticShift;
 pub use time_shift::{TimeShiftConfig, TimeShiftSampler};
 
 use crate::Problem;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One correction in the JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CorrectionConfig {
     /// Divides the predicted noise or velocity by a constant.
@@ -30,7 +30,8 @@ pub enum CorrectionConfig {
 }
 
 /// A static time shift: the network is told `(1 − δ) t`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StaticShiftConfig {
     /// δ in [0, 1).
@@ -39,7 +40,8 @@ pub struct StaticShiftConfig {
 
 /// DCW, the differential correction in the wavelet domain ([arXiv 2604.16044](https://arxiv.org/abs/2604.16044)), with
 /// the coefficients that its code recommends. Euler's method only; height and width must be even.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DifferentialConfig {
     /// The coefficient of the low frequencies, times σ(t). Finite.
@@ -50,7 +52,8 @@ pub struct DifferentialConfig {
 }
 
 /// Epsilon Scaling ([arXiv 2308.15321](https://arxiv.org/abs/2308.15321)).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EpsilonScalingConfig {
     /// λ; 1.004 to 1.017 in the official code. Finite, > 0.

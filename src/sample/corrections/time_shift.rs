@@ -3,12 +3,12 @@ use crate::Problem;
 use crate::path::Path;
 use crate::sample::{At, VelocityField};
 use burn::tensor::Tensor;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Where the Time-Shift Sampler looks for a better time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TimeShiftConfig {
     /// The width of the window around the nominal time in which it looks, in [0, 2].
@@ -17,12 +17,12 @@ pub struct TimeShiftConfig {
     pub below: f64,
     /// Times are multiples of one over this. At least 1; 1000 in the official code.
     #[serde(default = "thousand")]
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub resolution: usize,
     /// `V`, the variance of the data that the expected variance `α² V + σ²` takes into account; the
     /// official code has 0. Finite and at least 0.
     #[serde(default)]
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub data_variance: f64,
 }
 

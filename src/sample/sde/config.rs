@@ -2,14 +2,14 @@
 use crate::Problem;
 use crate::path::{Path, TrainingInterval};
 use crate::sample::{At, DiffusionForm, Step, TimesConfig};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the noisy steps keep away from an end at which a coefficient is infinite; SiT's `sample_eps`.
 const EPSILON: f64 = 1e-3;
 
 /// A scheme for the stochastic equation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SdeMethod {
     /// Euler–Maruyama: one evaluation per step.
@@ -20,7 +20,8 @@ pub enum SdeMethod {
 }
 
 /// What follows the noisy steps, over [`SdeConfig::last_step_size`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LastStep {
     /// Nothing.
@@ -35,7 +36,8 @@ pub enum LastStep {
 }
 
 /// The time that the last step is taken for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LastTime {
     /// The time that the noisy steps reached, `1 − last_step_size` if nothing ends them before.
@@ -46,7 +48,8 @@ pub enum LastTime {
 }
 
 /// The stochastic sampler. The defaults are those of SiT's command line.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SdeConfig {
     /// The scheme.
@@ -54,7 +57,7 @@ pub struct SdeConfig {
     /// The diffusion coefficient `w`.
     pub form: DiffusionForm,
     /// Its factor. Finite and at least 0.
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub norm: f64,
     /// The step without noise at the end. It counts as one of the steps.
     pub last_step: LastStep,

@@ -1,0 +1,117 @@
+//! The JSON of a measurement.
+use super::Definition;
+use crate::Problem;
+use crate::experiment::config::RunConfig;
+use crate::experiment::config::file::configuration_file;
+use crate::post_train::gamma::CANDIDATES;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// How Slow Flow is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProbeConfig {
+    /// The definitions of the slowed timestep.
+    pub definitions: Vec<Definition>,
+    /// Generated states, and ground-truth pairs, compared at each time; in 16..=20000. Memory grows with the square.
+    #[schemars(range(min = 16, max = 20000))]
+    pub samples: usize,
+    /// Times at which states are looked at, at most; at least 2.
+    #[schemars(range(min = 2))]
+    pub times: usize,
+    /// Bootstrap resamples, at least 20.
+    #[schemars(range(min = 20))]
+    pub resamples: usize,
+    /// Probability that an interval holds the truth, in (0, 1).
+    pub confidence: f64,
+    /// The seed of noise, ground truth and resamples.
+    pub seed: u64,
+    /// The mixture ranges γ that a recommendation chooses from, each in [0, 1], with 0.
+    pub gammas: Vec<f64>,
+    /// Ground-truth samples per time on which the tolerance of the data is measured; at least 2.
+    #[schemars(range(min = 2))]
+    pub tolerance_samples: usize,
+}
+
+impl Default for ProbeConfig {
+    fn default() -> Self {
+        Self {
+            definitions: vec![Definition::Distribution],
+            samples: 1000,
+            times: 8,
+            resamples: 200,
+            confidence: 0.95,
+            seed: 0,
+            gammas: CANDIDATES.to_vec(),
+            tolerance_samples: 256,
+        }
+    }
+}
+
+impl ProbeConfig {
+    /// What is wrong with the values, each under `path`.
+    pub fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let Self { samples, times, resamples, confidence, .. } = *self;
+        let mut must = |holds, key: &str, value: String, condition: &str| {
+            Problem::unless(&mut problems, holds, path, key, value, condition);
+        };
+        must(!self.definitions.is_empty(), "definitions", "[]".into(), "must name at least one");
+        must((16..=20_000).contains(&samples), "samples", samples.to_string(), "must be in 16..=20000");
+        must(times >= 2, "times", times.to_string(), "must be at least 2");
+        must(resamples >= 20, "resamples", resamples.to_string(), "must be at least 20");
+        must(confidence > 0.0 && confidence < 1.0, "confidence", confidence.to_string(), "must be in (0, 1)");
+        let tolerance = self.tolerance_samples;
+        must(
+            tolerance >= 2 && tolerance <= samples,
+            "tolerance_samples",
+            tolerance.to_string(),
+            "must be in 2..=samples",
+        );
+        let unit = self.gammas.iter().all(|gamma| (0.0..=1.0).contains(gamma)) && self.gammas.contains(&0.0);
+        must(unit, "gammas", format!("{:?}", self.gammas), "must be in [0, 1], 0 among them");
+        problems
+    }
+}
+
+/// A run of the main experiment and how its networks are measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlowFlowConfig {
+    /// Where the JSON schema lies; for editors.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The experiment: its pretraining, and its first seed of post-training, with its `evaluate.steps` as budgets.
+    pub run: RunConfig,
+    /// The measurement.
+    #[serde(default)]
+    pub probe: ProbeConfig,
+}
+
+configuration_file!(SlowFlowConfig);
+
+impl SlowFlowConfig {
+    /// Every value that violates a condition or would be ignored.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.run.problems();
+        problems.iter_mut().for_each(|problem| problem.path = format!("run.{}", problem.path));
+        problems.extend(self.probe.problems("probe"));
+        if self.run.post_train.strategy.is_auto() {
+            let message = "= \"auto\": must be a number, what is measured is one post-training".into();
+            problems.push(Problem { path: "run.post_train.strategy.gamma".into(), message });
+        }
+        let short = self.run.evaluate.steps.iter().any(|steps| *steps < 2);
+        let budgets = format!("{:?}", self.run.evaluate.steps);
+        let must = "must be at least 2, states are looked at before the end";
+        Problem::unless(&mut problems, !short, "run.evaluate", "steps", budgets, must);
+        let samples = self.probe.samples;
+        let images = self.run.data.training_images();
+        let must = format!("must be at most the {images} training samples");
+        Problem::unless(&mut problems, samples <= images, "probe", "samples", samples, must);
+        let distinct: BTreeSet<_> = self.probe.definitions.iter().map(|d| d.name()).collect();
+        let once = distinct.len() == self.probe.definitions.len();
+        Problem::unless(&mut problems, once, "probe", "definitions", distinct.len(), "must not repeat");
+        problems
+    }
+}
