@@ -43,6 +43,14 @@ pub enum Error {
     /// The configuration is not usable. Holds every problem found, not only the first.
     #[error("the configuration has {} problem(s):\n{}", .0.len(), list(.0))]
     Config(Vec<Problem>),
+    /// The configuration of a file is not usable. Holds every problem found, not only the first.
+    #[error("{}: the configuration has {} problem(s):\n{}", path.display(), problems.len(), list(problems))]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The problems.
+        problems: Vec<Problem>,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {

@@ -18,10 +18,15 @@ pub fn create(folder: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] if it cannot be written.
 pub fn write(file: &Path, text: &str) -> Result<()> {
+    write_bytes(file, text.as_bytes())
+}
+
+/// As [`write`], any bytes.
+pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<()> {
     let mut part = file.as_os_str().to_owned();
     // Processes of one run may write the same file at the same time.
     part.push(format!(".{}.part", std::process::id()));
-    std::fs::write(&part, text).map_err(|e| Error::io(file, e))?;
+    std::fs::write(&part, bytes).map_err(|e| Error::io(file, e))?;
     std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
 }
 

@@ -1,24 +1,28 @@
-//! From a JSON to a trained network: one stage of training, a whole experiment, an ablation, an official checkpoint.
+//! Whole experiments from one file: does post-training help this model, on these data, at these budgets?
 //!
-//! [`Experiment`] pretrains once and post-trains from that; [`Comparison`]
-//! measures what comes out; [`Ablation`] does it for every arm, sampler, budget and seed of a table. [`System`] does
-//! what a user of SiT, REPA, RAE or Stable Diffusion 3.5 wants: load the official weights, post-train, sample, write
-//! the weights back.
-mod ablation;
-mod comparison;
+//! [`config::ExperimentConfig`] is the file; [`Experiment`] opens it. [`Comparison`] fills the table of arms;
+//! [`GammaSearch`] chooses γ by short trainings; [`slow_flow`] measures what MixFlow repairs.
+//! [`Experiment::post_train`] and [`Experiment::sample`] do one training and its samples.
+mod claim;
+mod compare;
+mod condition;
 pub mod config;
-mod experiment;
-pub mod files;
-mod gamma_search;
+mod distances;
+mod files;
+mod gamma;
+mod generate;
+mod misfits;
+mod opened;
+mod post_train;
 mod samples;
 pub mod slow_flow;
-pub mod statistics;
-mod system;
-mod system_pilots;
+mod start;
+mod statistics;
 
-pub use ablation::{Ablation, Job, Results, Row};
-pub use comparison::{Comparison, Metric, image_range};
-pub use experiment::{Experiment, ImageBatcher, PostTraining, Setting, is_pretrained, save, weights_file};
-pub use gamma_search::GammaSearch;
+pub use claim::check as check_folder;
+pub use claim::folder as claim_folder;
+pub use compare::{Comparison, ComparisonResults, Floor, Job, ResultRow, TrainingTime};
+pub use distances::{Distances, Metric, metrics};
+pub use gamma::GammaSearch;
+pub use opened::Experiment;
 pub use samples::Samples;
-pub use system::System;

@@ -1,5 +1,5 @@
 //! Generated samples, and the files they are kept in.
-use crate::data::{Picture, grid};
+use crate::data::{Form, Picture, grid};
 use crate::{Error, Result};
 use burn::tensor::Tensor;
 use safetensors::Dtype;
@@ -9,7 +9,10 @@ use std::path::Path;
 /// What was generated.
 #[derive(Debug, Clone)]
 pub struct Samples {
-    /// The latents `[count, channels, height, width]` as the autoencoder's decoder takes them.
+    /// What they are samples of.
+    pub form: Form,
+    /// `[count, channels, height, width]`: pictures in [-1, 1], vectors `[count, D, 1, 1]`, or latents as the autoencoder's
+    /// decoder takes them.
     pub latents: Tensor<4>,
     /// The labels `[count]`; zeros for text.
     pub labels: Vec<i64>,

@@ -5,12 +5,6 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard deviation with denominator `n − 1`; none below two values.
-pub fn standard_deviation(values: &[f64]) -> Option<f64> {
-    let (n, centre) = (values.len() as f64, mean(values));
-    (values.len() > 1).then(|| (values.iter().map(|v| (v - centre).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
-}
-
 /// The standard error of the mean, `√(Σ (v − mean)²/(n − 1)/n)`; none below two values.
 pub fn standard_error(values: &[f64]) -> Option<f64> {
     let (n, centre) = (values.len() as f64, mean(values));
@@ -31,7 +25,6 @@ mod tests {
     fn errors_by_hand() {
         let values = [1.0, 2.0, 6.0];
         assert_eq!(mean(&values), 3.0);
-        assert_eq!(standard_deviation(&values), Some(7f64.sqrt()));
         assert!((standard_error(&values).unwrap() - (7f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(standard_error(&values[..1]), None);
     }

@@ -3,8 +3,7 @@ use super::mmdit::{self, Mmdit, MmditConfig};
 use super::rae::{self, Rae, RaeConfig};
 use super::repa::{self, Repa, RepaCondition, RepaConfig};
 use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
-use crate::data::latents::LatentSplit;
-use crate::models::weights::{ImportOptions, ImportReport, KeyMap, export_safetensors, import};
+use super::weights::{ExportType, ImportOptions, ImportReport, KeyMap, export_safetensors_as, import};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -29,8 +28,9 @@ pub enum NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Everything wrong with this network for images `[channels, height, width]` of `classes` classes.
-    pub fn problems(&self, path: &str, shape: [usize; 3], classes: usize) -> Vec<Problem> {
+    /// Everything wrong with this network for data `[channels, height, width]` of `classes` classes, as far as these are
+    /// known.
+    pub fn problems(&self, path: &str, shape: Option<[usize; 3]>, classes: Option<usize>) -> Vec<Problem> {
         let mut problems = match self {
             Self::ResidualMlp(c) => c.problems(path),
             Self::Sit(c) => c.problems(path),
@@ -38,10 +38,21 @@ impl NetworkConfig {
             Self::Rae(c) => c.problems(path),
             Self::Mmdit(c) => c.problems(path),
         };
+        problems.extend(shape.iter().flat_map(|shape| self.shape_problems(path, *shape)));
+        if let (Some(labels), Some(classes)) = (self.sizes().2, classes) {
+            let enough = labels == classes || !matches!(self, Self::ResidualMlp(_)) && labels > classes;
+            let wanted = format!("the data have {classes} classes");
+            Problem::unless(&mut problems, enough, path, "num_classes", labels, wanted);
+        }
+        problems
+    }
+
+    fn shape_problems(&self, path: &str, shape: [usize; 3]) -> Vec<Problem> {
+        let mut problems = Vec::new();
         let mut must = |key: &str, is: usize, want: usize| {
             Problem::unless(&mut problems, is == want, path, key, is, format!("must be {want}, as in the data"));
         };
-        let (channels, size, labels) = self.sizes();
+        let (channels, size, _) = self.sizes();
         let (channel_key, size_key) = match self {
             Self::ResidualMlp(_) => ("channels", "size"),
             _ => ("in_channels", "input_size"),
@@ -69,50 +80,6 @@ impl NetworkConfig {
                     break;
                 }
             }
-        }
-        if let Some(labels) = labels {
-            let enough = labels == classes || !matches!(self, Self::ResidualMlp(_)) && labels > classes;
-            let wanted = format!("the data have {classes} classes");
-            Problem::unless(&mut problems, enough, path, "num_classes", labels, wanted);
-        }
-        problems
-    }
-
-    /// What of `data` has another shape than the network reads: image features, text embeddings.
-    pub fn misfits(&self, data: &LatentSplit) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        match self {
-            Self::Repa(c) => {
-                let tokens = (c.input_size / c.patch_size.max(1)).pow(2);
-                for (i, (found, width)) in data.features.iter().zip(&c.z_dims).enumerate() {
-                    let must = format!("must be {:?}, one token per patch, z_dims[{i}] wide", [tokens, *width]);
-                    let key = format!("features[{i}]");
-                    Problem::unless(
-                        &mut problems,
-                        *found == [tokens, *width],
-                        "data",
-                        &key,
-                        format!("{found:?}"),
-                        must,
-                    );
-                }
-            }
-            Self::Mmdit(c) => {
-                if let Some(text) = &data.null_text {
-                    let (context, pooled) = (text.context.shape[1], text.pooled.shape[0]);
-                    let mut must = |what: &str, found, want| {
-                        let found = format!("{what} {found} wide");
-                        Problem::unless(&mut problems, false, "data", "text", found, format!("must be {want} wide"));
-                    };
-                    if context != c.context_width {
-                        must("context", context, c.context_width);
-                    }
-                    if let Some(width) = c.pooled_width.filter(|width| pooled != *width) {
-                        must("pooled", pooled, width);
-                    }
-                }
-            }
-            Self::ResidualMlp(_) | Self::Sit(_) | Self::Rae(_) => {}
         }
         problems
     }
@@ -195,15 +162,23 @@ impl Network {
     /// Writes the weights as safetensors with official names and layouts.
     ///
     /// # Errors
-    /// As [`export_safetensors`].
+    /// As [`export_safetensors_as`].
     pub fn export(&self, file: &Path) -> Result<()> {
+        self.export_as(file, ExportType::Kept)
+    }
+
+    /// As [`export`](Self::export), with numbers of another type.
+    ///
+    /// # Errors
+    /// As [`export_safetensors_as`].
+    pub fn export_as(&self, file: &Path, as_type: ExportType) -> Result<()> {
         let names = self.names();
         match self {
-            Self::ResidualMlp(n) => export_safetensors(n, file, names),
-            Self::Sit(n) => export_safetensors(n, file, names),
-            Self::Repa(n) => export_safetensors(n, file, names),
-            Self::Rae(n) => export_safetensors(n, file, names),
-            Self::Mmdit(n) => export_safetensors(n, file, names),
+            Self::ResidualMlp(n) => export_safetensors_as(n, file, names, as_type),
+            Self::Sit(n) => export_safetensors_as(n, file, names, as_type),
+            Self::Repa(n) => export_safetensors_as(n, file, names, as_type),
+            Self::Rae(n) => export_safetensors_as(n, file, names, as_type),
+            Self::Mmdit(n) => export_safetensors_as(n, file, names, as_type),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The strategy by its name in the JSON.
 use super::slowing::{default_fraction, default_gamma};
-use super::{Density, Gamma, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
+use super::{Density, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -24,9 +24,12 @@ pub enum StrategyConfig {
     Standard {},
     /// MixFlow: `t ~ Beta(2, 1)`, `m ~ U[(1−γ)t, t]`.
     Mixflow {
-        /// The mixture range γ in [0, 1], or `"auto"`.
-        #[serde(default = "paper_gamma")]
-        gamma: Gamma,
+        /// The mixture range γ in [0, 1].
+        #[serde(default = "default_gamma")]
+        gamma: f64,
+        /// The interval of times Beta(2, 1) is cut down to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        truncate: Option<Truncation>,
     },
     /// `t ~ Beta(2, 1)`, `m = t`.
     Beta {},
@@ -70,45 +73,44 @@ pub enum StrategyConfig {
 
 impl Default for StrategyConfig {
     fn default() -> Self {
-        Self::mixflow(default_gamma())
+        Self::standard()
     }
-}
-
-fn paper_gamma() -> Gamma {
-    default_gamma().into()
 }
 
 impl StrategyConfig {
+    /// Plain flow matching: `t` uniform, `m = t`; the default.
+    pub const fn standard() -> Self {
+        Self::Standard {}
+    }
+
     /// MixFlow with this mixture range γ.
     pub const fn mixflow(gamma: f64) -> Self {
-        Self::Mixflow { gamma: Gamma::Is(gamma) }
+        Self::Mixflow { gamma, truncate: None }
     }
 
-    /// Whether γ is still to be chosen.
-    pub fn is_auto(&self) -> bool {
-        matches!(self, Self::Mixflow { gamma: Gamma::Auto })
-    }
-
-    /// The mixture range γ of a strategy that has one as a number.
+    /// The mixture range γ of a strategy that has one.
     pub fn gamma(&self) -> Option<f64> {
         match *self {
-            Self::Mixflow { gamma } => gamma.number(),
-            Self::UniformRange { gamma } => Some(gamma),
+            Self::Mixflow { gamma, .. } | Self::UniformRange { gamma } => Some(gamma),
             _ => None,
         }
     }
 
-    /// This strategy with `gamma` in the place of `"auto"`.
-    pub fn with_auto(self, gamma: f64) -> Self {
-        if self.is_auto() { Self::mixflow(gamma) } else { self }
+    /// The same strategy with another mixture range γ; none if it has no such number.
+    pub fn with_gamma(self, gamma: f64) -> Option<Self> {
+        match self {
+            Self::Mixflow { truncate, .. } => Some(Self::Mixflow { gamma, truncate }),
+            Self::UniformRange { .. } => Some(Self::UniformRange { gamma }),
+            _ => None,
+        }
     }
 
-    /// The law of `t` and the law of `m` given `t`; of a γ yet to be chosen, not a number.
+    /// The law of `t` and the law of `m` given `t`.
     pub fn factors(&self) -> (Density, Slowing) {
         let (uniform, beta) = (Density::Uniform {}, Density::BETA_2_1);
         match *self {
             Self::Standard {} => (uniform, Slowing::None {}),
-            Self::Mixflow { gamma } => (beta, Slowing::Range { gamma: gamma.number().unwrap_or(f64::NAN) }),
+            Self::Mixflow { gamma, .. } => (beta, Slowing::Range { gamma }),
             Self::Beta {} => (beta, Slowing::None {}),
             Self::BetaAll {} => (beta, Slowing::UniformAll {}),
             Self::BetaBelow {} => (beta, Slowing::UniformBelow {}),
@@ -123,20 +125,17 @@ impl StrategyConfig {
 
     /// The interval of times the law of `t` is cut down to, if any.
     pub fn truncation(&self) -> Option<Truncation> {
-        if let Self::Product { truncate, .. } = *self { truncate } else { None }
+        if let Self::Product { truncate, .. } | Self::Mixflow { truncate, .. } = *self { truncate } else { None }
     }
 
     /// Every parameter out of its range; `path` is the key this strategy stands under, for example `strategy`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
-        if let Self::Mixflow { gamma } = self {
-            return gamma.problems(path);
-        }
         let (density, slowing) = self.factors();
         let product = matches!(self, Self::Product { .. });
         let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
         let mut problems = density.problems(&under("density"));
         problems.extend(slowing.problems(&under("slowing")));
-        problems.extend(self.truncation().iter().flat_map(|t| t.problems(&density, &under("truncate"))));
+        problems.extend(self.truncation().iter().flat_map(|t| t.problems(&density, &format!("{path}.truncate"))));
         problems
     }
 
@@ -173,8 +172,8 @@ mod tests {
 
     #[test]
     fn names_and_defaults() {
-        assert_eq!(parse(r#"{"kind": "mixflow"}"#).unwrap(), StrategyConfig::default());
-        assert_eq!(parse(r#"{"kind": "standard"}"#).unwrap(), StrategyConfig::Standard {});
+        assert_eq!(parse(r#"{"kind": "mixflow"}"#).unwrap(), StrategyConfig::mixflow(0.8));
+        assert_eq!(parse(r#"{"kind": "standard"}"#).unwrap(), StrategyConfig::default());
         assert_eq!(parse(r#"{"kind": "beta_fraction"}"#).unwrap(), StrategyConfig::BetaFraction { fraction: 0.2 });
         let json =
             r#"{"kind": "product", "density": {"kind": "logit_normal", "mean": -0.5}, "slowing": {"kind": "none"}}"#;
@@ -187,18 +186,30 @@ mod tests {
     }
 
     #[test]
-    fn a_gamma_may_be_left_to_be_chosen_but_not_built() {
-        let config = parse(r#"{"kind": "mixflow", "gamma": "auto"}"#).unwrap();
-        assert!(config.is_auto() && config.gamma().is_none());
-        assert_eq!(parse(&serde_json::to_string(&config).unwrap()).unwrap(), config);
-        assert!(config.build(None).unwrap_err().to_string().contains("strategy.gamma = \"auto\""));
-        assert_eq!(config.with_auto(0.3), StrategyConfig::mixflow(0.3));
-        assert_eq!(StrategyConfig::Beta {}.with_auto(0.3), StrategyConfig::Beta {});
-        assert!(parse(r#"{"kind": "uniform_range", "gamma": "auto"}"#).is_err());
+    fn another_gamma_leaves_the_rest() {
+        let cut = parse(r#"{"kind": "mixflow", "gamma": 0.4, "truncate": [0.1, 1]}"#).unwrap();
+        let expected = StrategyConfig::Mixflow { gamma: 0.3, truncate: Some(Truncation([0.1, 1.0])) };
+        assert_eq!(cut.with_gamma(0.3), Some(expected));
+        assert_eq!(StrategyConfig::Beta {}.with_gamma(0.3), None);
+        assert!(parse(r#"{"kind": "mixflow", "gamma": "auto"}"#).is_err());
     }
 
     #[test]
-    fn truncation_belongs_to_the_product() {
+    fn truncated_mixflow_is_the_product_it_names() {
+        let cut = parse(r#"{"kind": "mixflow", "gamma": 0.4, "truncate": [0.001, 1]}"#).unwrap();
+        let product = parse(
+            r#"{"kind": "product", "density": {"kind": "beta", "a": 2, "b": 1}, "slowing": {"kind": "range", "gamma": 0.4},
+                "truncate": [0.001, 1]}"#,
+        );
+        let (cut, product) = (cut.build(None).unwrap(), product.unwrap().build(None).unwrap());
+        for seed in 0..200 {
+            let stream = || crate::timestep::statistics::stream(seed);
+            assert_eq!(cut.sample(&mut stream()), product.sample(&mut stream()));
+        }
+    }
+
+    #[test]
+    fn truncation_belongs_to_product_and_mixflow() {
         let json = r#"{"kind": "product", "density": {"kind": "uniform"}, "slowing": {"kind": "range", "gamma": 0.4},
             "truncate": [0.001, 1]}"#;
         let config = parse(json).unwrap();

@@ -22,7 +22,6 @@
 //! ```
 mod config;
 mod density;
-mod gamma;
 mod normal;
 mod product;
 mod shift;
@@ -33,7 +32,6 @@ mod truncation;
 
 pub use config::StrategyConfig;
 pub use density::Density;
-pub use gamma::Gamma;
 pub use product::Product;
 pub use shift::TimeShift;
 pub use slowing::Slowing;

@@ -1,12 +1,9 @@
-//! The JSON of a measurement.
+//! The section `slow_flow`: how Slow Flow is measured.
 use super::Definition;
 use crate::Problem;
-use crate::experiment::config::RunConfig;
-use crate::experiment::config::file::configuration_file;
 use crate::post_train::gamma::CANDIDATES;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// How Slow Flow is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,47 +68,6 @@ impl ProbeConfig {
         );
         let unit = self.gammas.iter().all(|gamma| (0.0..=1.0).contains(gamma)) && self.gammas.contains(&0.0);
         must(unit, "gammas", format!("{:?}", self.gammas), "must be in [0, 1], 0 among them");
-        problems
-    }
-}
-
-/// A run of the main experiment and how its networks are measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SlowFlowConfig {
-    /// Where the JSON schema lies; for editors.
-    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<String>,
-    /// The experiment: its pretraining, and its first seed of post-training, with its `evaluate.steps` as budgets.
-    pub run: RunConfig,
-    /// The measurement.
-    #[serde(default)]
-    pub probe: ProbeConfig,
-}
-
-configuration_file!(SlowFlowConfig);
-
-impl SlowFlowConfig {
-    /// Every value that violates a condition or would be ignored.
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self.run.problems();
-        problems.iter_mut().for_each(|problem| problem.path = format!("run.{}", problem.path));
-        problems.extend(self.probe.problems("probe"));
-        if self.run.post_train.strategy.is_auto() {
-            let message = "= \"auto\": must be a number, what is measured is one post-training".into();
-            problems.push(Problem { path: "run.post_train.strategy.gamma".into(), message });
-        }
-        let short = self.run.evaluate.steps.iter().any(|steps| *steps < 2);
-        let budgets = format!("{:?}", self.run.evaluate.steps);
-        let must = "must be at least 2, states are looked at before the end";
-        Problem::unless(&mut problems, !short, "run.evaluate", "steps", budgets, must);
-        let samples = self.probe.samples;
-        let images = self.run.data.training_images();
-        let must = format!("must be at most the {images} training samples");
-        Problem::unless(&mut problems, samples <= images, "probe", "samples", samples, must);
-        let distinct: BTreeSet<_> = self.probe.definitions.iter().map(|d| d.name()).collect();
-        let once = distinct.len() == self.probe.definitions.len();
-        Problem::unless(&mut problems, once, "probe", "definitions", distinct.len(), "must not repeat");
         problems
     }
 }

@@ -84,7 +84,7 @@ impl<'a> Search<'a> {
         if let Some((_, known)) = self.within.iter().find(|(at, _)| *at == s) {
             return known.clone();
         }
-        let found = self.truth.products().mean_distances(self.truth, s);
+        let found = self.truth.products().mean_distances(self.truth.path.coefficients(s));
         self.within.push((s, found.clone()));
         found
     }

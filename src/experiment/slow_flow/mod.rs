@@ -16,9 +16,11 @@
 //! "Exact" means an exact field integrated exactly: the discretisation error of few steps is part of what is measured.
 //! [`Tolerance`] measures how much slowing the data bear, and [`recommend`] turns both into a mixture range γ. What
 //! `"gamma": "auto"` does is a search by short trainings: [`post_train::gamma`](crate::post_train::gamma).
+mod before_and_after;
 mod config;
 mod definition;
 mod distribution;
+mod inner_products;
 mod minimise;
 mod nearest;
 mod of_experiment;
@@ -36,7 +38,8 @@ mod tolerance;
 mod truth;
 mod variance;
 
-pub use config::{ProbeConfig, SlowFlowConfig};
+pub use before_and_after::{MeasuredNetwork, before_and_after};
+pub use config::ProbeConfig;
 pub use definition::Definition;
 pub use of_experiment::SlowFlow;
 pub use plot::picture;

@@ -1,15 +1,14 @@
 //! Slow Flow of an experiment's networks: the probe with the experiment's data, labels and sampler.
-use crate::experiment::Experiment;
-use crate::experiment::config::EvaluateConfig;
-use crate::experiment::slow_flow::{
+use super::{
     GroundTruth, Measurement, Networked, Probe, ProbeConfig, Recommendation, TimeRegressor, Tolerance, measure,
     recommend,
 };
+use crate::experiment::Experiment;
 use crate::models::Network;
-use crate::path::TrainingInterval;
 use crate::random::{Purpose, SampleKey};
-use crate::sample::Sampler;
-use crate::{Error, Result};
+use crate::sample::{GuidanceConfig, SamplerConfig};
+use crate::{Error, Problem, Result};
+use burn::data::dataset::Dataset;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
 
@@ -17,32 +16,37 @@ use rand::RngExt;
 #[derive(Debug)]
 pub struct SlowFlow<'a> {
     experiment: &'a Experiment,
-    evaluate: &'a EvaluateConfig,
     config: &'a ProbeConfig,
     truth: GroundTruth,
     regressor: TimeRegressor,
 }
 
 impl<'a> SlowFlow<'a> {
+    /// Reads as many training samples as the probe looks at.
+    ///
     /// # Errors
-    /// As [`GroundTruth::new`] and [`TimeRegressor::new`]; [`Error::Config`] for a configuration of the probe that is out of range.
-    pub fn new(experiment: &'a Experiment, evaluate: &'a EvaluateConfig, config: &'a ProbeConfig) -> Result<Self> {
-        Error::if_any(config.problems("probe"))?;
-        let (pixels, size) = (experiment.data.train.pixels(), experiment.data.shape.iter().product());
-        let truth = GroundTruth::new(pixels, size, config.samples, experiment.setting.path.build(), config.seed)?;
+    /// [`Error::Config`] for a configuration of the probe that is out of range; as [`GroundTruth::new`] and
+    /// [`TimeRegressor::new`]; what reading the samples reports.
+    pub fn new(experiment: &'a Experiment, config: &'a ProbeConfig) -> Result<Self> {
+        let (train, shape) = (&experiment.data().train, experiment.data().shape);
+        let mut problems = config.problems("slow_flow");
+        let must = format!("must be at most the {} training samples", train.len());
+        Problem::unless(&mut problems, config.samples <= train.len(), "slow_flow", "samples", config.samples, must);
+        Error::if_any(problems)?;
+        let places: Vec<usize> = GroundTruth::places(train.len(), config.samples);
+        let path = experiment.config().flow.path.build();
+        let truth = GroundTruth::new(train.values(&places)?, shape.iter().product(), places, path, config.seed)?;
         let regressor = TimeRegressor::new(&truth)?;
-        Ok(Self { experiment, evaluate, config, truth, regressor })
+        Ok(Self { experiment, config, truth, regressor })
     }
 
-    /// The states of `network` after `steps` steps, by every configured definition.
+    /// The states of `network` under `sampler`, by every configured definition.
     ///
     /// # Errors
     /// As [`measure`].
-    pub fn measure(&self, network: &Network, steps: usize) -> Result<Vec<Measurement>> {
-        let setting = &self.experiment.setting;
-        let interval = TrainingInterval::sampling(setting.path, setting.prediction);
-        let sampler = Sampler::new(self.evaluate.sampler(steps), setting.path.build(), setting.prediction, interval)?;
-        measure(&self.probe(), &self.networked(network), &sampler)
+    pub fn measure(&self, network: &Network, sampler: SamplerConfig) -> Result<Vec<Measurement>> {
+        let networked = self.networked(network, sampler.guidance.clone())?;
+        measure(&self.probe(), &networked, &self.experiment.sampler(sampler)?)
     }
 
     /// What one measurement of `network` and the tolerance of the data say of γ, without training.
@@ -50,32 +54,44 @@ impl<'a> SlowFlow<'a> {
     /// # Errors
     /// As [`Tolerance::measure`] and [`recommend`].
     pub fn recommend(&self, network: &Network, measured: &Measurement) -> Result<Recommendation> {
-        let networked = self.networked(network);
+        let guidance = self.experiment.config().samplers().into_iter().next().and_then(|sampler| sampler.guidance);
+        let networked = self.networked(network, guidance)?;
         recommend(measured, &Tolerance::measure(&self.probe(), &self.regressor, &networked, measured)?)
     }
 
     fn probe(&self) -> Probe<'_, 4> {
-        let [channels, height, width] = self.experiment.data.shape;
+        let [channels, height, width] = self.experiment.data().shape;
         let shape = [self.config.samples, channels, height, width];
-        Probe { truth: &self.truth, config: self.config, shape, device: &self.experiment.device }
+        Probe { truth: &self.truth, config: self.config, shape, device: self.experiment.device() }
     }
 
-    /// The network with labels in the proportions of the data, and with the data's own for the ground truth.
-    fn networked<'n>(&self, network: &'n Network) -> Networked<'n, Network, 4> {
-        let Experiment { setting, data, device } = self.experiment;
-        let (all, count, seed) = (data.train.labels(), self.truth.count(), self.config.seed);
+    /// The network with conditions in the proportions of the data, and with the data's own for the ground truth.
+    fn networked<'n>(&self, network: &'n Network, guidance: Option<GuidanceConfig>) -> Result<Networked<'n, Network, 4>> {
+        let (experiment, count) = (self.experiment, self.truth.count());
+        let flow = &experiment.config().flow;
+        let (train, seed) = (&experiment.data().train, self.config.seed);
+        let all = train.labels().len();
         let drawn = |position: u64| {
             let mut rng = SampleKey { seed, epoch: 0, position }.rng(Purpose::GenerationCondition);
-            all[rng.random_range(0..all.len())]
+            rng.random_range(0..all)
         };
-        let batch = |labels: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device).into();
-        Networked {
+        let generated: Vec<usize> = (0..count as u64).map(drawn).collect();
+        let of = |places: &[usize]| {
+            if experiment.config().network.reads_text() {
+                let items = places.iter().map(|place| train.get(*place)).collect::<Result<Vec<_>, _>>();
+                return Ok(experiment.condition(items.map_err(|e| Error::Invalid(e.to_string()))?));
+            }
+            let labels: Vec<i64> = places.iter().map(|place| train.labels()[*place]).collect();
+            let labels = TensorData::new(labels, [places.len()]);
+            Ok::<_, Error>(Tensor::<1, Int>::from_data(labels, experiment.device()).into())
+        };
+        Ok(Networked {
             network,
-            prediction: setting.prediction,
-            path: setting.path.build(),
-            guidance: self.evaluate.guidance.clone(),
-            generated: batch((0..count as u64).map(drawn).collect()),
-            truth: batch(self.truth.indices.iter().map(|i| all[*i]).collect()),
-        }
+            prediction: flow.prediction,
+            path: flow.path.build(),
+            guidance,
+            generated: of(&generated)?,
+            truth: of(self.truth.indices())?,
+        })
     }
 }

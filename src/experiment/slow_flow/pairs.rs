@@ -2,7 +2,8 @@
 use super::nearest::Averages;
 use super::resample::{Resamples, Slowed};
 use super::states::{OneStep, States, Station};
-use super::truth::{GroundTruth, dot};
+use super::inner_products::dot;
+use super::truth::GroundTruth;
 
 /// `pair_independent`: state i, its own noise and data i of the ground truth, which has nothing to do with it.
 ///

@@ -1,5 +1,5 @@
 //! Ground-truth sets: `x_s = α(s) x1 + σ(s) x0` of the same pairs for every s.
-use super::pair_distances::WithinTruth;
+use super::inner_products::WithinTruth;
 use crate::path::Path;
 use crate::random::{Purpose, SampleKey, normal};
 use crate::{Error, Result};
@@ -11,38 +11,36 @@ const EPOCH: u64 = u64::MAX;
 /// Pairs of data and noise. Sets at different s share them, which makes distances smooth in s.
 #[derive(Debug, Clone)]
 pub struct GroundTruth {
-    /// Values of one sample.
-    pub dim: usize,
-    /// The data x1, one vector after the other.
-    pub data: Vec<f32>,
-    /// Which of the given samples each is.
-    pub indices: Vec<usize>,
-    /// The noise x0 of each.
-    pub noise: Vec<f32>,
-    /// The path.
-    pub path: Arc<dyn Path>,
+    pub(super) dim: usize,
+    pub(super) data: Vec<f32>,
+    pub(super) indices: Vec<usize>,
+    pub(super) noise: Vec<f32>,
+    pub(super) path: Arc<dyn Path>,
     products: OnceLock<WithinTruth>,
 }
 
 impl GroundTruth {
-    /// `count` samples of `data`, vectors of `dim` values, spread evenly; each with noise of its key.
+    /// The places of `count` of `all` samples, spread evenly.
+    pub fn places(all: usize, count: usize) -> Vec<usize> {
+        (0..count).map(|i| i * all / count).collect()
+    }
+
+    /// `data`, vectors of `dim` values that stand at `places` of a data set, each with noise of its key.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for vectors that are not whole or not finite, fewer than 16 of them, or a `count` that is
-    /// not in 16..=their number.
-    pub fn new(data: &[f32], dim: usize, count: usize, path: Arc<dyn Path>, seed: u64) -> Result<Self> {
-        if dim == 0 || !data.len().is_multiple_of(dim) || data.iter().any(|value| !value.is_finite()) {
-            return Err(Error::Invalid(format!("{} values: must be finite vectors of {dim}", data.len())));
+    /// [`Error::Invalid`] for vectors that are not whole or not finite, that are not as many as their places, or fewer
+    /// than 16.
+    pub fn new(data: Vec<f32>, dim: usize, places: Vec<usize>, path: Arc<dyn Path>, seed: u64) -> Result<Self> {
+        let count = places.len();
+        if dim == 0 || data.len() != dim * count || data.iter().any(|value| !value.is_finite()) {
+            return Err(Error::Invalid(format!("{} values: must be {count} finite vectors of {dim}", data.len())));
         }
-        let all = data.len() / dim;
-        if count < 16 || count > all {
-            return Err(Error::Invalid(format!("{count} pairs: must be at least 16 and at most {all}")));
+        if count < 16 {
+            return Err(Error::Invalid(format!("{count} pairs: must be at least 16")));
         }
-        let indices: Vec<usize> = (0..count).map(|i| i * all / count).collect();
-        let data = indices.iter().flat_map(|i| &data[i * dim..(i + 1) * dim]).copied().collect();
         let keys: Vec<_> = (0..count as u64).map(|position| SampleKey { seed, epoch: EPOCH, position }).collect();
         let noise = normal(&keys, Purpose::Noise, &[dim]).iter::<f32>().collect();
-        Ok(Self { dim, data, indices, noise, path, products: OnceLock::new() })
+        Ok(Self { dim, data, indices: places, noise, path, products: OnceLock::new() })
     }
 
     /// Number of pairs.
@@ -52,7 +50,7 @@ impl GroundTruth {
 
     /// Its inner products, computed once for all models and budgets.
     pub(super) fn products(&self) -> &WithinTruth {
-        self.products.get_or_init(|| WithinTruth::new(self))
+        self.products.get_or_init(|| WithinTruth::new(&self.data, &self.noise, self.dim))
     }
 
     /// The ground-truth set at `s` in [0, 1].
@@ -61,9 +59,4 @@ impl GroundTruth {
         let (alpha, sigma) = (c.alpha as f32, c.sigma as f32);
         self.data.iter().zip(&self.noise).map(|(x1, x0)| alpha * x1 + sigma * x0).collect()
     }
-}
-
-/// The inner product of two vectors.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }

@@ -8,6 +8,20 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::path::Path;
 
+/// The type of floating-point numbers in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExportType {
+    /// That of the weights.
+    #[default]
+    Kept,
+    /// 32 bits.
+    F32,
+    /// 16 bits: five for the exponent, ten for the digits.
+    F16,
+    /// 16 bits: eight for the exponent, as f32, seven for the digits.
+    Bf16,
+}
+
 /// Writes the parameters of `module` as safetensors with official names and layouts, replacing `file` only when
 /// all of it is written.
 ///
@@ -15,10 +29,30 @@ use std::path::Path;
 /// [`Error::Io`] if the file cannot be written, [`Error::Weights`] if a parameter cannot be read or has a type
 /// safetensors does not know.
 pub fn export_safetensors<M: Module>(module: &M, file: &Path, names: KeyMap<'_>) -> Result<()> {
+    export_safetensors_as(module, file, names, ExportType::Kept)
+}
+
+/// As [`export_safetensors`], with floating-point numbers of the type `as_type`.
+///
+/// # Errors
+/// As [`export_safetensors`].
+pub fn export_safetensors_as<M: Module>(
+    module: &M,
+    file: &Path,
+    names: KeyMap<'_>,
+    as_type: ExportType,
+) -> Result<()> {
     let mut parts = Vec::new();
     for tensor in official(module, names) {
         let name = tensor.name.clone();
         let data = bridge::into_data(tensor).map_err(|e| Error::Weights(format!("`{name}`: {e}")))?;
+        let data = match as_type {
+            _ if !data.dtype().is_float() => data,
+            ExportType::Kept => data,
+            ExportType::F32 => data.convert_dtype(DType::F32),
+            ExportType::F16 => data.convert_dtype(DType::F16),
+            ExportType::Bf16 => data.convert_dtype(DType::BF16),
+        };
         let dtype = file_type(data.dtype())
             .ok_or_else(|| Error::Weights(format!("`{name}`: {:?} is unknown to safetensors", data.dtype())))?;
         parts.push((name, dtype, data));

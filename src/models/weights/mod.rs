@@ -9,7 +9,7 @@ mod report;
 mod source;
 mod system;
 
-pub use export::export_safetensors;
+pub use export::{ExportType, export_safetensors, export_safetensors_as};
 pub use import::{ImportOptions, import};
 pub use names::KeyMap;
 pub use report::ImportReport;

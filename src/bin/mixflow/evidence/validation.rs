@@ -1,0 +1,152 @@
+//! Is the chosen γ a good one? What the pilots chose, and what the probe alone recommends, beside the sweep of γ.
+use super::read;
+use burn_mixflow::Result;
+use burn_mixflow::experiment::{ComparisonResults, ResultRow};
+use burn_mixflow::post_train::gamma::GammaChoice;
+use serde::Deserialize;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A data set: its name, the folder of the sweep, and that of the measurement of Slow Flow, if there is one.
+const SETS: [(&str, &str, &str); 12] = [
+    ("photos", "photos-gamma", "photos-slow_flow"),
+    ("digits, scale 0.25", "digits-gamma-sweep", "digits-slow_flow"),
+    ("digits, scale 1", "digits-gamma-sweep-full-scale", "digits-slow_flow-full-scale"),
+    ("table", "table-gamma", "table-slow_flow"),
+    ("exact ring, D = 2", "ring-exact-2", ""),
+    ("exact ring, D = 8", "ring-exact-8", ""),
+    ("exact ring, D = 32", "ring-exact-32", ""),
+    ("exact ring, D = 128", "ring-exact-128", ""),
+    ("network on a ring, D = 2", "ring-gamma-2", ""),
+    ("network on a ring, D = 8", "ring-gamma-8", ""),
+    ("network on a ring, D = 32", "ring-gamma-32", ""),
+    ("network on a ring, D = 128", "ring-gamma-128", ""),
+];
+
+/// What is asked of a rule: at worst this much above the best of the sweep.
+const ALLOWED: f64 = 0.10;
+
+#[derive(Deserialize)]
+struct Measured {
+    recommendations: Vec<Recommended>,
+}
+
+#[derive(Deserialize)]
+struct Recommended {
+    steps: usize,
+    gamma: Option<f64>,
+}
+
+/// How often a rule was asked, and how often it failed.
+#[derive(Default)]
+struct Tally {
+    asked: usize,
+    above: usize,
+    /// Of those above the best: refusals where what the best gains is within two standard errors.
+    unproven: usize,
+    worse: usize,
+}
+
+/// The rows of one distance at one number of steps: the control and every γ.
+struct Cell<'a> {
+    control: &'a ResultRow,
+    rows: Vec<&'a ResultRow>,
+}
+
+impl<'a> Cell<'a> {
+    fn new(sweep: &'a ComparisonResults, metric: &str, steps: usize) -> Option<Self> {
+        let fits = |row: &&ResultRow| row.metric == metric && row.steps == steps && row.sampler == row.against;
+        let rows: Vec<&ResultRow> = sweep.rows.iter().filter(fits).collect();
+        let control = *rows.iter().find(|row| row.arm == sweep.control)?;
+        let rows = rows.into_iter().filter(|row| row.gamma.is_some()).collect();
+        Some(Self { control, rows })
+    }
+
+    fn of(&self, gamma: Option<f64>) -> Option<&'a ResultRow> {
+        match gamma {
+            None => Some(self.control),
+            Some(_) => self.rows.iter().find(|row| row.gamma == gamma).copied(),
+        }
+    }
+
+    fn best(&self) -> &'a ResultRow {
+        self.rows.iter().fold(self.control, |best, row| if row.mean < best.mean { row } else { best })
+    }
+
+    /// γ, its distance above the best and its change against the control, bold where they fail; counted in `tally`.
+    fn judged(&self, gamma: Option<f64>, tally: &mut Tally) -> String {
+        let Some(chosen) = self.of(gamma) else { return "not swept | |".into() };
+        let above = chosen.mean / self.best().mean - 1.0;
+        let worse = chosen.beyond_two_errors && chosen.paired_change.is_some_and(|change| change > 0.0);
+        tally.asked += 1;
+        tally.above += usize::from(above > ALLOWED);
+        tally.unproven += usize::from(above > ALLOWED && gamma.is_none() && !self.best().beyond_two_errors);
+        tally.worse += usize::from(worse);
+        let mark = |bad: bool, text: String| if bad { format!("**{text}**") } else { text };
+        let against = chosen.paired_change.map_or("–".into(), |change| format!("{:+.0} %", 100.0 * change));
+        format!(
+            "{} | {} | {}",
+            name(gamma),
+            mark(above > ALLOWED, format!("{:.0} %", 100.0 * above)),
+            mark(worse, against)
+        )
+    }
+}
+
+fn name(gamma: Option<f64>) -> String {
+    gamma.map_or("none".into(), |gamma| gamma.to_string())
+}
+
+/// The table of all data sets that were swept and chosen for.
+pub fn markdown(kept: &Path) -> Result<String> {
+    let mut text = format!(
+        "Two rules beside the sweep of γ, at the same number of Euler steps. *Pilots* (`mixflow choose-gamma`, and `\"gamma\": \"auto\"`):\n\
+         short trainings of other seeds than the sweep's, compared with a fifth of the training samples, which they leave out, by the\n\
+         distance that is asked for; the sweep is measured on held-out data. *Probe*: what `mixflow slow-flow` recommends from the pretrained network alone. A rule is\n\
+         asked to be at worst {:.0} % above the best γ of the sweep, and not worse than the control beyond two standard errors;\n\
+         bold where it is. \"None\" is a refusal, and stands for the control.\n\n\
+         | data | distance | steps | best γ | its distance | pilots: γ | above the best | against the control | probe: γ | above the best | against the control |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        100.0 * ALLOWED
+    );
+    let (mut pilots, mut probe, mut missing) = (Tally::default(), Tally::default(), Vec::new());
+    for (data, sweep, measured) in SETS {
+        let (folder, measured) = (kept.join(sweep), kept.join(measured).join("slow_flow.json"));
+        if !folder.join("results.json").exists() || !folder.join("gamma.json").exists() {
+            missing.push(data);
+            continue;
+        }
+        let sweep = ComparisonResults::read(&folder.join("results.json"))?;
+        let choices: Vec<GammaChoice> = read(&folder.join("gamma.json"))?;
+        let measured: Option<Measured> = if measured.is_file() { Some(read(&measured)?) } else { None };
+        for choice in &choices {
+            let [steps] = choice.target.steps[..] else { continue };
+            let Some(cell) = Cell::new(&sweep, &choice.target.distance, steps) else { continue };
+            let title = sweep.floors.iter().find(|floor| floor.metric == choice.target.distance);
+            let title = title.map_or(choice.target.distance.as_str(), |floor| floor.title.as_str());
+            let by_probe = measured.as_ref().and_then(|m| m.recommendations.iter().find(|r| r.steps == steps));
+            let by_probe = by_probe.map_or("| |".into(), |advice| cell.judged(advice.gamma, &mut probe));
+            let best = cell.best();
+            let _ = writeln!(
+                text,
+                "| {data} | {title} | {steps} | {} | {} | {} | {by_probe} |",
+                name(best.gamma),
+                format!("{:.3}", best.mean),
+                cell.judged(choice.gamma, &mut pilots),
+            );
+        }
+    }
+    for (rule, tally) in [("Pilots", &pilots), ("Probe", &probe)] {
+        let Tally { asked, above, unproven, worse } = tally;
+        let _ = writeln!(
+            text,
+            "\n{rule}: {above} of {asked} choices are more than {:.0} % above the best ({unproven} of these are refusals where the gain of\n\
+             the best is itself within two standard errors of the sweep), {worse} are worse than the control beyond two standard errors.",
+            100.0 * ALLOWED
+        );
+    }
+    if !missing.is_empty() {
+        let _ = writeln!(text, "\nNot run yet: {}.", missing.join("; "));
+    }
+    Ok(text)
+}

@@ -1,0 +1,142 @@
+//! `mixflow`: does MixFlow post-training help this model, on these data, at these budgets?
+mod choose_gamma;
+mod compare;
+mod evidence;
+mod export;
+mod place;
+mod post_train;
+mod sample;
+mod say;
+mod slow_flow;
+mod workers;
+
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::{Error, Result};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// MixFlow post-training for flow-matching and diffusion models: train, compare, choose γ, sample.
+///
+/// One JSON file describes an experiment, and every command reads the same one. Results go to runs/GROUP-NAME for the
+/// file GROUP/NAME.json. Every command can be stopped and started again, and goes on where it was.
+#[derive(Debug, Parser)]
+#[command(name = "mixflow", version, max_term_width = 110, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print errors only.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Post-train one model: the weights of `start` in, its average and samples out.
+    PostTrain(Experiment),
+    /// Post-train with and without MixFlow, and compare samples at every budget.
+    Compare(Experiment),
+    /// Choose the mixture range γ by short trainings, and say why.
+    ChooseGamma(Experiment),
+    /// Measure how far sampled states lag behind their timestep, before and after post-training.
+    SlowFlow(Experiment),
+    /// Sample from a finished run.
+    Sample(sample::Arguments),
+    /// Write the weights of a finished run under their official names.
+    Export(export::Arguments),
+    /// Write docs/evidence.md from what the commands it lists left in runs/.
+    Evidence,
+    /// Print the JSON schema of experiments, for editors.
+    Schema,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// One job of a comparison, in a process that ends with its parent.
+    #[command(hide = true)]
+    Job(workers::Arguments),
+}
+
+/// What the commands on an experiment share.
+#[derive(Debug, Args)]
+struct Experiment {
+    /// The file that describes the experiment.
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    config: PathBuf,
+    /// Where results go; runs/GROUP-NAME if left out.
+    #[arg(long, value_hint = clap::ValueHint::DirPath)]
+    folder: Option<PathBuf>,
+    /// Replace a value of the file, as in --set post_train.steps=100; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Experiment {
+    /// The checked configuration and the folder of its results.
+    fn read(&self) -> Result<(ExperimentConfig, PathBuf)> {
+        let config = ExperimentConfig::read_with(&self.config, &self.set)?;
+        let folder = self.folder.clone().unwrap_or_else(|| place::results_of(&self.config));
+        Ok((config, folder))
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    say::set_quiet(cli.quiet);
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::PostTrain(arguments) => arguments.read().and_then(|(config, folder)| post_train::run(config, &folder)),
+        Command::Compare(arguments) => arguments.read().and_then(|(config, folder)| compare::run(config, &folder)),
+        Command::ChooseGamma(arguments) => {
+            arguments.read().and_then(|(config, folder)| choose_gamma::run(&config, &folder))
+        }
+        Command::SlowFlow(arguments) => arguments.read().and_then(|(config, folder)| slow_flow::run(config, &folder)),
+        Command::Sample(arguments) => sample::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Evidence => evidence::run(),
+        Command::Schema => {
+            let schema = serde_json::to_string_pretty(&ExperimentConfig::schema());
+            say::result(&schema.map_err(|e| Error::Invalid(e.to_string()))?);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "mixflow", &mut text);
+            say::result(String::from_utf8_lossy(&text).trim_end());
+            Ok(())
+        }
+        Command::Job(arguments) => workers::job(&arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_be_repeated() {
+        let cli = Cli::parse_from(["mixflow", "compare", "a.json", "--set", "a=1", "--set", "b=2", "--quiet"]);
+        let Command::Compare(experiment) = cli.command else { panic!() };
+        assert_eq!((experiment.set, cli.quiet), (vec!["a=1".to_string(), "b=2".to_string()], true));
+    }
+}

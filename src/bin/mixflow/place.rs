@@ -1,0 +1,60 @@
+//! Where results and kept weights lie.
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Below this folder pretrained weights are kept.
+pub const CACHE: &str = "runs/cache";
+
+/// Folders above one with weights that may hold its configuration: `arms/ARM/seed-N`.
+const ABOVE: usize = 4;
+
+/// `runs/GROUP-NAME` for the configuration GROUP/NAME.json.
+pub fn results_of(config: &Path) -> PathBuf {
+    let name = |part: Option<&std::ffi::OsStr>| part.and_then(|s| s.to_str()).unwrap_or("run").to_string();
+    let (group, stem) = (name(config.parent().and_then(Path::file_name)), name(config.file_stem()));
+    Path::new("runs").join(format!("{group}-{stem}"))
+}
+
+/// A finished training: its configuration and the folder of its weights.
+#[derive(Debug)]
+pub struct FinishedRun {
+    /// The configuration it was made with.
+    pub config: ExperimentConfig,
+    /// Holds `ema.bpk`.
+    pub weights: PathBuf,
+}
+
+impl FinishedRun {
+    /// Looks in `folder`, and in its `post_train`, for weights, and from there upwards for their configuration.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] saying what was looked for.
+    pub fn find(folder: &Path, settings: &[String]) -> Result<Self> {
+        let weights = [folder.to_path_buf(), folder.join("post_train")];
+        let weights = weights.into_iter().find(|folder| folder.join("ema.bpk").exists()).ok_or_else(|| {
+            let folder = folder.display();
+            Error::Invalid(format!(
+                "{folder}: holds no ema.bpk, and no post_train/ema.bpk: name the folder of a finished `mixflow post-train`, or \
+                 of one arm at one seed of `mixflow compare` (arms/ARM/seed-N)"
+            ))
+        })?;
+        let absolute = weights.canonicalize().map_err(|e| Error::io(&weights, e))?;
+        let file = absolute.ancestors().take(ABOVE).map(|folder| folder.join("config.json")).find(|file| file.exists());
+        let file = file.ok_or_else(|| {
+            Error::Invalid(format!("{}: neither it nor a folder above holds config.json", weights.display()))
+        })?;
+        Ok(Self { config: ExperimentConfig::read_with(file, settings)?, weights })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_named_after_the_file_and_its_folder() {
+        assert_eq!(results_of(Path::new("configs/photos/gamma.json")), Path::new("runs/photos-gamma"));
+        assert_eq!(results_of(Path::new("mine.json")), Path::new("runs/run-mine"));
+    }
+}

@@ -1,0 +1,54 @@
+//! `mixflow post-train`.
+use crate::place::CACHE;
+use crate::{choose_gamma, say};
+use burn::module::Module;
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::{Experiment, check_folder, claim_folder};
+use burn_mixflow::{Error, Result};
+use std::path::Path;
+
+/// One post-training, its weights and its samples.
+pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
+    check_folder(folder, &config)?;
+    let config = choose_gamma::decided(config, folder)?;
+    let experiment = Experiment::open(config, Path::new(CACHE))?;
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    claim_folder(folder, experiment.config())?;
+    say::line(format!("results: {}", folder.display()));
+    let (start, report) = experiment.start()?;
+    if let Some(report) = report {
+        say::line(format!("start: {report}"));
+    }
+    let (config, data) = (experiment.config(), experiment.data());
+    let stage = &config.post_train;
+    let strategy = serde_json::to_string(&stage.strategy).map_err(|e| Error::Invalid(e.to_string()))?;
+    say::line(format!("{} parameters; {} items to train on, {} held out", start.num_params(), data.train.labels().len(), data.held_out.labels().len()));
+    say::line(format!("{} steps of {} on {} device(s), {strategy}", stage.steps, stage.batch_size, config.devices.len()));
+    let training = folder.join("post_train");
+    let trained = experiment.post_train(&start, &training, None)?;
+    say::line(format!(
+        "{} steps in {}, checkpoints and validations included",
+        trained.steps,
+        say::duration(trained.time.as_secs_f64())
+    ));
+    for name in ["ema.safetensors", "raw.safetensors"] {
+        say::line(format!("weights: {}", training.join(name).display()));
+    }
+    samples(&experiment, &trained.ema, &training)
+}
+
+/// Samples as the section `sample` says, into `folder`.
+pub fn samples(experiment: &Experiment, network: &burn_mixflow::models::Network, folder: &Path) -> Result<()> {
+    let sample = &experiment.config().sample;
+    let cost = sample.sampler.evaluations().map_or("as many as it takes".into(), |count| count.to_string());
+    say::line(format!("sampling {}; network evaluations for each: {cost}", sample.count));
+    experiment.write_samples(network, folder, &mut |p| {
+        if p.step == p.steps {
+            say::line(format!("  {} of {}", p.samples, p.total));
+        }
+    })?;
+    for name in ["samples.safetensors", "samples.png"].map(|name| folder.join(name)).iter().filter(|file| file.exists()) {
+        say::line(format!("samples: {}", name.display()));
+    }
+    Ok(())
+}

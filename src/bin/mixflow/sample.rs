@@ -1,0 +1,40 @@
+//! `mixflow sample`.
+use crate::place::{CACHE, FinishedRun};
+use crate::{post_train, say};
+use burn_mixflow::experiment::Experiment;
+use burn_mixflow::{Error, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// What to sample, and where to.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The folder of a finished run.
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    run: PathBuf,
+    /// How many; `sample.count` of the run if left out.
+    #[arg(long)]
+    count: Option<usize>,
+    /// The seed of noise and labels; `sample.seed` of the run if left out.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where samples go; the run's own folder if left out.
+    #[arg(long, value_hint = clap::ValueHint::DirPath)]
+    folder: Option<PathBuf>,
+    /// Replace a value of the run's configuration, as in --set sample.sampler.steps=50; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// Samples from the average of a finished run.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut settings = arguments.set.clone();
+    settings.extend(arguments.count.map(|count| format!("sample.count={count}")));
+    settings.extend(arguments.seed.map(|seed| format!("sample.seed={seed}")));
+    let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &settings)?;
+    let folder = arguments.folder.clone().unwrap_or_else(|| weights.clone());
+    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    let experiment = Experiment::open(config, Path::new(CACHE))?;
+    say::line(format!("weights: {}", weights.display()));
+    post_train::samples(&experiment, &experiment.trained(&weights)?, &folder)
+}

@@ -1,0 +1,51 @@
+//! What the program prints. A closed or full standard output never matters.
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Lets [`line`] print nothing.
+pub fn set_quiet(quiet: bool) {
+    QUIET.store(quiet, Ordering::Relaxed);
+}
+
+/// Whether only errors are printed.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// A line on the way to a result.
+pub fn line(text: impl AsRef<str>) {
+    if !is_quiet() {
+        result(text.as_ref());
+    }
+}
+
+/// What was asked for, printed even if the program is quiet.
+pub fn result(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// An error.
+pub fn error(error: &impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+}
+
+/// Seconds for people: `40 s`, `3 min`, `2 h 5 min`.
+pub fn duration(seconds: f64) -> String {
+    match seconds.max(0.0).round() as u64 {
+        s @ 0..90 => format!("{s} s"),
+        s @ 90..5400 => format!("{} min", (s + 30) / 60),
+        s => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!([3.4, 89.0, 100.0, 3000.0, 7500.0].map(duration), ["3 s", "89 s", "2 min", "50 min", "2 h 5 min"]);
+    }
+}

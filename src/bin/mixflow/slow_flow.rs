@@ -1,0 +1,27 @@
+//! `mixflow slow-flow`.
+use crate::place::CACHE;
+use crate::{choose_gamma, say};
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::slow_flow::before_and_after;
+use burn_mixflow::experiment::{Comparison, Experiment, check_folder};
+use burn_mixflow::Result;
+use std::path::Path;
+
+/// Slow Flow before and after post-training.
+pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
+    check_folder(folder, &config)?;
+    let config = choose_gamma::decided(config, folder)?;
+    let comparison = Comparison::open(Experiment::open(config, Path::new(CACHE))?, folder)?;
+    let folder = folder.join("slow_flow");
+    say::line(format!("results: {}", folder.display()));
+    let (measured, report) = before_and_after(&comparison, &mut |text| say::line(format!("  {text}")))?;
+    for advice in &report.recommendations {
+        let gamma = advice.gamma.map_or("none".into(), |gamma| gamma.to_string());
+        say::line(format!("\n{} steps: γ = {gamma}", advice.steps));
+        advice.reasons.iter().for_each(|reason| say::line(format!("  {reason}")));
+    }
+    report.write(&folder, &measured)?;
+    say::result(&format!("\n{}", report.markdown()));
+    say::line(format!("written: {}: slow_flow.json, .csv, .png, .svg, table.md", folder.display()));
+    Ok(())
+}

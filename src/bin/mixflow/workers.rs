@@ -1,0 +1,135 @@
+//! Jobs of a comparison in processes of their own, each with its share of the cores.
+use crate::place::CACHE;
+use crate::say;
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::{Comparison, Experiment, Job};
+use burn_mixflow::{Error, Result};
+use clap::Args;
+use std::collections::VecDeque;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// One job.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Number of the arm.
+    arm: usize,
+    /// The seed.
+    seed: u64,
+    /// The folder of the comparison, with its configuration.
+    folder: PathBuf,
+}
+
+/// One job, in a process that ends with its parent.
+pub fn job(arguments: &Arguments) -> Result<()> {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(3);
+    });
+    let config = ExperimentConfig::read(arguments.folder.join("config.json"))?;
+    let comparison = Comparison::open(Experiment::open(config, Path::new(CACHE))?, &arguments.folder)?;
+    comparison.run(Job { arm: arguments.arm, seed: arguments.seed })
+}
+
+/// A job in work.
+struct Running {
+    job: Job,
+    work: f64,
+    child: Child,
+    log: PathBuf,
+}
+
+/// Does those of `jobs` that are not done, after the pretraining they start from; prints what is done and the time left.
+pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
+    let mut waiting: VecDeque<(Job, f64)> = jobs.iter().map(|job| (*job, comparison.work(*job))).collect();
+    waiting.retain(|(_, work)| *work > 0.0);
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let (experiment, folder) = (comparison.experiment(), comparison.folder());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = workers(experiment.config(), cores).min(waiting.len());
+    say::line(format!("{} of {} arms × seeds to do, {workers} at a time", waiting.len(), jobs.len()));
+    let (start_work, work) = (experiment.start_work()?, waiting.iter().map(|(_, work)| work).sum::<f64>());
+    if start_work > 0.0 {
+        say::line(format!("pretraining, about {:.0} % of the work", 100.0 * start_work / (start_work + work)));
+        experiment.start()?;
+    }
+    let mut clock = Clock { started: Instant::now(), done: 0.0, left: work };
+    let mut running: Vec<Running> = Vec::new();
+    let logs = folder.join("logs");
+    std::fs::create_dir_all(&logs).map_err(|e| Error::io(&logs, e))?;
+    while !waiting.is_empty() || !running.is_empty() {
+        while let Some((job, work)) = (running.len() < workers).then(|| waiting.pop_front()).flatten() {
+            let log = logs.join(format!("arm-{}-seed-{}.txt", job.arm, job.seed));
+            running.push(Running { job, work, child: spawn(job, folder, &log, (cores / workers).max(1))?, log });
+        }
+        std::thread::sleep(POLL);
+        let mut still = Vec::new();
+        for mut one in std::mem::take(&mut running) {
+            match one.child.try_wait().map_err(|e| Error::io(&one.log, e))? {
+                None => still.push(one),
+                Some(status) if status.success() => {
+                    clock.finish(one.work);
+                    let (arm, seed) = (&comparison.arms()[one.job.arm].name, one.job.seed);
+                    say::line(format!("{arm}, seed {seed}: done; {} left", clock.left()));
+                }
+                Some(status) => {
+                    let text = std::fs::read_to_string(&one.log).unwrap_or_default();
+                    let last: Vec<&str> = text.lines().rev().take(5).collect();
+                    let tail: String = last.into_iter().rev().map(|line| format!("\n  {line}")).collect();
+                    // The others end as their standard input closes; what they have done is kept.
+                    return Err(Error::Invalid(format!("{} ({status}):{tail}", one.log.display())));
+                }
+            }
+        }
+        running = still;
+    }
+    Ok(())
+}
+
+/// One process per core on a CPU: two on one core each are faster than one on two.
+fn workers(config: &ExperimentConfig, cores: usize) -> usize {
+    match config.compare.workers {
+        0 if config.devices.iter().all(|device| device.0 == "cpu") => cores,
+        0 => 1,
+        several => several,
+    }
+}
+
+fn spawn(job: Job, folder: &Path, log: &Path, threads: usize) -> Result<Child> {
+    let program = std::env::current_exe().map_err(|e| Error::io("the running program", e))?;
+    let out = std::fs::File::create(log).map_err(|e| Error::io(log, e))?;
+    let errors = out.try_clone().map_err(|e| Error::io(log, e))?;
+    Command::new(&program)
+        .args(["job", &job.arm.to_string(), &job.seed.to_string()])
+        .arg(folder)
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .stdin(Stdio::piped())
+        .stdout(out)
+        .stderr(errors)
+        .spawn()
+        .map_err(|e| Error::io(program, e))
+}
+
+/// The time left, from the work done so far.
+struct Clock {
+    started: Instant,
+    done: f64,
+    left: f64,
+}
+
+impl Clock {
+    fn finish(&mut self, work: f64) {
+        self.done += work;
+        self.left -= work;
+    }
+
+    fn left(&self) -> String {
+        format!("about {}", say::duration(self.started.elapsed().as_secs_f64() * self.left / self.done))
+    }
+}

@@ -1,0 +1,78 @@
+//! Whose results a folder holds.
+use super::config::ExperimentConfig;
+use super::files::{pretty, write};
+use crate::{Error, Result};
+use serde_json::Value;
+use std::path::Path;
+
+/// The sections that decide what weights come out. Others may change: what they make is kept under a hash of them.
+const KEPT: [&str; 5] = ["data", "network", "flow", "start", "post_train"];
+
+/// The file that keeps the configuration of a folder.
+pub(super) const CONFIG: &str = "config.json";
+
+/// Keeps the merged configuration in `folder`, unless that holds the results of another one.
+///
+/// # Errors
+/// As [`check`]; [`Error::Io`] if the file cannot be written.
+pub fn folder(folder: &Path, config: &ExperimentConfig) -> Result<()> {
+    check(folder, config)?;
+    write(&folder.join(CONFIG), &pretty(&config.to_json()?)?)
+}
+
+/// Looks whether `folder` is free for the results of `config`. A γ that is still to be chosen agrees with any.
+///
+/// # Errors
+/// [`Error::Invalid`] with each key that differs, its old value and its new one; [`Error::Io`] if the file cannot be read,
+/// [`Error::Format`] if it is not JSON.
+pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
+    let (file, new) = (folder.join(CONFIG), config.to_json()?);
+    if file.exists() {
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+        let old: Value = serde_json::from_str(&text).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))?;
+        let mut differs = Vec::new();
+        for key in KEPT {
+            differences(&old[key], &new[key], key, &mut differs);
+        }
+        if config.gamma_is_auto() {
+            differs.retain(|difference: &String| !difference.starts_with("post_train.strategy.gamma:"));
+        }
+        if !differs.is_empty() {
+            let (folder, list) = (folder.display(), differs.join("\n  "));
+            let message = format!(
+                "{folder}: holds the results of another configuration; take another --folder, or remove it:\n  {list}"
+            );
+            return Err(Error::Invalid(message));
+        }
+    }
+    Ok(())
+}
+
+fn differences(old: &Value, new: &Value, path: &str, found: &mut Vec<String>) {
+    match (old, new) {
+        (Value::Object(a), Value::Object(b)) => {
+            for (key, value) in b {
+                differences(a.get(key).unwrap_or(&Value::Null), value, &format!("{path}.{key}"), found);
+            }
+            for (key, value) in a.iter().filter(|(key, _)| !b.contains_key(*key)) {
+                differences(value, &Value::Null, &format!("{path}.{key}"), found);
+            }
+        }
+        (old, new) if old != new => found.push(format!("{path}: was {old}, now {new}")),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_difference_is_named_with_both_values() {
+        let (old, new) = (json!({"a": {"b": 1, "c": 2}, "d": [1]}), json!({"a": {"b": 3, "e": 4}, "d": [1]}));
+        let mut found = Vec::new();
+        differences(&old, &new, "x", &mut found);
+        assert_eq!(found, ["x.a.b: was 1, now 3", "x.a.e: was null, now 4", "x.a.c: was 2, now null"]);
+    }
+}

@@ -1,0 +1,300 @@
+//! Every arm × sampler × budget × seed of a table, one file per cell.
+//!
+//! All arms of a seed start from the same weights, see the same data, noise and timestep draws, and are sampled from the
+//! same noise: differences between them are the arms' own. A cell that is on disk is not computed again, and a
+//! training goes on at its last checkpoint, so a run can be killed and started again at any time.
+//!
+//! ```text
+//! arms/mixflow-gamma-0.1-3f2a…/seed-0/   ema.bpk, trained.json, metrics, TensorBoard events
+//! arms/mixflow-gamma-0.1-3f2a…/seed-0/cells/euler-10-91bc….json, and its first samples
+//! results.json  table.md  curves-*.{png,svg}  samples.png
+//! ```
+mod cell;
+mod exact;
+mod markdown;
+mod pictures;
+mod results;
+
+pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
+
+use super::Experiment;
+use super::config::{Arm, ArmWeights, ExperimentConfig, Reference};
+use super::distances::{Distances, metrics};
+use super::files::{create, hash, pretty, read, slug, write};
+use super::generate::Drawn;
+use super::opened::{Training, stage_seed};
+use super::start::{has_weights, save, weights_file};
+use crate::data::DataSplit;
+use crate::models::Network;
+use crate::sample::Networks;
+use crate::train::ema;
+use crate::{Error, Result, host};
+use cell::{Cell, Planned};
+use exact::ExactField;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The table of an experiment, opened in its folder.
+#[derive(Debug)]
+pub struct Comparison {
+    experiment: Experiment,
+    arms: Vec<Arm>,
+    /// What the arms are trained on and compared with.
+    data: DataSplit,
+    /// What the weights of `start` are a function of.
+    start: String,
+    folder: PathBuf,
+}
+
+/// One arm at one seed: its training and all of its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Job {
+    /// Number of the arm, in the order of the table.
+    pub arm: usize,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// What is kept of a training beside its weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Trained {
+    /// Steps and seconds of the last process that trained.
+    steps: usize,
+    seconds: f64,
+}
+
+impl Comparison {
+    /// The table of `experiment`; its files go below `folder`, which keeps the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] while γ is still to be chosen, or if the folder holds the results of another configuration;
+    /// [`Error::Io`] if a folder cannot be made.
+    pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
+        let config = experiment.config();
+        if config.gamma_is_auto() {
+            return Err(Error::Invalid("post_train.strategy.gamma = \"auto\": must be chosen before arms are compared".into()));
+        }
+        let data = match config.compare.reference {
+            Reference::HeldOut => experiment.data().clone(),
+            Reference::SetAside => experiment.data().set_aside()?,
+        };
+        create(folder)?;
+        super::claim::folder(folder, config)?;
+        let (arms, start) = (config.arms(), experiment.start_made_of()?);
+        Ok(Self { arms, data, start, folder: folder.to_path_buf(), experiment })
+    }
+
+    /// The experiment.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    fn config(&self) -> &ExperimentConfig {
+        self.experiment.config()
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The steps of the first sampler at each budget that it can spend.
+    pub(super) fn steps(&self) -> Vec<usize> {
+        let (compare, sampler) = (&self.config().compare, self.config().samplers().into_iter().next());
+        let at = |n: &usize| Some(sampler.as_ref()?.with_evaluations(*n, compare.batch_size)?.steps);
+        compare.evaluations.iter().filter_map(at).collect()
+    }
+
+    /// The names of the distances.
+    pub fn metrics(&self) -> Vec<&'static str> {
+        metrics(self.config().data.form()).iter().map(|metric| metric.name).collect()
+    }
+
+    /// The arms, in the order of the table.
+    pub fn arms(&self) -> &[Arm] {
+        &self.arms
+    }
+
+    /// Every job, seed by seed, so that a stopped run has whole seeds.
+    pub fn jobs(&self) -> Vec<Job> {
+        let of = |&seed: &u64| (0..self.arms.len()).map(move |arm| Job { arm, seed });
+        self.config().compare.seeds.iter().flat_map(of).collect()
+    }
+
+    /// What a job has yet to do, in network evaluations; a training step counts as three per sample,
+    /// more with a rollout or anti-drift. 0 once it is done.
+    pub fn work(&self, job: Job) -> f64 {
+        let (arm, samples) = (&self.arms[job.arm], self.config().compare.samples);
+        let missing = self.plan(arm).into_iter().filter(|planned| self.cell(job, planned).is_none());
+        let sampling: usize = missing.map(|planned| planned.evaluations * samples).sum();
+        let trains = sampling > 0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
+        let training = if trains { arm.stage.evaluations() } else { 0 };
+        (sampling + training) as f64
+    }
+
+    /// Trains the arm unless that is done, and samples and measures every cell that is missing. `said` hears of each.
+    ///
+    /// # Errors
+    /// As [`Stage::run`](crate::post_train::Stage::run) and [`Sampler::sample`](crate::sample::Sampler::sample);
+    /// [`Error::Io`] if a file cannot be written.
+    pub fn run(&self, job: Job) -> Result<()> {
+        if self.work(job) == 0.0 {
+            return Ok(());
+        }
+        let (arm, folder) = (&self.arms[job.arm], self.job_folder(job));
+        create(&folder.join("cells"))?;
+        let network = match arm.weights {
+            ArmWeights::Exact => None,
+            ArmWeights::Start => Some(self.experiment.start()?.0),
+            ArmWeights::PostTrained => Some(self.post_trained(job)?),
+        };
+        let distances = Distances::new(&self.experiment, &self.data)?;
+        for planned in self.plan(arm) {
+            if self.cell(job, &planned).is_none() {
+                self.fill(job, &planned, network.as_ref(), &distances)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Samples and measures one cell.
+    fn fill(&self, job: Job, planned: &Planned, network: Option<&Network>, distances: &Distances<'_>) -> Result<()> {
+        let started = Instant::now();
+        let (arm, experiment) = (&self.arms[job.arm], &self.experiment);
+        let drawn = Drawn { count: distances.samples(), seed: job.seed };
+        let values = match (network, self.config().data.ring()) {
+            (Some(network), _) => {
+                let condition = distances.conditions(drawn.seed, drawn.count)?;
+                let weak = experiment.weak(network, &planned.config)?;
+                let networks = Networks { main: network, weak: weak.as_ref() };
+                let samples = experiment.generate(networks, &planned.config, &condition, drawn, &mut |_| ())?;
+                host::values(samples, "samples")?
+            }
+            (None, Some(ring)) => {
+                let field = ExactField::new(ring, &arm.stage.strategy);
+                experiment.integrate(&field, &planned.config, drawn)?
+            }
+            (None, None) => return Err(Error::Invalid("an exact field is known only for a ring".into())),
+        };
+        let found = distances.measure(&values)?;
+        let cell = Cell {
+            arm: arm.name.clone(),
+            seed: job.seed,
+            sampler: planned.sampler.name.clone(),
+            evaluations: planned.evaluations,
+            steps: planned.config.steps,
+            distances: distances.metrics().iter().map(|m| m.name.to_string()).zip(found).collect(),
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        let file = self.cell_file(job, planned);
+        cell::keep_samples(&file, &values, self.data.shape)?;
+        write(&file, &pretty(&cell)?)
+    }
+
+    /// The average of an arm's training, trained if it is not there.
+    pub(super) fn post_trained(&self, job: Job) -> Result<Network> {
+        let (folder, arm) = (self.job_folder(job), &self.arms[job.arm]);
+        let file = weights_file(&folder);
+        if has_weights(&folder) {
+            return self.experiment.load(&file);
+        }
+        create(&folder)?;
+        let (start, _) = self.experiment.start()?;
+        let label = format!("{} seed {}", arm.name, job.seed);
+        let seed = stage_seed("post_train", arm.stage.seed, job.seed);
+        let (stage, data) = (&arm.stage, &self.data);
+        let what = Training { stage, data, seed, folder: &folder, label: &label, until_epoch: None };
+        let trained = self.experiment.train(ema::load(self.experiment.init(0)?, &start), &what)?;
+        let kept = Trained { steps: trained.steps, seconds: trained.time.as_secs_f64() };
+        write(&folder.join("trained.json"), &pretty(&kept)?)?;
+        save(&trained.ema, &file)?;
+        // The weights are safe; the optimizer's state is several times their size.
+        let checkpoints = folder.join("checkpoints");
+        std::fs::remove_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
+        Ok(trained.ema)
+    }
+
+    /// The cells of an arm that the samplers' steps can make.
+    fn plan(&self, arm: &Arm) -> Vec<Planned> {
+        let (samplers, compare) = (self.config().samplers(), &self.config().compare);
+        let mut planned = Vec::new();
+        for sampler in samplers.into_iter().filter(|sampler| sampler.samples(&arm.entry)) {
+            for &evaluations in &compare.evaluations {
+                if let Some(config) = sampler.with_evaluations(evaluations, compare.batch_size) {
+                    planned.push(Planned { sampler: sampler.clone(), evaluations, config });
+                }
+            }
+        }
+        planned
+    }
+
+    /// The text that a training or a cell is a function of. The name of an arm is no part of it.
+    fn arm_made_of(&self, arm: &Arm) -> String {
+        let (reference, held_out) = (self.config().compare.reference, &self.config().data);
+        serde_json::json!([self.start, held_out, arm.weights, arm.stage, reference]).to_string()
+    }
+
+    fn job_folder(&self, job: Job) -> PathBuf {
+        let arm = &self.arms[job.arm];
+        let name = format!("{}-{}", slug(&arm.name), &hash(&self.arm_made_of(arm))[..8]);
+        self.folder.join("arms").join(name).join(format!("seed-{}", job.seed))
+    }
+
+    fn cell_file(&self, job: Job, planned: &Planned) -> PathBuf {
+        let (compare, sample) = (&self.config().compare, &self.config().sample);
+        let weak = planned.config.weak_guidance.as_ref().map(|_| (&sample.weak, &sample.skipped_layers));
+        let made_of = serde_json::json!([planned.config, compare.samples, compare.feature_seed, weak]).to_string();
+        let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
+        self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))
+    }
+
+    fn cell(&self, job: Job, planned: &Planned) -> Option<Cell> {
+        read(&self.cell_file(job, planned))
+    }
+
+    /// All cells of a job; none until every one of them is finished.
+    pub(super) fn finished(&self, job: Job) -> Option<Vec<Cell>> {
+        self.plan(&self.arms[job.arm]).iter().map(|planned| self.cell(job, planned)).collect()
+    }
+
+    /// The finished cells of a job.
+    fn cells(&self, job: Job) -> Vec<Cell> {
+        self.plan(&self.arms[job.arm]).iter().filter_map(|planned| self.cell(job, planned)).collect()
+    }
+
+    /// Milliseconds per training step of a job; none if it does not train or has not.
+    fn milliseconds_per_step(&self, job: Job) -> Option<f64> {
+        let kept: Trained = read(&self.job_folder(job).join("trained.json"))?;
+        (kept.steps > 0).then(|| kept.seconds * 1e3 / kept.steps as f64)
+    }
+
+    /// The distances between real samples, training data and those that arms are compared with, by name; as many as a cell
+    /// has.
+    pub(super) fn floors(&self) -> Result<Vec<(&'static str, f64)>> {
+        let distances = Distances::new(&self.experiment, &self.data)?;
+        let floor = distances.floor(distances.samples())?;
+        Ok(distances.metrics().iter().map(|metric| metric.name).zip(floor).collect())
+    }
+
+    /// The table of all cells that are there.
+    ///
+    /// # Errors
+    /// As [`Distances::floor`].
+    pub fn results(&self) -> Result<ComparisonResults> {
+        ComparisonResults::new(self, &Distances::new(&self.experiment, &self.data)?)
+    }
+
+    /// Writes `results.json`, `table.md` and the pictures; returns the table.
+    ///
+    /// # Errors
+    /// As [`results`](Self::results); [`Error::Io`] if a file cannot be written.
+    pub fn write_results(&self) -> Result<String> {
+        let results = self.results()?;
+        write(&self.folder.join("results.json"), &pretty(&results)?)?;
+        let text = results.markdown();
+        write(&self.folder.join("table.md"), &text)?;
+        self.draw(&results)?;
+        Ok(text)
+    }
+}

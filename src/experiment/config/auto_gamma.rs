@@ -1,0 +1,65 @@
+//! `"gamma": "auto"` in `post_train.strategy`: γ is chosen by pilots before anything else is trained.
+//!
+//! The paper's strategy knows only numbers. The word belongs to the experiment, which replaces it by the γ it chose.
+use super::ExperimentConfig;
+use crate::{Error, Result};
+use serde_json::Value;
+
+const AUTO: &str = "auto";
+const PLACE: &str = "/post_train/strategy/gamma";
+
+/// Takes the word out of a configuration, and says whether it was there.
+pub(super) fn take(config: &mut Value) -> bool {
+    let auto = config.pointer(PLACE).is_some_and(|gamma| gamma == AUTO);
+    if let Some(strategy) = config.pointer_mut("/post_train/strategy").and_then(Value::as_object_mut).filter(|_| auto) {
+        strategy.remove("gamma");
+    }
+    auto
+}
+
+/// Lets a schema allow the word wherever a strategy has a mixture range.
+pub(super) fn allow(schema: &mut Value) {
+    let Some(kinds) = schema.pointer_mut("/$defs/StrategyConfig/oneOf").and_then(Value::as_array_mut) else { return };
+    for gamma in kinds.iter_mut().filter_map(|kind| kind.pointer_mut("/properties/gamma")) {
+        let description = gamma.get("description").and_then(Value::as_str).unwrap_or_default();
+        let description = format!("{description} In `post_train` also \"auto\": chosen by pilots.");
+        let default = gamma.get("default").cloned().unwrap_or(Value::Null);
+        *gamma = serde_json::json!({
+            "description": description,
+            "default": default,
+            "anyOf": [{"type": "number", "format": "double"}, {"const": AUTO}],
+        });
+    }
+}
+
+impl ExperimentConfig {
+    /// Whether γ is still to be chosen.
+    pub fn gamma_is_auto(&self) -> bool {
+        self.gamma_is_auto
+    }
+
+    pub(super) fn marked_auto(self, gamma_is_auto: bool) -> Self {
+        Self { gamma_is_auto, ..self }
+    }
+
+    /// The same with `gamma` where the post-training says `"auto"`.
+    pub fn with_gamma(mut self, gamma: f64) -> Self {
+        if self.gamma_is_auto {
+            self.post_train.strategy = self.post_train.strategy.with_gamma(gamma).unwrap_or(self.post_train.strategy);
+            self.gamma_is_auto = false;
+        }
+        self
+    }
+
+    /// The whole configuration as JSON, as [`parse`](Self::parse) takes it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a value that JSON cannot hold.
+    pub fn to_json(&self) -> Result<Value> {
+        let mut json = serde_json::to_value(self).map_err(|e| Error::Invalid(e.to_string()))?;
+        if let Some(gamma) = json.pointer_mut(PLACE).filter(|_| self.gamma_is_auto) {
+            *gamma = AUTO.into();
+        }
+        Ok(json)
+    }
+}

@@ -1,0 +1,225 @@
+//! The section `compare`: arms × samplers × budgets × seeds.
+mod arm;
+mod sampler;
+
+pub use arm::{Arm, ArmConfig, ArmWeights};
+pub use sampler::ArmSampler;
+
+use super::{ExperimentConfig, add};
+use crate::Problem;
+use crate::path::PathConfig;
+use crate::post_train::StageConfig;
+use crate::sample::{CorrectionConfig, MOST_STEPS, WeakGuidanceConfig};
+use crate::timestep::StrategyConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A table: every arm is post-trained from the same weights with the same draws, sampled from the same noise by every
+/// sampler at every budget, and compared with the control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompareConfig {
+    /// What differs between the lines. Left out or empty: none, control, and the strategy of `post_train`.
+    pub arms: Vec<ArmConfig>,
+    /// The name of the arm that the others are compared with.
+    pub control: String,
+    /// How arms are sampled; the control's other samplers are compared with the first. Left out or empty: the sampler of
+    /// `sample`.
+    pub samplers: Vec<ArmSampler>,
+    /// Budgets: network evaluations per sample.
+    pub evaluations: Vec<usize>,
+    /// One repetition of post-training and sampling each.
+    pub seeds: Vec<u64>,
+    /// Samples per cell of the table.
+    #[schemars(range(min = 2))]
+    pub samples: usize,
+    /// Samples generated together.
+    #[schemars(range(min = 1))]
+    pub batch_size: usize,
+    /// The seed of the fixed random convolution features.
+    pub feature_seed: u64,
+    /// The data that samples are compared with.
+    #[serde(skip_serializing_if = "Reference::is_held_out")]
+    pub reference: Reference,
+    /// Processes that train and sample arms at the same time; 0 for one per core on a CPU and one on a GPU.
+    pub workers: usize,
+}
+
+/// The data that samples are compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reference {
+    /// Those that no training sees: what is reported.
+    #[default]
+    HeldOut,
+    /// A fifth of the training data, which post-training then leaves out (pretraining saw them). A choice made by these
+    /// touches no held-out data, and does not reward a model for having memorised what it was trained on.
+    SetAside,
+}
+
+impl Reference {
+    fn is_held_out(&self) -> bool {
+        *self == Self::HeldOut
+    }
+}
+
+impl Default for CompareConfig {
+    fn default() -> Self {
+        Self {
+            arms: Vec::new(),
+            control: CONTROL.into(),
+            samplers: Vec::new(),
+            evaluations: vec![5, 10, 20, 50],
+            seeds: vec![0, 1, 2],
+            samples: 2000,
+            batch_size: 500,
+            feature_seed: 0,
+            reference: Reference::HeldOut,
+            workers: 0,
+        }
+    }
+}
+
+/// The names of the arms that stand for themselves.
+pub(crate) const NONE: &str = "no post-training";
+pub(crate) const CONTROL: &str = "control";
+pub(crate) const MIXFLOW: &str = "MixFlow";
+
+impl ExperimentConfig {
+    /// The lines of the table, those with several γ written out.
+    pub fn arms(&self) -> Vec<Arm> {
+        if self.compare.arms.is_empty() { self.three_arms() } else { self.listed_arms() }
+    }
+
+    fn three_arms(&self) -> Vec<Arm> {
+        let trained = if self.start.is_exact() { ArmWeights::Exact } else { ArmWeights::PostTrained };
+        let start = if self.start.is_exact() { ArmWeights::Exact } else { ArmWeights::Start };
+        let control = StageConfig { strategy: StrategyConfig::standard(), ..self.post_train.clone() };
+        let name = match self.post_train.strategy {
+            StrategyConfig::Mixflow { .. } => MIXFLOW,
+            _ => "post-trained",
+        };
+        let arm = |name: &str, weights, stage: &StageConfig| Arm {
+            name: name.into(),
+            entry: name.into(),
+            weights,
+            stage: stage.clone(),
+        };
+        // An exact field is what no post-training and the control aim at alike.
+        let none = (!self.start.is_exact()).then(|| arm(NONE, start, &control));
+        none.into_iter().chain([arm(CONTROL, trained, &control), arm(name, trained, &self.post_train)]).collect()
+    }
+
+    fn listed_arms(&self) -> Vec<Arm> {
+        let of = |arm: &ArmConfig| -> Vec<Arm> {
+            let one = |(name, strategy)| Arm {
+                name,
+                entry: arm.name.clone(),
+                weights: arm.weights(self.start.is_exact()),
+                stage: StageConfig {
+                    strategy,
+                    input: arm.input,
+                    anti_drift: arm.anti_drift,
+                    ..self.post_train.clone()
+                },
+            };
+            arm.strategies().into_iter().map(one).collect()
+        };
+        self.compare.arms.iter().flat_map(of).collect()
+    }
+
+    /// The samplers of the table.
+    pub fn samplers(&self) -> Vec<ArmSampler> {
+        match self.compare.samplers.is_empty() {
+            true => vec![ArmSampler::of(&self.sample.sampler)],
+            false => self.compare.samplers.clone(),
+        }
+    }
+
+    pub(super) fn compare_problems(&self, path: &str) -> Vec<Problem> {
+        let compare = &self.compare;
+        let mut problems = Vec::new();
+        for (i, arm) in compare.arms.iter().enumerate() {
+            problems.extend(arm.problems(&format!("{path}.arms[{i}]"), self.flow.path, self.start.is_exact()));
+        }
+        let arms = self.arms();
+        if let Some(i) = arms.iter().position(|arm| arm.weights == ArmWeights::Exact).filter(|_| !self.has_exact_field()) {
+            let (path, arm) = (format!("{path}.arms[{i}].weights"), &arms[i].name);
+            let message = format!("= \"exact\" of `{arm}`: known only for the velocity of a ring on the linear path");
+            add(&mut problems, path, message);
+        }
+        if !arms.iter().any(|arm| arm.name == compare.control) {
+            let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();
+            let message = format!("= {:?}: must be the name of an arm, one of {}", compare.control, names.join(", "));
+            add(&mut problems, format!("{path}.control"), message);
+        }
+        different(&mut problems, &format!("{path}.arms"), arms.iter().map(|arm| &arm.name));
+        different(&mut problems, &format!("{path}.samplers"), self.samplers().iter().map(|sampler| &sampler.name));
+        different(&mut problems, &format!("{path}.evaluations"), &compare.evaluations);
+        different(&mut problems, &format!("{path}.seeds"), &compare.seeds);
+        let inside = compare.evaluations.iter().all(|n| (1..=MOST_STEPS).contains(n));
+        let text = format!("{:?}", compare.evaluations);
+        let must = format!("must each be in 1..={MOST_STEPS}");
+        Problem::unless(&mut problems, inside, path, "evaluations", text, must);
+        let (samples, batch) = (compare.samples, compare.batch_size);
+        Problem::unless(&mut problems, samples >= 2, path, "samples", samples, "must be at least 2");
+        Problem::unless(&mut problems, batch >= 1, path, "batch_size", batch, "must be at least 1");
+        if problems.is_empty() {
+            let under = |i: usize| match compare.samplers.is_empty() {
+                true => "sample.sampler".to_string(),
+                false => format!("{path}.samplers[{i}]"),
+            };
+            for (i, sampler) in self.samplers().iter().enumerate() {
+                problems.extend(self.sampler_problems(sampler, &under(i)));
+            }
+        }
+        problems
+    }
+
+    /// Whether the data and the flow have a velocity in closed form.
+    fn has_exact_field(&self) -> bool {
+        self.data.ring().is_some() && self.flow.path == PathConfig::Linear && self.flow.has_one_target()
+    }
+
+    fn sampler_problems(&self, sampler: &ArmSampler, path: &str) -> Vec<Problem> {
+        let (compare, full) = (&self.compare, sampler.with_steps(2, self.compare.batch_size));
+        let mut problems = full.problems(path);
+        let budgets = &compare.evaluations;
+        if full.evaluations().is_none() {
+            add(&mut problems, format!("{path}.solver"), ": must have fixed steps, the comparison is at equal cost");
+        } else if problems.is_empty() && !budgets.iter().any(|n| sampler.with_evaluations(*n, 1).is_some()) {
+            let message = format!(": its steps fit none of the evaluations {budgets:?}");
+            add(&mut problems, format!("{path}.solver"), message);
+        }
+        if sampler.guidance.as_ref().is_some_and(|g| g.is_active()) && !self.network.has_null_condition() {
+            add(&mut problems, format!("{path}.guidance"), ": the network has no null condition");
+        }
+        if matches!(sampler.weak_guidance, Some(WeakGuidanceConfig::Autoguidance { .. })) && self.sample.weak.is_none() {
+            add(&mut problems, format!("{path}.weak_guidance"), ": autoguidance needs the network of `sample.weak`");
+        }
+        let differential = sampler.corrections.iter().any(|c| matches!(c, CorrectionConfig::Differential(_)));
+        let odd = |[_, height, width]: [usize; 3]| [height, width].iter().any(|side| !side.is_multiple_of(2));
+        if differential && self.data.declared().shape.is_some_and(odd) {
+            let message = ": the differential correction needs an even height and width";
+            add(&mut problems, format!("{path}.corrections"), message);
+        }
+        for name in sampler.arms.iter().flatten() {
+            if !self.arms().iter().any(|arm| arm.entry == *name) {
+                add(&mut problems, format!("{path}.arms"), format!("= {name:?}: must be the name of an entry of arms"));
+            }
+        }
+        problems
+    }
+}
+
+/// Reports a list that is empty or repeats itself.
+fn different<T: Ord>(problems: &mut Vec<Problem>, path: &str, items: impl IntoIterator<Item = T>) {
+    let items: Vec<T> = items.into_iter().collect();
+    let count = items.len();
+    if count == 0 {
+        add(problems, path.into(), ": must not be empty");
+    } else if items.into_iter().collect::<BTreeSet<T>>().len() < count {
+        add(problems, path.into(), ": must not repeat a name or number, it would count twice");
+    }
+}

@@ -1,0 +1,244 @@
+//! Every unknown, missing or mistyped key of a configuration at once, by its schema.
+//!
+//! Serde stops at the first of them, and inside a tagged object it forgets where it was.
+use crate::Problem;
+use serde_json::Value;
+
+/// What in `config` the schema does not allow, each with its path.
+pub(super) fn problems(config: &Value, schema: &Value) -> Vec<Problem> {
+    Checker { root: schema }.misfits(schema, config, "")
+}
+
+struct Checker<'a> {
+    root: &'a Value,
+}
+
+impl<'a> Checker<'a> {
+    fn misfits(&self, schema: &'a Value, value: &Value, path: &str) -> Vec<Problem> {
+        if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/")) {
+            return self.misfits(&self.root["$defs"][name], value, path);
+        }
+        for choices in ["oneOf", "anyOf"].iter().filter_map(|key| schema[*key].as_array()) {
+            let found = self.of_choices(choices, value, path);
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        if let Some(problem) = self.mistyped(schema, value, path) {
+            return vec![problem];
+        }
+        let mut found = self.of_object(schema, value, path);
+        if let (Some(items), Some(schema)) = (value.as_array(), schema.get("items")) {
+            let under = |(i, item): (usize, &Value)| self.misfits(schema, item, &format!("{path}[{i}]"));
+            found.extend(items.iter().enumerate().flat_map(under));
+        }
+        found
+    }
+
+    /// The misfits of the choice that is meant: that of the same `kind`, or else the one that fits best.
+    fn of_choices(&self, choices: &'a [Value], value: &Value, path: &str) -> Vec<Problem> {
+        let kind = |choice: &'a Value| self.resolved(choice)["properties"]["kind"]["const"].as_str();
+        let kinds: Vec<&str> = choices.iter().filter_map(kind).collect();
+        if kinds.is_empty() {
+            let tried = choices.iter().map(|choice| self.misfits(choice, value, path));
+            let best = tried.min_by_key(Vec::len).unwrap_or_default();
+            let simple = best.len() == 1 && best[0].path == path;
+            return if simple { vec![self.none_of(choices, value, path)] } else { best };
+        }
+        let Some(object) = value.as_object() else {
+            let wanted = value.as_str().and_then(|name| nearest(name, &kinds)).unwrap_or(kinds[0]);
+            let message = format!("= {}: must be an object such as {{\"kind\": \"{wanted}\"}}", short(value));
+            return vec![problem(path, message)];
+        };
+        let listed = kinds.join("\", \"");
+        match object.get("kind") {
+            None => vec![problem(&join(path, "kind"), format!("is missing: must be one of \"{listed}\""))],
+            Some(given) => match choices.iter().find(|choice| kind(choice) == given.as_str()) {
+                Some(choice) => self.misfits(choice, value, path),
+                None => {
+                    let hint = given.as_str().and_then(|name| nearest(name, &kinds));
+                    let hint = hint.map_or(String::new(), |name| format!("; did you mean \"{name}\"?"));
+                    vec![problem(&join(path, "kind"), format!("= {}: must be one of \"{listed}\"{hint}", short(given)))]
+                }
+            },
+        }
+    }
+
+    fn none_of(&self, choices: &'a [Value], value: &Value, path: &str) -> Problem {
+        let mut names: Vec<String> = Vec::new();
+        for choice in choices.iter().map(|choice| self.resolved(choice)) {
+            let constants = choice.get("const").into_iter().chain(choice["enum"].as_array().into_iter().flatten());
+            names.extend(constants.map(Value::to_string));
+            let required = choice["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            names.extend(required.map(|key| format!("{{\"{key}\": …}}")));
+            let plain = choice.get("const").is_none() && choice.get("enum").is_none() && choice.get("required").is_none();
+            names.extend(types(choice).into_iter().filter(|_| plain).map(|name| name.to_string()));
+        }
+        let texts: Vec<&str> = names.iter().map(|name| name.trim_matches('"')).collect();
+        let hint = value.as_str().and_then(|name| nearest(name, &texts));
+        let hint = hint.map_or(String::new(), |name| format!("; did you mean \"{name}\"?"));
+        problem(path, format!("= {}: must be {}{hint}", short(value), names.join(" or ")))
+    }
+
+    fn resolved(&self, schema: &'a Value) -> &'a Value {
+        let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
+        name.map_or(schema, |name| &self.root["$defs"][name])
+    }
+
+    fn mistyped(&self, schema: &Value, value: &Value, path: &str) -> Option<Problem> {
+        if let Some(expected) = schema.get("const").filter(|expected| *expected != value) {
+            return Some(problem(path, format!("= {}: must be {expected}", short(value))));
+        }
+        if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {
+            let names: Vec<String> = allowed.iter().map(Value::to_string).collect();
+            return Some(problem(path, format!("= {}: must be {}", short(value), names.join(" or "))));
+        }
+        let types = types(schema);
+        let is = |name: &&str| match *name {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "integer" => value.is_u64() || value.is_i64(),
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            _ => value.is_null(),
+        };
+        if !types.is_empty() && !types.iter().any(is) {
+            let names: Vec<&str> = types.iter().map(|name| with_article(name)).collect();
+            return Some(problem(path, format!("= {}: must be {}", short(value), names.join(" or "))));
+        }
+        let whole = types.contains(&"integer") && schema["minimum"].as_f64() == Some(0.0);
+        let negative = value.as_f64().is_some_and(|number| number < 0.0);
+        (whole && negative).then(|| problem(path, format!("= {}: must not be negative", short(value))))
+    }
+
+    fn of_object(&self, schema: &'a Value, value: &Value, path: &str) -> Vec<Problem> {
+        let (Some(object), Some(known)) = (value.as_object(), schema["properties"].as_object()) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        for (key, inner) in object {
+            match known.get(key) {
+                Some(schema) => found.extend(self.misfits(schema, inner, &join(path, key))),
+                None => {
+                    let hint = nearest(key, &names).map_or_else(
+                        || format!("known here: {}", names.join(", ")),
+                        |name| format!("did you mean `{name}`?"),
+                    );
+                    found.push(problem(&join(path, key), format!("is no key; {hint}")));
+                }
+            }
+        }
+        let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let missing = required.filter(|key| !object.contains_key(*key));
+        found.extend(missing.map(|key| problem(&join(path, key), "is missing".into())));
+        found
+    }
+}
+
+fn types(schema: &Value) -> Vec<&str> {
+    match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn with_article(name: &str) -> &str {
+    match name {
+        "object" => "an object",
+        "array" => "a list",
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        other => other,
+    }
+}
+
+fn problem(path: &str, message: String) -> Problem {
+    let path = if path.is_empty() { "the configuration" } else { path };
+    Problem { path: path.into(), message }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+}
+
+/// A value in at most one line.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 60 { text } else { format!("{}…", text.chars().take(57).collect::<String>()) }
+}
+
+/// The name most like `name`, if it is much alike.
+fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let (best, alike) = names
+        .iter()
+        .map(|known| (*known, strsim::jaro_winkler(&name.to_lowercase(), known)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (alike >= 0.8).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::experiment::config::ExperimentConfig;
+    use serde_json::json;
+
+    fn problems(config: serde_json::Value) -> Vec<String> {
+        super::problems(&config, &ExperimentConfig::schema()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_misspelt_keys_are_named_with_what_was_meant() {
+        let found = problems(json!({
+            "data": {"kind": "photos", "pacth": 16},
+            "network": {"kind": "residual_mlp", "witdh": 64},
+            "post_train": {"stpes": 3, "optimizer": {"learning_rat": 1}, "strategy": {"kind": "mixfow"}},
+            "compere": {}, "zzz": 1
+        }));
+        for expected in [
+            "data.pacth is no key; did you mean `patch`?",
+            "network.witdh is no key; did you mean `width`?",
+            "post_train.stpes is no key; did you mean `steps`?",
+            "post_train.optimizer.learning_rat is no key; did you mean `learning_rate`?",
+            "post_train.strategy.kind = \"mixfow\": must be one of",
+            "did you mean \"mixflow\"?",
+            "compere is no key; did you mean `compare`?",
+            "zzz is no key; known here:",
+        ] {
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected:?} is not in {found:#?}");
+        }
+        assert_eq!(found.len(), 7);
+    }
+
+    #[test]
+    fn wrong_types_keep_their_path_inside_tagged_objects() {
+        let found = problems(json!({
+            "data": {"kind": "photos", "patch": null},
+            "network": null,
+            "start": {"kind": "pretrain", "steps": "many"},
+            "post_train": {"strategy": "mixflow", "batch_size": -1},
+            "sample": {"sampler": {"steps": 5, "batch_size": 4, "solver": "eule"}}
+        }));
+        for expected in [
+            "data.patch = null: must be a whole number",
+            "network = null: must be an object such as {\"kind\": \"residual_mlp\"}",
+            "start.steps = \"many\": must be a whole number",
+            "post_train.strategy = \"mixflow\": must be an object such as {\"kind\": \"mixflow\"}",
+            "post_train.batch_size = -1: must not be negative",
+            "sample.sampler.solver = \"eule\": must be",
+            "did you mean \"euler\"?",
+        ] {
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected:?} is not in {found:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let found = problems(json!({"network": {"width": 3}}));
+        assert!(found.contains(&"data is missing".to_string()), "{found:?}");
+        assert!(found.iter().any(|p| p.starts_with("network.kind is missing: must be one of")), "{found:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! A file, those it extends, and what the command line sets, as one checked configuration.
+use super::{ExperimentConfig, auto_gamma, keys, retired};
+use crate::{Error, Problem, Result};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Files that extend one another, at most.
+const DEEPEST: usize = 16;
+
+impl ExperimentConfig {
+    /// Reads and checks a JSON file with those that it extends. Files that the configuration names are not opened.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that cannot be read; [`Error::Format`] for one that is not JSON, or that extends itself;
+    /// [`Error::ConfigFile`] with every problem.
+    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
+        Self::read_with(file, &[])
+    }
+
+    /// As [`read`](Self::read), with `settings` of the form `post_train.steps=100` laid over the file.
+    ///
+    /// A value is JSON, or else a text; `compare.seeds[0]=7` replaces an entry of a list.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`Error::Invalid`] for a setting that has no `=`, or whose path goes through something
+    /// that is no object or list.
+    pub fn read_with(file: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
+        let file = file.as_ref();
+        let mut config = merged(file, &mut Vec::new())?;
+        settings.iter().try_for_each(|setting| set(&mut config, setting))?;
+        Self::from_value(config).map_err(|error| match error {
+            Error::Config(problems) => Error::ConfigFile { path: file.to_path_buf(), problems },
+            other => other,
+        })
+    }
+
+    /// Parses and checks a JSON text, which extends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every problem: unknown, missing, mistyped and renamed keys, or, once all of these are right,
+    /// every value that violates a condition or would be ignored.
+    pub fn parse(text: &str) -> Result<Self> {
+        let config = serde_json::from_str(text).map_err(|e| Error::Invalid(format!("the configuration is not JSON: {e}")))?;
+        Self::from_value(config)
+    }
+
+    fn from_value(mut config: Value) -> Result<Self> {
+        let auto = auto_gamma::take(&mut config);
+        Error::if_any(retired::problems(&config))?;
+        Error::if_any(keys::problems(&config, &Self::schema()))?;
+        let config: Self = serde_path_to_error::deserialize(config).map_err(|e| {
+            let path = e.path().to_string();
+            Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
+        })?;
+        let config = config.marked_auto(auto);
+        Error::if_any(config.problems())?;
+        Ok(config)
+    }
+
+    /// The JSON schema, for editors.
+    pub fn schema() -> Value {
+        let mut schema = schemars::schema_for!(Self).to_value();
+        auto_gamma::allow(&mut schema);
+        schema
+    }
+}
+
+/// The file laid over the files it extends.
+fn merged(file: &Path, above: &mut Vec<PathBuf>) -> Result<Value> {
+    let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
+    let own: Value = serde_json::from_str(&text).map_err(|e| Error::format(file, format!("is not JSON: {e}")))?;
+    let Some(base) = own.get("extends") else { return Ok(own) };
+    let Some(base) = base.as_str() else {
+        return Err(Error::format(file, "extends: must be the name of a file"));
+    };
+    above.push(file.to_path_buf());
+    let base = file.parent().unwrap_or(Path::new("")).join(base);
+    if above.len() > DEEPEST || above.contains(&base) {
+        return Err(Error::format(file, format!("extends {}, which leads back to it or too deep", base.display())));
+    }
+    let mut whole = merged(&base, above)?;
+    json_patch::merge(&mut whole, &own);
+    if let Some(keys) = whole.as_object_mut() {
+        keys.remove("extends");
+    }
+    Ok(whole)
+}
+
+/// Lays `path=value` over a configuration.
+fn set(config: &mut Value, setting: &str) -> Result<()> {
+    let wrong = |why: &str| Error::Invalid(format!("--set {setting}: {why}"));
+    let (path, value) = setting.split_once('=').ok_or_else(|| wrong("must be KEY=VALUE, as post_train.steps=100"))?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    let mut place = config;
+    for key in path.split('.') {
+        let (key, indices) = key.split_once('[').map_or((key, ""), |(key, rest)| (key, rest));
+        if key.is_empty() {
+            return Err(wrong("has a key without a name"));
+        }
+        if place.is_null() {
+            *place = Value::Object(Default::default());
+        }
+        let object = place.as_object_mut().ok_or_else(|| wrong(&format!("`{key}` lies in something that is no object")))?;
+        place = object.entry(key).or_insert(Value::Null);
+        for index in indices.split('[').filter(|index| !index.is_empty()) {
+            let index = index.strip_suffix(']').and_then(|index| index.parse::<usize>().ok());
+            let index = index.ok_or_else(|| wrong("an entry of a list is named like seeds[0]"))?;
+            let there = place.as_array().map_or(0, Vec::len);
+            place = place
+                .as_array_mut()
+                .and_then(|list| list.get_mut(index))
+                .ok_or_else(|| wrong(&format!("`{key}` has {there} entries, none is [{index}]")))?;
+        }
+    }
+    *place = value;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn written(files: &[(&str, Value)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, value) in files {
+            std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_file_lies_over_those_it_extends() {
+        let folder = written(&[
+            ("base.json", json!({"a": {"b": 1, "c": 2}, "list": [1, 2], "d": 1})),
+            ("middle.json", json!({"extends": "base.json", "a": {"b": 5}, "list": [3]})),
+            ("top.json", json!({"extends": "middle.json", "a": {"c": null}, "e": 1})),
+        ]);
+        let whole = merged(&folder.path().join("top.json"), &mut Vec::new()).unwrap();
+        assert_eq!(whole, json!({"a": {"b": 5}, "list": [3], "d": 1, "e": 1}));
+    }
+
+    #[test]
+    fn circles_and_absent_files_are_named() {
+        let folder = written(&[("a.json", json!({"extends": "b.json"})), ("b.json", json!({"extends": "a.json"}))]);
+        let error = merged(&folder.path().join("a.json"), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("b.json: extends") && error.contains("a.json"), "{error}");
+        let folder = written(&[("a.json", json!({"extends": "none.json"}))]);
+        let error = merged(&folder.path().join("a.json"), &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("none.json"), "{error}");
+    }
+
+    #[test]
+    fn settings_lie_over_the_file() {
+        let mut config = json!({"post_train": {"steps": 5}, "compare": {"seeds": [1, 2]}});
+        for setting in ["post_train.steps=100", "post_train.strategy.kind=beta", "compare.seeds[1]=7", "x={\"y\": [1]}"] {
+            set(&mut config, setting).unwrap();
+        }
+        let expected = json!({
+            "post_train": {"steps": 100, "strategy": {"kind": "beta"}}, "compare": {"seeds": [1, 7]}, "x": {"y": [1]}
+        });
+        assert_eq!(config, expected);
+        for (setting, why) in [
+            ("post_train.steps", "must be KEY=VALUE"),
+            ("post_train.steps.more=1", "no object"),
+            ("compare.seeds[2]=1", "none is [2]"),
+            ("compare.seeds[x]=1", "named like seeds[0]"),
+            (".=1", "without a name"),
+        ] {
+            let error = set(&mut config, setting).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

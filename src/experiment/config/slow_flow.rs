@@ -1,0 +1,16 @@
+//! The section `slow_flow`: how Slow Flow is measured.
+use super::{ExperimentConfig, add};
+use crate::Problem;
+use crate::experiment::slow_flow::{Definition, ProbeConfig};
+use std::collections::BTreeSet;
+
+impl ExperimentConfig {
+    pub(super) fn slow_flow_problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = self.slow_flow.problems(path);
+        let names: BTreeSet<_> = self.slow_flow.definitions.iter().map(Definition::name).collect();
+        if names.len() < self.slow_flow.definitions.len() {
+            add(&mut problems, format!("{path}.definitions"), ": must not name one twice");
+        }
+        problems
+    }
+}

@@ -1,0 +1,101 @@
+//! Where the weights come from that post-training starts with.
+use crate::Problem;
+use crate::models::weights::{ImportOptions, WeightSource};
+use crate::post_train::StageConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The section `start`. File names are relative to the folder the program runs in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StartConfig {
+    /// Plain flow matching from scratch; its average is kept under a hash of what made it, and not trained twice.
+    Pretrain(StageConfig),
+    /// An official checkpoint, or any file of weights under official names.
+    Weights(WeightsConfig),
+    /// The average of an earlier run of this program.
+    Run(RunConfig),
+    /// No weights: the exact field of a ring, which training with a strategy aims at.
+    Exact(ExactConfig),
+}
+
+impl Default for StartConfig {
+    fn default() -> Self {
+        Self::Pretrain(StageConfig::default())
+    }
+}
+
+/// A file of weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsConfig {
+    /// `.safetensors`, or `.pt` as the official training saves it.
+    pub file: PathBuf,
+    /// Which set of a checkpoint: its EMA if it has one, unless told otherwise.
+    #[serde(default)]
+    pub source: WeightSource,
+    /// Official names of parameters the file need not have; `projectors` allows all `projectors.*`.
+    #[serde(default)]
+    pub allow_missing: Vec<String>,
+    /// Official names of tensors of the file the model need not have; `decoder` allows all `decoder.*`.
+    #[serde(default)]
+    pub allow_unused: Vec<String>,
+}
+
+impl WeightsConfig {
+    /// As the importer takes it.
+    pub fn options(&self) -> ImportOptions {
+        ImportOptions {
+            source: self.source,
+            allow_missing: self.allow_missing.clone(),
+            allow_unused: self.allow_unused.clone(),
+        }
+    }
+
+    fn problems(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let named = !self.file.as_os_str().is_empty();
+        Problem::unless(&mut problems, named, path, "file", "\"\"", "must name a file");
+        problems
+    }
+}
+
+/// A run of this program whose weights are taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// The folder that `mixflow post-train` wrote, or one arm at one seed of `mixflow compare`; it holds `ema.bpk`.
+    pub folder: PathBuf,
+}
+
+/// Nothing more needs to be said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExactConfig {}
+
+impl StartConfig {
+    /// The stage that makes the weights, if they are made here.
+    pub fn pretrain(&self) -> Option<&StageConfig> {
+        if let Self::Pretrain(stage) = self { Some(stage) } else { None }
+    }
+
+    /// Whether there are no weights to train.
+    pub fn is_exact(&self) -> bool {
+        matches!(self, Self::Exact(_))
+    }
+
+    /// The violated conditions that only this section knows, with keys below `path`.
+    pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
+        match self {
+            Self::Pretrain(_) | Self::Exact(_) => Vec::new(),
+            Self::Weights(weights) => weights.problems(path),
+            Self::Run(run) => {
+                let mut problems = Vec::new();
+                let named = !run.folder.as_os_str().is_empty();
+                Problem::unless(&mut problems, named, path, "folder", "\"\"", "must name a folder");
+                problems
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Samples of a network or a field.
+use super::config::LabelSampling;
+use super::opened::Experiment;
+use super::samples::Samples;
+use crate::models::rae::DECODER_OFFICIAL_NAMES;
+use crate::models::weights::{KeyMap, import};
+use crate::models::{Network, NetworkCondition};
+use crate::path::TrainingInterval;
+use crate::random::{Purpose, SampleKey, normal};
+use crate::sample::{Networks, Progress, Sampler, SamplerConfig, VelocityField, WeakGuidanceConfig};
+use crate::{Error, Result, host};
+use burn::data::dataset::Dataset;
+use burn::tensor::{Int, Tensor, TensorData};
+use rand::RngExt;
+
+/// Which samples: how many, from the noise of which seed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drawn {
+    pub count: usize,
+    pub seed: u64,
+}
+
+impl Experiment {
+    /// The sampler of a configuration, for networks of this experiment.
+    ///
+    /// # Errors
+    /// As [`Sampler::new`].
+    pub fn sampler(&self, config: SamplerConfig) -> Result<Sampler> {
+        let flow = &self.config().flow;
+        let interval = TrainingInterval::sampling(flow.path, flow.prediction);
+        Sampler::new(config, flow.path.build(), flow.prediction, interval)
+    }
+
+    /// The network that weak guidance leads away from, if there is one: read from its file, or `network` without layers.
+    pub(super) fn weak(&self, network: &Network, sampler: &SamplerConfig) -> Result<Option<Network>> {
+        let sample = &self.config().sample;
+        match (&sampler.weak_guidance, &sample.weak) {
+            (Some(WeakGuidanceConfig::Autoguidance { .. }), Some(weak)) => {
+                let network = weak.network.init(0, self.device())?;
+                Ok(Some(network.import(&weak.weights.file, &weak.weights.options())?.0))
+            }
+            (Some(WeakGuidanceConfig::SkipLayer { .. }), _) => network.skipping(&sample.skipped_layers).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Samples as the network is trained on them.
+    pub(super) fn generate(
+        &self,
+        networks: Networks<'_, Network>,
+        sampler: &SamplerConfig,
+        condition: &NetworkCondition,
+        drawn: Drawn,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Tensor<4>> {
+        let [channels, height, width] = self.data().shape;
+        let shape = [drawn.count, channels, height, width];
+        let sampler = self.sampler(sampler.clone())?;
+        sampler.sample(networks, condition, shape, drawn.seed, self.device(), progress)
+    }
+
+    /// As [`generate`](Self::generate), with a field in place of a network.
+    pub(super) fn integrate(&self, field: &dyn VelocityField<4>, sampler: &SamplerConfig, drawn: Drawn) -> Result<Vec<f32>> {
+        let (shape, sampler) = (self.data().shape, self.sampler(sampler.clone())?);
+        let mut all = Vec::with_capacity(drawn.count * shape.iter().product::<usize>());
+        for start in (0..drawn.count).step_by(sampler.config().batch_size) {
+            let end = drawn.count.min(start + sampler.config().batch_size);
+            let draw = |epoch: usize, purpose| {
+                let key = |i| SampleKey { seed: drawn.seed, epoch: epoch as u64, position: i as u64 };
+                let keys: Vec<_> = (start..end).map(key).collect();
+                Tensor::<4>::from_data(normal(&keys, purpose, &shape), self.device())
+            };
+            let mut noise = |step| draw(step, Purpose::Diffusion);
+            let state = sampler.integrate(field, draw(0, Purpose::InitialState), &mut noise, &mut |_| ())?;
+            all.extend(host::values(state, "samples")?);
+        }
+        Ok(all)
+    }
+
+    /// Generates as the section `sample` says, with `network` on the first device, without autodiff.
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`]; what loading the weak network or the decoder reports; [`Error::Invalid`] for samples that
+    /// are not finite.
+    pub fn sample(&self, network: &Network, progress: &mut dyn FnMut(Progress)) -> Result<Samples> {
+        let sample = &self.config().sample;
+        let labels = self.labels();
+        let condition = self.sample_condition(&labels)?;
+        let weak = self.weak(network, &sample.sampler)?;
+        let networks = Networks { main: network, weak: weak.as_ref() };
+        let drawn = Drawn { count: sample.count, seed: sample.seed };
+        let latents = self.generate(networks, &sample.sampler, &condition, drawn, progress)?;
+        if !latents.clone().sum().into_scalar::<f32>().is_finite() {
+            let message = "the samples are not finite: the weights are not, or the guidance is too strong";
+            return Err(Error::Invalid(message.into()));
+        }
+        let latents = self.data().scaling.to_stored(latents);
+        let pixels = match &sample.decoder {
+            None => None,
+            Some(decoder) => {
+                let (weights, names) = (&decoder.weights, KeyMap(DECODER_OFFICIAL_NAMES));
+                let network = decoder.network.init(self.device())?;
+                let (network, _) = import(&network, &weights.file, &weights.options(), names)?;
+                Some(network.decode(latents.clone())?.clamp(0.0, 1.0))
+            }
+        };
+        Ok(Samples { form: self.config().data.form(), latents, labels, pixels })
+    }
+
+    fn labels(&self) -> Vec<i64> {
+        let (sample, classes) = (&self.config().sample, self.data().classes.max(1));
+        (0..sample.count)
+            .map(|position| match sample.labels {
+                LabelSampling::Equal => (position % classes) as i64,
+                LabelSampling::Random => {
+                    let key = SampleKey { seed: sample.seed, epoch: 0, position: position as u64 };
+                    key.rng(Purpose::GenerationCondition).random_range(0..classes) as i64
+                }
+            })
+            .collect()
+    }
+
+    /// The labels, or the texts of the held-out items in turn.
+    fn sample_condition(&self, labels: &[i64]) -> Result<NetworkCondition> {
+        if !self.config().network.reads_text() {
+            let labels = TensorData::new(labels.to_vec(), [labels.len()]);
+            return Ok(Tensor::<1, Int>::from_data(labels, self.device()).into());
+        }
+        let held_out = &self.data().held_out;
+        let items = (0..labels.len()).map(|i| held_out.get(i % held_out.len())).collect::<Result<Vec<_>, _>>();
+        Ok(self.condition(items.map_err(|e| Error::Invalid(e.to_string()))?))
+    }
+}

@@ -1,0 +1,144 @@
+//! A configuration with its devices and data opened: what every command works on.
+use super::condition::conditions;
+use super::config::{ExperimentConfig, StartConfig, WeightsConfig};
+use super::misfits::network_misfits;
+use crate::data::{DataSplit, Item, ItemBatcher};
+use crate::models::{Network, NetworkCondition};
+use crate::network::Condition;
+use crate::post_train::{Stage, StageConfig, Trained};
+use crate::train::FlowBatch;
+use crate::{Error, Problem, Result};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::Dataset;
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// An [`ExperimentConfig`] whose devices and data are open.
+#[derive(Debug)]
+pub struct Experiment {
+    config: ExperimentConfig,
+    devices: Vec<Device>,
+    data: DataSplit,
+    cache: PathBuf,
+}
+
+/// One training of an experiment.
+pub(super) struct Training<'a> {
+    /// The stage.
+    pub stage: &'a StageConfig,
+    /// What it is trained and validated on.
+    pub data: &'a DataSplit,
+    /// The seed of all of its draws.
+    pub seed: u64,
+    /// Where all of its files go.
+    pub folder: &'a Path,
+    /// How its progress lines begin.
+    pub label: &'a str,
+    /// Stop after this epoch, to go on another day.
+    pub until_epoch: Option<usize>,
+}
+
+impl Experiment {
+    /// Opens the devices, lists the data, and looks whether every file of weights is there. Weights that are made here are
+    /// kept below `cache`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for values that violate a condition, or data of another shape than the network reads;
+    /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for an absent file; what
+    /// opening the data reports.
+    pub fn open(config: ExperimentConfig, cache: &Path) -> Result<Self> {
+        Error::if_any(config.problems())?;
+        let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
+        let data = config.data.open()?;
+        let mut problems = network_misfits("network", &config.network, &data);
+        let weak = config.sample.weak.iter();
+        problems.extend(weak.flat_map(|weak| network_misfits("sample.weak.network", &weak.network, &data)));
+        let stages = config.start.pretrain().map(|stage| ("start", stage)).into_iter();
+        for (path, stage) in stages.chain([("post_train", &config.post_train)]) {
+            let batch = stage.batch_size / (stage.accumulation.max(1) * devices.len().max(1));
+            let items = data.train.len();
+            let must = format!("over devices × accumulation must be at most {items}, the number of training items");
+            Problem::unless(&mut problems, batch <= items, path, "batch_size", stage.batch_size, must);
+        }
+        Error::if_any(problems)?;
+        let this = Self { config, devices, data, cache: cache.to_path_buf() };
+        // Those of sampling are read after training, too late to learn that one is missing.
+        for file in this.weight_files() {
+            std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+        }
+        Ok(this)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ExperimentConfig {
+        &self.config
+    }
+
+    /// The training and held-out data.
+    pub fn data(&self) -> &DataSplit {
+        &self.data
+    }
+
+    /// The same experiment with `gamma` where the post-training says `"auto"`.
+    pub fn with_gamma(self, gamma: f64) -> Self {
+        Self { config: self.config.with_gamma(gamma), ..self }
+    }
+
+    /// Where networks sample, and the first of those they train on; without autodiff.
+    pub(super) fn device(&self) -> &Device {
+        &self.devices[0]
+    }
+
+    pub(super) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Every file of weights that the configuration names.
+    fn weight_files(&self) -> Vec<PathBuf> {
+        let sample = &self.config.sample;
+        let of = |weights: &WeightsConfig| weights.file.clone();
+        let start = match &self.config.start {
+            StartConfig::Weights(weights) => Some(of(weights)),
+            StartConfig::Run(run) => Some(super::start::weights_file(&run.folder)),
+            StartConfig::Pretrain(_) | StartConfig::Exact(_) => None,
+        };
+        let weak = sample.weak.as_ref().map(|weak| of(&weak.weights));
+        let decoder = sample.decoder.as_ref().map(|decoder| of(&decoder.weights));
+        start.into_iter().chain(weak).chain(decoder).collect()
+    }
+
+    /// The network with weights that are a pure function of `seed`, ready to train.
+    pub(super) fn init(&self, seed: u64) -> Result<Network> {
+        self.config.network.init(seed, &self.device().clone().autodiff())
+    }
+
+    /// Items with everything the networks may read beside them.
+    pub(super) fn batcher(&self) -> impl Batcher<Item, FlowBatch<4, NetworkCondition>> + Clone + use<> {
+        ItemBatcher::new(self.data.shape, conditions(&self.data))
+    }
+
+    /// The condition of some items, without what only training reads.
+    pub(super) fn condition(&self, items: Vec<Item>) -> NetworkCondition {
+        let batch: FlowBatch<4, NetworkCondition> = self.batcher().batch(items, self.device());
+        NetworkCondition { features: Vec::new(), ..batch.condition }.to_device(self.device())
+    }
+
+    /// Trains `network`, or goes on from the newest checkpoint in the folder.
+    pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
+        let Training { stage, data, seed, folder, label, until_epoch } = *what;
+        let objective = self.config.flow.objective(stage.target);
+        let board = crate::monitor::TensorBoard::create(&folder.join("tensorboard"), 0);
+        board.text("config", &format!("```json\n{}\n```", super::files::pretty(stage)?), 0);
+        let runner = Stage { config: stage, objective, seed, devices: &self.devices, folder, label, board: &board, until_epoch };
+        let trained = runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher());
+        board.flush();
+        trained
+    }
+}
+
+/// A seed of its own for each stage and repetition: without it post-training would replay the draws of pretraining.
+pub(super) fn stage_seed(stage: &str, seed: u64, repetition: u64) -> u64 {
+    let hash = Sha256::digest(format!("{stage} {seed} {repetition}"));
+    hash.iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte))
+}

@@ -1,0 +1,56 @@
+//! Slow Flow measured before and after post-training.
+use super::{Measurement, Report, SlowFlow};
+use crate::experiment::compare::{Comparison, Job};
+use crate::experiment::config::ArmWeights;
+use crate::models::Network;
+use crate::{Error, Result};
+
+/// What was measured of one network.
+#[derive(Debug, Clone)]
+pub struct MeasuredNetwork {
+    /// Its name: before or after.
+    pub name: &'static str,
+    /// Every definition at every budget.
+    pub measurements: Vec<Measurement>,
+}
+
+/// Measures the weights of `start` and of the arm that `post_train` describes, at every budget of `compare` under its
+/// first sampler. `said` hears of each as it ends. The arm is trained unless the table has it already.
+///
+/// # Errors
+/// [`Error::Invalid`] for an exact start, or budgets that take less than two steps; as [`SlowFlow::measure`].
+pub fn before_and_after(comparison: &Comparison, said: &mut dyn FnMut(&str)) -> Result<(Vec<MeasuredNetwork>, Report)> {
+    let (experiment, config) = (comparison.experiment(), comparison.experiment().config());
+    let arm = comparison
+        .arms()
+        .iter()
+        .position(|arm| arm.weights == ArmWeights::PostTrained && arm.stage == config.post_train)
+        .ok_or_else(|| Error::Invalid("slow flow: no arm of `compare` is trained as `post_train` says".into()))?;
+    let seed = config.compare.seeds.first().copied().unwrap_or_default();
+    let (before, _) = experiment.start()?;
+    let after = comparison.post_trained(Job { arm, seed })?;
+    let probe = SlowFlow::new(experiment, &config.slow_flow)?;
+    let sampler = config.samplers().into_iter().next();
+    let sampler = sampler.ok_or_else(|| Error::Invalid("compare.samplers: must name one".into()))?;
+    let mut report = Report::default();
+    let mut measured = Vec::new();
+    let networks: [(&'static str, &Network); 2] = [("before", &before), ("after", &after)];
+    for (name, network) in networks {
+        let mut measurements = Vec::new();
+        for &evaluations in &config.compare.evaluations {
+            let Some(sampler) = sampler.with_evaluations(evaluations, config.compare.batch_size) else { continue };
+            for found in probe.measure(network, sampler)? {
+                report.push(name, &found);
+                measurements.push(found);
+            }
+            said(&format!("{name}, {evaluations} evaluations: measured"));
+        }
+        measured.push(MeasuredNetwork { name, measurements });
+    }
+    let first = config.slow_flow.definitions.first().copied();
+    let chooses = |m: &&Measurement| m.definition.is_zero_for_an_exact_field() && Some(m.definition) == first;
+    for found in measured[0].measurements.iter().filter(chooses) {
+        report.recommendations.push(probe.recommend(&before, found)?);
+    }
+    Ok((measured, report))
+}

@@ -1,0 +1,144 @@
+//! The weights that post-training starts with: pretrained here, an official file, or an earlier run.
+use super::config::StartConfig;
+use super::files::{create, hash};
+use super::opened::{Experiment, Training, stage_seed};
+use crate::models::Network;
+use crate::models::weights::ImportReport;
+use crate::{Error, Result};
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use sha2::{Digest, Sha256};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// The file of the averaged weights in a folder.
+pub(super) fn weights_file(folder: &Path) -> PathBuf {
+    folder.join("ema.bpk")
+}
+
+/// Whether a folder holds finished weights.
+pub(super) fn has_weights(folder: &Path) -> bool {
+    weights_file(folder).exists()
+}
+
+/// Writes weights; the file is there whole or not at all.
+pub(super) fn save(network: &Network, file: &Path) -> Result<()> {
+    let part = file.with_extension("part.bpk");
+    network.clone().into_record().save(&part).map_err(|e| Error::format(&part, e.to_string()))?;
+    std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
+}
+
+impl Experiment {
+    /// The text that the weights of `start` are a function of.
+    pub(super) fn start_made_of(&self) -> Result<String> {
+        let config = self.config();
+        let (version, made_of) = (env!("CARGO_PKG_VERSION"), match &config.start {
+            StartConfig::Pretrain(stage) => serde_json::json!([config.data, stage]),
+            StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint(&weights.file)?]),
+            StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_file(&run.folder))?]),
+            StartConfig::Exact(_) => serde_json::json!([config.data]),
+        });
+        Ok(serde_json::json!([version, config.network, config.flow, made_of]).to_string())
+    }
+
+    /// Where pretrained weights are kept; none if they are not made here.
+    fn pretrain_folder(&self) -> Result<Option<PathBuf>> {
+        let name = self.config().start.pretrain().map(|_| self.start_made_of()).transpose()?;
+        Ok(name.map(|made_of| self.cache().join(hash(&made_of))))
+    }
+
+    /// The network evaluations that making the weights will yet take; 0 where they are there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file that they are read from cannot be read.
+    pub fn start_work(&self) -> Result<f64> {
+        let folder = self.pretrain_folder()?;
+        let stage = self.config().start.pretrain().filter(|_| !folder.as_deref().is_some_and(has_weights));
+        Ok(stage.map_or(0.0, |stage| stage.evaluations() as f64))
+    }
+
+    /// The weights that post-training starts with, without autodiff, and what was found in their file if it is an official
+    /// one. Pretraining that was stopped goes on at its last checkpoint.
+    ///
+    /// # Errors
+    /// As [`Stage::run`](crate::post_train::Stage::run) and [`import`](crate::models::weights::import);
+    /// [`Error::Format`] for a file that does not hold weights of this network; [`Error::Invalid`] for an exact start,
+    /// which has none.
+    pub fn start(&self) -> Result<(Network, Option<ImportReport>)> {
+        match &self.config().start {
+            StartConfig::Pretrain(_) => Ok((self.pretrained()?, None)),
+            StartConfig::Run(run) => Ok((self.load(&weights_file(&run.folder))?, None)),
+            StartConfig::Weights(weights) => {
+                let network = self.init(self.config().post_train.seed)?;
+                let (network, report) = network.import(&weights.file, &weights.options())?;
+                Ok((network.valid(), Some(report)))
+            }
+            StartConfig::Exact(_) => Err(Error::Invalid("start: an exact field has no weights to train".into())),
+        }
+    }
+
+    fn pretrained(&self) -> Result<Network> {
+        let (Some(stage), Some(folder)) = (self.config().start.pretrain(), self.pretrain_folder()?) else {
+            return Err(Error::Invalid("start: nothing to pretrain".into()));
+        };
+        if has_weights(&folder) {
+            return self.load(&weights_file(&folder));
+        }
+        create(&folder)?;
+        let seed = stage_seed("pretrain", stage.seed, 0);
+        let data = self.data();
+        let what = Training { stage, data, seed, folder: &folder, label: "pretrain", until_epoch: None };
+        let trained = self.train(self.init(stage.seed)?, &what)?.ema;
+        save(&trained, &weights_file(&folder))?;
+        Ok(trained)
+    }
+
+    /// The network with the weights of a file of ours, without autodiff.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if the file does not hold weights of this network.
+    pub(super) fn load(&self, file: &Path) -> Result<Network> {
+        let network = self.init(0)?;
+        let record = ModuleRecord::load(file).map_err(|e| Error::format(file, e.to_string()))?;
+        network.valid().try_load_record(record).map_err(|e| Error::format(file, e.to_string()))
+    }
+}
+
+/// Bytes of each part of a file that is read for its fingerprint.
+const PART: u64 = 1 << 20;
+
+/// The length of a file and a hash of its beginning, middle and end: another file of the same name is noticed without
+/// reading all of a large one.
+fn fingerprint(file: &Path) -> Result<String> {
+    let failed = |e| Error::io(file, e);
+    let mut opened = std::fs::File::open(file).map_err(failed)?;
+    let length = opened.metadata().map_err(failed)?.len();
+    let mut hash = Sha256::new();
+    hash.update(length.to_le_bytes());
+    for start in [0, length / 2, length.saturating_sub(PART)] {
+        opened.seek(SeekFrom::Start(start)).map_err(failed)?;
+        let mut part = Vec::new();
+        (&mut opened).take(PART).read_to_end(&mut part).map_err(failed)?;
+        hash.update(&part);
+    }
+    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_sees_each_part_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weights");
+        let mut bytes = vec![0u8; 5 << 20];
+        let mut seen = std::collections::BTreeSet::new();
+        for place in [0, 5 << 19, (5 << 20) - 1] {
+            bytes[place] += 1;
+            std::fs::write(&file, &bytes).unwrap();
+            assert!(seen.insert(fingerprint(&file).unwrap()), "{place}");
+        }
+        assert!(fingerprint(&folder.path().join("none")).is_err());
+    }
+}
