@@ -4,7 +4,7 @@ use burn::data::dataset::Dataset;
 use burn::module::Module;
 use burn::train::TrainStep;
 use burn_mixflow::experiment::config::RunConfig;
-use burn_mixflow::experiment::{Experiment, ImageBatcher};
+use burn_mixflow::experiment::{Experiment, image_batcher};
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::random::SampleKey;
 use burn_mixflow::train::MixFlowTrainStep;
@@ -24,7 +24,7 @@ pub fn first_line(config: &RunConfig, experiment: &Experiment, pretrained: bool)
     let count = stage.batch_size.min(data.train.len());
     let items = (0..count).map(|i| data.train.get(i)).collect::<std::result::Result<Vec<_>, _>>();
     let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
-    let mut batch = ImageBatcher(data.shape).batch(items.clone(), &device.clone().autodiff());
+    let mut batch = image_batcher(data.shape).batch(items.clone(), &device.clone().autodiff());
     batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
     let mut one = |step: MixFlowTrainStep<_, 4>| {
         let grads = TrainStep::step(&step, batch.clone()).grads;
@@ -38,7 +38,7 @@ pub fn first_line(config: &RunConfig, experiment: &Experiment, pretrained: bool)
     let per_step = started.elapsed().as_secs_f64() / TIMED_STEPS as f64;
 
     let network = step.ema().clone().valid();
-    let images = ImageBatcher(data.shape).batch(items, device);
+    let images = image_batcher(data.shape).batch(items, device);
     let time = burn::tensor::Tensor::<1>::zeros([count], device);
     let started = Instant::now();
     let _ = PredictionNetwork::<4>::predict(&network, images.data, time, &images.condition).output.into_data();

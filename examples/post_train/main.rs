@@ -79,7 +79,7 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     files::write(&folder.join("results.json"), &table::json(&config, &rows, per_step)?)?;
     files::write(&folder.join("table.md"), &text)?;
     println!("\n{text}");
-    if !config.data.is_vectors() {
+    if config.data.form() != burn_mixflow::data::Form::Vectors {
         let file = folder.join("samples.png");
         pictures::side_by_side(&experiment.data, &shown)?.save_png(&file)?;
         println!("samples: {}", file.display());

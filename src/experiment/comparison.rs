@@ -1,6 +1,6 @@
 //! Samples networks and measures their distance to held-out data.
 use super::Experiment;
-use crate::data::{DataConfig, DataSplit, Picture, grid};
+use crate::data::{DataConfig, DataSet, DataSplit, Form, Picture, grid};
 use crate::evaluate::{
     FeatureExtractor, FrechetReference, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with,
 };
@@ -42,7 +42,7 @@ const OF_VECTORS: [Metric; 2] = [
 
 /// The distances of a kind of data.
 pub(super) fn metrics(data: &DataConfig) -> &'static [Metric] {
-    if data.is_vectors() { &OF_VECTORS } else { &OF_IMAGES }
+    if data.form() == Form::Vectors { &OF_VECTORS } else { &OF_IMAGES }
 }
 
 /// Reference samples that the energy distance compares with, evenly chosen: its time grows with their square.
@@ -71,15 +71,15 @@ impl<'a> Comparison<'a> {
     pub fn new(experiment: &'a Experiment, feature_seed: u64) -> Result<Self> {
         let Experiment { setting, data, device } = experiment;
         let (metrics, pixels) = (metrics(&setting.data), Pixels { shape: data.shape });
-        let convolutions = (!setting.data.is_vectors())
+        let convolutions = (setting.data.form() != Form::Vectors)
             .then(|| RandomConvolutions::with_texture(feature_seed, data.shape[0], device))
             .transpose()?;
         let (reference, for_pairs) = (Vec::new(), Vec::new());
         let mut this = Self { experiment, metrics, pixels, convolutions, reference, for_pairs };
         this.reference =
-            this.moments(data.held_out.pixels())?.iter().map(FrechetReference::new).collect::<Result<_>>()?;
-        if setting.data.is_vectors() {
-            this.for_pairs = evenly(data.held_out.pixels(), this.size(), MOST_FOR_PAIRS);
+            this.moments(&all(&data.held_out)?)?.iter().map(FrechetReference::new).collect::<Result<_>>()?;
+        if setting.data.form() == Form::Vectors {
+            this.for_pairs = evenly(&all(&data.held_out)?, this.size(), MOST_FOR_PAIRS);
         }
         Ok(this)
     }
@@ -127,7 +127,7 @@ impl<'a> Comparison<'a> {
     /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
     pub fn distances(&self, values: &[f32]) -> Result<Vec<f64>> {
         let mut distances = Vec::with_capacity(self.metrics.len());
-        if self.experiment.setting.data.is_vectors() {
+        if self.experiment.setting.data.form() == Form::Vectors {
             distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
         for (moments, reference) in self.moments(values)?.iter().zip(&self.reference) {
@@ -141,8 +141,8 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// As [`distances`](Self::distances).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
-        let pixels = self.experiment.data.train.pixels();
-        self.distances(&pixels[..pixels.len().min(count * self.size())])
+        let train = &self.experiment.data.train;
+        self.distances(&train.values(&(0..train.len().min(count)).collect::<Vec<_>>())?)
     }
 
     /// The values of `count` samples, a function of the seed and not of the arm.
@@ -195,12 +195,17 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// As [`sample`](Self::sample).
     pub fn preview(&self, network: &Network, sampler: &SamplerConfig, seed: u64) -> Result<Option<Picture>> {
-        if self.experiment.setting.data.is_vectors() {
+        if self.experiment.setting.data.form() == Form::Vectors {
             return Ok(None);
         }
         let pixels = self.sample(network, sampler, seed, 64)?;
-        grid(&pixels, self.experiment.data.shape, 8, 4, image_range(&self.experiment.data)).map(Some)
+        grid(&pixels, self.experiment.data.shape, 8, 4, image_range(&self.experiment.data)?).map(Some)
     }
+}
+
+/// The values of all items.
+fn all(set: &DataSet) -> Result<Vec<f32>> {
+    set.values(&(0..set.len()).collect::<Vec<_>>())
 }
 
 /// At most `most` of the samples of `size` values, evenly chosen.
@@ -222,7 +227,10 @@ fn labels(data: &DataSplit, seed: u64, count: usize, device: &Device) -> Tensor<
 }
 
 /// The values drawn black and white: symmetric about 0, and wide enough for the held-out images.
-pub fn image_range(data: &DataSplit) -> (f32, f32) {
-    let top = data.held_out.pixels().iter().fold(0.0f32, |top, v| top.max(v.abs()));
-    (-top, top)
+///
+/// # Errors
+/// As [`DataSet::values`].
+pub fn image_range(data: &DataSplit) -> Result<(f32, f32)> {
+    let top = all(&data.held_out)?.iter().fold(0.0f32, |top, v| top.max(v.abs()));
+    Ok((-top, top))
 }

@@ -1,18 +1,17 @@
 //! What pretraining and every post-training share, and where pretrained weights are kept.
 use super::files::{create, hash};
-use crate::data::{DataConfig, DataSplit, ImageItem};
+use crate::data::{DataConfig, DataSplit, Item, ItemBatcher, stack_labels};
 use crate::experiment::config::{AblationConfig, RunConfig};
 use crate::models::{Network, NetworkCondition, NetworkConfig};
 use crate::monitor::TensorBoard;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
 use crate::post_train::StageConfig;
 use crate::post_train::{Stage, Trained};
-use crate::train::{FlowBatch, LossWeight, Objective, ema};
+use crate::train::{LossWeight, Objective, ema};
 use crate::{Error, Result};
-use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
 use burn::store::ModuleRecord;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -72,23 +71,9 @@ impl Setting {
     }
 }
 
-/// Stacks images and labels.
-#[derive(Debug, Clone)]
-pub struct ImageBatcher(
-    /// `[C, H, W]` of one image.
-    pub [usize; 3],
-);
-
-impl Batcher<ImageItem, FlowBatch<4, NetworkCondition>> for ImageBatcher {
-    fn batch(&self, items: Vec<ImageItem>, device: &Device) -> FlowBatch<4, NetworkCondition> {
-        let [channels, height, width] = self.0;
-        let count = items.len();
-        let labels: Vec<i64> = items.iter().map(|i| i.label).collect();
-        let pixels: Vec<f32> = items.into_iter().flat_map(|i| i.pixels).collect();
-        let data = Tensor::from_data(TensorData::new(pixels, [count, channels, height, width]), device);
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), device);
-        FlowBatch::new(data, labels.into())
-    }
+/// Stacks items and labels.
+pub fn image_batcher(shape: [usize; 3]) -> ItemBatcher<fn(&[Item], &Device) -> NetworkCondition> {
+    ItemBatcher::new(shape, |items, device| stack_labels(items, device).into())
 }
 
 /// A setting with its data loaded and its device opened.
@@ -118,9 +103,9 @@ impl Experiment {
     /// Loads the data.
     ///
     /// # Errors
-    /// As [`DataConfig::load`].
+    /// As [`DataConfig::open`].
     pub fn new(setting: Setting, device: Device) -> Result<Self> {
-        let data = setting.data.load()?;
+        let data = setting.data.open()?;
         Ok(Self { setting, data, device })
     }
 
@@ -182,7 +167,7 @@ impl Experiment {
         let objective = setting.objective(stage);
         let devices = std::slice::from_ref(device);
         let stage = Stage { config: stage, objective, seed, devices, folder, label, board, until_epoch: None };
-        stage.run(network, data.train.clone(), data.held_out.clone(), ImageBatcher(data.shape))
+        stage.run(network, data.train.clone(), data.held_out.clone(), image_batcher(data.shape))
     }
 }
 

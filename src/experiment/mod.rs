@@ -18,7 +18,7 @@ mod system_pilots;
 
 pub use ablation::{Ablation, Job, Results, Row};
 pub use comparison::{Comparison, Metric, image_range};
-pub use experiment::{Experiment, ImageBatcher, PostTraining, Setting, is_pretrained, save, weights_file};
+pub use experiment::{Experiment, PostTraining, Setting, image_batcher, is_pretrained, save, weights_file};
 pub use gamma_search::GammaSearch;
 pub use samples::Samples;
 pub use system::System;

@@ -1,6 +1,6 @@
 //! The way of an official checkpoint: load, post-train, sample, write back.
 use super::{Samples, files};
-use crate::data::latents::{Array, LatentBatcher, LatentItem, LatentSplit, stack_features, stack_labels, stack_texts};
+use crate::data::{Array, DataSplit, Item, ItemBatcher, stack_features, stack_labels, stack_texts};
 use crate::experiment::config::{LabelSampling, SystemConfig, WeightsConfig};
 use crate::models::mmdit::{NullText, TextCondition};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub struct System {
     config: SystemConfig,
     devices: Vec<Device>,
-    data: LatentSplit,
+    data: DataSplit,
 }
 
 impl System {
@@ -89,7 +89,7 @@ impl System {
     }
 
     /// The training and held-out latents.
-    pub fn data(&self) -> &LatentSplit {
+    pub fn data(&self) -> &DataSplit {
         &self.data
     }
 
@@ -146,13 +146,13 @@ impl System {
     }
 
     /// Latents with everything the networks may read beside them.
-    pub(super) fn batcher(&self) -> impl Batcher<LatentItem, FlowBatch<4, NetworkCondition>> + Clone + use<> {
+    pub(super) fn batcher(&self) -> impl Batcher<Item, FlowBatch<4, NetworkCondition>> + Clone + use<> {
         let null = self.data.null_text.as_ref().map(|text| {
             let device = Device::flex();
             let (context, pooled) = (tensor::<2>(&text.context, &device), tensor::<1>(&text.pooled, &device));
             Arc::new(NullText { context: context.unsqueeze(), pooled: Some(pooled.unsqueeze()) })
         });
-        LatentBatcher::new(self.config.data.shape, move |items: &[LatentItem], device: &Device| NetworkCondition {
+        ItemBatcher::new(self.config.data.shape, move |items: &[Item], device: &Device| NetworkCondition {
             labels: stack_labels(items, device),
             features: stack_features(items, device),
             text: stack_texts(items, device).map(|(context, pooled)| {
@@ -176,7 +176,7 @@ impl System {
         let (weak, drawn) = (self.weak(network)?, (sample.count, sample.seed));
         let networks = Networks { main: network, weak: weak.as_ref() };
         let latents = self.generate(networks, sample.sampler.clone(), &condition, drawn, progress)?;
-        let latents = self.data.scaling.to_latents(latents);
+        let latents = self.data.scaling.to_stored(latents);
         let pixels = match &sample.decoder {
             None => None,
             Some(decoder) => {

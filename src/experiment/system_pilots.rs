@@ -2,7 +2,7 @@
 use super::System;
 use super::experiment::stage_seed;
 use super::files::{create, hash, pretty, read, write};
-use crate::data::LatentSplit;
+use crate::data::DataSplit;
 use crate::evaluate::{PairAverage, energy_distance_with};
 use crate::experiment::config::{ENERGY_DISTANCE, GammaSearchConfig, SystemConfig};
 use crate::models::NetworkCondition;
@@ -10,10 +10,8 @@ use crate::monitor::TensorBoard;
 use crate::post_train::Stage;
 use crate::post_train::StageConfig;
 use crate::post_train::gamma::{GammaChoice, GammaGoal, Pilot, PilotDistances, search};
-use crate::random::SampleKey;
 use crate::sample::Networks;
 use crate::timestep::StrategyConfig;
-use crate::train::FlowBatch;
 use crate::{Error, Result};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
@@ -32,7 +30,7 @@ struct Kept {
 
 /// What pilots are trained on, the latents they are compared with, and the conditions they are sampled for.
 struct Reference {
-    split: LatentSplit,
+    split: DataSplit,
     latents: Vec<f32>,
     condition: NetworkCondition,
     count: usize,
@@ -123,7 +121,7 @@ impl System {
             until_epoch: None,
         };
         let (network, _) = self.load()?;
-        let LatentSplit { train, held_out, .. } = reference.split.clone();
+        let DataSplit { train, held_out, .. } = reference.split.clone();
         let trained = runner.run(network, train, held_out, self.batcher())?.ema;
         board.flush();
         let weak = self.weak(&trained)?;
@@ -148,12 +146,11 @@ impl System {
         let split = self.data().set_aside()?;
         let aside = &split.held_out;
         let (all, count) = (aside.len(), aside.len().min(most));
-        let items: Vec<_> =
-            (0..count).map(|i| aside.get(i * all / count)).collect::<Result<_, _>>().map_err(invalid)?;
-        let keys: Vec<_> = (0..count as u64).map(|position| SampleKey { seed: 0, epoch: u64::MAX, position }).collect();
-        let batch: FlowBatch<4, NetworkCondition> = self.batcher().batch(items, self.device());
-        let FlowBatch { data, condition, .. } = batch.drawn(&keys);
-        Ok(Reference { latents: data.into_data().iter::<f32>().collect(), condition, count, split })
+        let places: Vec<usize> = (0..count).map(|i| i * all / count).collect();
+        let latents = aside.values(&places)?;
+        let items = aside.get_many(places).map_err(invalid)?;
+        let condition = self.batcher().batch(items, self.device()).condition;
+        Ok(Reference { latents, condition, count, split })
     }
 }
 

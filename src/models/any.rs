@@ -3,7 +3,7 @@ use super::mmdit::{self, Mmdit, MmditConfig};
 use super::rae::{self, Rae, RaeConfig};
 use super::repa::{self, Repa, RepaCondition, RepaConfig};
 use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
-use crate::data::latents::LatentSplit;
+use crate::data::DataSplit;
 use crate::models::weights::{ImportOptions, ImportReport, KeyMap, export_safetensors, import};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
@@ -79,7 +79,7 @@ impl NetworkConfig {
     }
 
     /// What of `data` has another shape than the network reads: image features, text embeddings.
-    pub fn misfits(&self, data: &LatentSplit) -> Vec<Problem> {
+    pub fn misfits(&self, data: &DataSplit) -> Vec<Problem> {
         let mut problems = Vec::new();
         match self {
             Self::Repa(c) => {

@@ -22,7 +22,7 @@ pub(crate) use system::ENERGY_DISTANCE;
 pub use system::{DecoderConfig, GenerateConfig, LabelSampling, SystemConfig, WeakConfig, WeightsConfig};
 
 use crate::Problem;
-use crate::data::DataConfig;
+use crate::data::{DataConfig, Declared};
 use crate::models::NetworkConfig;
 use crate::path::{PathConfig, PredictionKind};
 use crate::post_train::{DeviceName, StageConfig};
@@ -86,8 +86,9 @@ impl RunConfig {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.data.problems("data");
         problems.extend(self.device.problems("device"));
-        let (shape, classes) = self.data.shape();
-        problems.extend(self.network.problems("network", shape, classes));
+        if let Declared { shape: Some(shape), classes: Some(classes), .. } = self.data.declared() {
+            problems.extend(self.network.problems("network", shape, classes));
+        }
         if self.network.reads_text() {
             add(
                 &mut problems,
@@ -111,7 +112,7 @@ impl RunConfig {
         let post_train = StageConfig { strategy: self.post_train.strategy.with_auto(1.0), ..self.post_train.clone() };
         for (name, stage) in [("pretrain", &self.pretrain), ("post_train", &post_train)] {
             problems.extend(stage.problems(name, self.path));
-            let (batch, images) = (stage.batch_size, self.data.training_images());
+            let (batch, images) = (stage.batch_size, self.data.declared().training.unwrap_or(usize::MAX));
             let most = format!("must be at most the {images} training images");
             Problem::unless(&mut problems, batch <= images, name, "batch_size", batch, most);
             if self.path == PathConfig::Linear

@@ -106,7 +106,7 @@ impl SlowFlowConfig {
         let must = "must be at least 2, states are looked at before the end";
         Problem::unless(&mut problems, !short, "run.evaluate", "steps", budgets, must);
         let samples = self.probe.samples;
-        let images = self.run.data.training_images();
+        let images = self.run.data.declared().training.unwrap_or(usize::MAX);
         let must = format!("must be at most the {images} training samples");
         Problem::unless(&mut problems, samples <= images, "probe", "samples", samples, must);
         let distinct: BTreeSet<_> = self.probe.definitions.iter().map(|d| d.name()).collect();

@@ -28,8 +28,10 @@ impl<'a> SlowFlow<'a> {
     /// As [`GroundTruth::new`] and [`TimeRegressor::new`]; [`Error::Config`] for a configuration of the probe that is out of range.
     pub fn new(experiment: &'a Experiment, evaluate: &'a EvaluateConfig, config: &'a ProbeConfig) -> Result<Self> {
         Error::if_any(config.problems("probe"))?;
-        let (pixels, size) = (experiment.data.train.pixels(), experiment.data.shape.iter().product());
-        let truth = GroundTruth::new(pixels, size, config.samples, experiment.setting.path.build(), config.seed)?;
+        let train = &experiment.data.train;
+        let (values, size) = (train.in_memory(), experiment.data.shape.iter().product());
+        let values = values.ok_or_else(|| Error::Invalid("Slow Flow needs data in memory".into()))?;
+        let truth = GroundTruth::new(values, size, config.samples, experiment.setting.path.build(), config.seed)?;
         let regressor = TimeRegressor::new(&truth)?;
         Ok(Self { experiment, evaluate, config, truth, regressor })
     }

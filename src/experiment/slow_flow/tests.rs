@@ -16,8 +16,8 @@ fn ring() -> RingConfig {
 }
 
 fn truth(count: usize) -> GroundTruth {
-    let data = DataConfig::Ring(ring()).load().unwrap();
-    GroundTruth::new(data.train.pixels(), DIM, count, Arc::new(Linear), 3).unwrap()
+    let data = DataConfig::Ring(ring()).open().unwrap();
+    GroundTruth::new(data.train.in_memory().unwrap(), DIM, count, Arc::new(Linear), 3).unwrap()
 }
 
 /// The exact field slowed by the factor `f`: `f v*(x, f t)`, whose states at t are exactly ground truth at `f t`.

@@ -213,7 +213,9 @@ impl AblationConfig {
             add(&mut problems, format!("{path}.guidance"), ": the network has no null condition");
         }
         let differential = sampler.corrections.iter().any(|c| matches!(c, CorrectionConfig::Differential(_)));
-        if differential && self.data.shape().0[1..].iter().any(|side| !side.is_multiple_of(2)) {
+        if differential
+            && self.data.declared().shape.iter().flat_map(|shape| &shape[1..]).any(|side| !side.is_multiple_of(2))
+        {
             let message = ": the differential correction needs an even height and width";
             add(&mut problems, format!("{path}.corrections"), message);
         }
