@@ -12,7 +12,7 @@ use burn_mixflow::experiment::config::RunConfig;
 use burn_mixflow::experiment::slow_flow::{
     GroundTruth, Networked, Probe, ProbeConfig, TimeRegressor, Tolerance, measure,
 };
-use burn_mixflow::experiment::{Comparison, Experiment, ImageBatcher, PostTraining, Setting};
+use burn_mixflow::experiment::{Comparison, Experiment, PostTraining, Setting, image_batcher};
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (count, path) = (probe_config.samples, config.path.build());
     let [channels, height, width] = experiment.data.shape;
     let truth = GroundTruth::new(
-        experiment.data.train.pixels(),
+        experiment.data.train.in_memory().ok_or("data in memory")?,
         channels * height * width,
         count,
         path.clone(),
@@ -145,7 +145,7 @@ fn bare_step(experiment: &Experiment, network: &Network, config: &RunConfig) -> 
     const STEPS: u64 = 300;
     let (stage, data) = (&config.post_train, &experiment.data);
     let items = (0..stage.batch_size).map(|i| data.train.get(i)).collect::<Result<Vec<_>, _>>()?;
-    let batch = ImageBatcher(data.shape).batch(items, &experiment.device.clone().autodiff());
+    let batch = image_batcher(data.shape).batch(items, &experiment.device.clone().autodiff());
     let mut step = MixFlowTrainStep::<Network, 4>::new(network.clone(), stage.strategy.build(None)?)
         .with_ema(stage.ema)
         .with_clip(stage.optimizer.clip);

@@ -1,12 +1,13 @@
 //! Handwritten digits, 8×8: x = scale · (v / 8 − 1) for v in 0..=16.
 //!
 //! The test split of UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak, CC BY 4.0).
-use super::{DataSplit, ImageSet};
+use super::memory::Numbered;
+use super::{DataSet, DataSplit};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result};
 use rand::Rng;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const NAME: &str = "data/digits.csv.gz";
 const BYTES: &[u8] = include_bytes!("../../data/digits.csv.gz");
@@ -14,7 +15,8 @@ pub(super) const COUNT: usize = 1797;
 const PIXELS: usize = 64;
 
 /// How the digits are scaled and split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct DigitsConfig {
     /// Pixels are in `[-scale, scale]`; in (0, 1]. Small values help MixFlow on images this small.
@@ -82,10 +84,11 @@ pub(super) fn load(config: &DigitsConfig) -> Result<DataSplit> {
     let set = |indices: &[usize]| {
         let scaled = |v: f32| config.scale * (v / 8.0 - 1.0);
         let pixels = indices.iter().flat_map(|i| rows[*i].0.map(scaled)).collect();
-        ImageSet::new(shape, pixels, indices.iter().map(|i| rows[*i].1).collect())
+        let labels = indices.iter().map(|i| rows[*i].1).collect();
+        DataSet::named(shape, pixels, labels, indices.to_vec(), Arc::new(Numbered("digit")))
     };
     let (held_out, train) = order.split_at(config.held_out);
-    Ok(DataSplit { train: set(train)?, held_out: set(held_out)?, shape, classes: 10 })
+    Ok(DataSplit::new(set(train)?, set(held_out)?, 10))
 }
 
 #[cfg(test)]
@@ -107,14 +110,16 @@ mod tests {
     #[test]
     fn pixels_fill_the_scaled_range() {
         let split = load(&DigitsConfig { scale: 0.5, ..Default::default() }).unwrap();
-        let (low, high) = split.train.pixels().iter().fold((9.0f32, -9.0f32), |(l, h), v| (l.min(*v), h.max(*v)));
+        let (low, high) =
+            split.train.in_memory().unwrap().iter().fold((9.0f32, -9.0f32), |(l, h), v| (l.min(*v), h.max(*v)));
         assert_eq!((low, high), (-0.5, 0.5));
-        assert_eq!(split.train.get(0).unwrap().pixels.len(), 64);
+        assert_eq!(split.train.get(0).unwrap().data.len(), 64);
     }
 
     #[test]
     fn the_seed_decides_the_split() {
-        let held_out = |seed| load(&DigitsConfig { seed, ..Default::default() }).unwrap().held_out.pixels().to_vec();
+        let held_out =
+            |seed| load(&DigitsConfig { seed, ..Default::default() }).unwrap().held_out.in_memory().unwrap().to_vec();
         assert_eq!(held_out(3), held_out(3));
         assert_ne!(held_out(3), held_out(4));
     }

@@ -3,10 +3,10 @@
 //! [Noto Emoji](https://github.com/googlefonts/noto-emoji) v2.048 (Apache License 2.0), on white, one skin tone each;
 //! names and categories of `emoji-datasource-google` 16.0.0 (MIT). Of each category the emoji with the least hashes of
 //! their names are held out.
-use super::{DataSplit, ImageSet, hold_out};
+use super::{DataSet, DataSplit, hold_out};
 use crate::{Error, Problem, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const PICTURE: (&str, &[u8]) = ("data/emoji/noto-32.png", include_bytes!("../../data/emoji/noto-32.png"));
 const LIST: (&str, &str) = ("data/emoji/noto-32.json", include_str!("../../data/emoji/noto-32.json"));
@@ -15,7 +15,8 @@ pub(super) const SIDE: usize = 32;
 pub(super) const CLASSES: usize = 9;
 
 /// How the emoji are split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct EmojiConfig {
     /// The share of each category that is held out, in (0, 0.5].
@@ -69,12 +70,15 @@ pub(super) fn load(config: &EmojiConfig) -> Result<DataSplit> {
     };
     let codes: Vec<&str> = list.emoji.iter().map(|[code, ..]| code.as_str()).collect();
     let held_out = hold_out::by_hash(&codes, &labels, config.held_out, config.seed);
+    let names: Arc<Vec<String>> = Arc::new(list.emoji.iter().map(|[_, name, ..]| name.clone()).collect());
     let shape = [3, SIDE, SIDE];
     let set = |part: bool| {
-        let places = || (0..COUNT).filter(|place| held_out[*place] == part);
-        ImageSet::new(shape, places().flat_map(pixels).collect(), places().map(|place| labels[place]).collect())
+        let places: Vec<usize> = (0..COUNT).filter(|place| held_out[*place] == part).collect();
+        let values = places.iter().flat_map(|place| pixels(*place)).collect();
+        let labels = places.iter().map(|place| labels[*place]).collect();
+        DataSet::named(shape, values, labels, places, names.clone())
     };
-    Ok(DataSplit { train: set(false)?, held_out: set(true)?, shape, classes: CLASSES })
+    Ok(DataSplit::new(set(false)?, set(true)?, CLASSES))
 }
 
 #[cfg(test)]
@@ -87,7 +91,7 @@ mod tests {
         let split = load(&EmojiConfig::default()).unwrap();
         assert_eq!(split.train.len() + split.held_out.len(), COUNT);
         assert_eq!((split.held_out.len(), split.shape, split.classes), (191, [3, 32, 32], 9));
-        let count = |set: &ImageSet, class: i64| set.labels().iter().filter(|label| **label == class).count();
+        let count = |set: &DataSet, class: i64| set.labels().iter().filter(|label| **label == class).count();
         let sizes: Vec<usize> = (0..9).map(|c| count(&split.train, c) + count(&split.held_out, c)).collect();
         assert_eq!(sizes, [85, 159, 270, 131, 264, 386, 169, 224, 218]);
         assert!((0..9).all(|class| count(&split.held_out, class) >= 8));
@@ -97,9 +101,9 @@ mod tests {
     fn the_first_emoji_is_a_yellow_face_on_white() {
         let sets = [0.1, 0.5].map(|held_out| load(&EmojiConfig { held_out, seed: 0 }).unwrap());
         for set in sets.iter().flat_map(|split| [&split.train, &split.held_out]) {
-            assert!(set.pixels().iter().all(|v| (-1.0..=1.0).contains(v)));
+            assert!(set.in_memory().unwrap().iter().all(|v| (-1.0..=1.0).contains(v)));
         }
-        let face = sets[0].train.get(0).unwrap().pixels;
+        let face = sets[0].train.get(0).unwrap().data;
         let at = |channel: usize, y: usize, x: usize| face[channel * 1024 + y * 32 + x];
         assert_eq!([at(0, 0, 0), at(1, 0, 0), at(2, 0, 0)], [1.0; 3]);
         assert!(at(0, 8, 16) > 0.8 && at(1, 8, 16) > 0.4 && at(2, 8, 16) < 0.0);

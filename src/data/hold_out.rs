@@ -2,8 +2,35 @@
 //!
 //! A name decides for its item alone, so neither the order of a list nor a further file moves the others much, and no
 //! class is left out of the comparison as it is by the tail of a sorted list.
+use crate::Problem;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+
+/// How many items are held out: a share in (0, 0.5], or a number, at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged, expecting = "must be a share in (0, 0.5] or a whole number of items")]
+pub enum HeldOut {
+    /// So many items together, as many of each class as its share of all.
+    Count(#[cfg_attr(feature = "schema", schemars(range(min = 1)))] usize),
+    /// This share of the items of each class.
+    Share(#[cfg_attr(feature = "schema", schemars(range(max = 0.5)))] f64),
+}
+
+impl HeldOut {
+    /// The violated condition, at `path.held_out`.
+    pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
+        let (holds, value) = match *self {
+            Self::Count(count) => (count >= 1, count.to_string()),
+            Self::Share(share) => (share > 0.0 && share <= 0.5, share.to_string()),
+        };
+        let must = "must be a share in (0, 0.5] or a whole number of items, at least 1";
+        let mut problems = Vec::new();
+        Problem::unless(&mut problems, holds, path, "held_out", value, must);
+        problems
+    }
+}
 
 /// The SHA-256 hash of `seed` and `name`.
 fn hash(seed: u64, name: &str) -> [u8; 32] {

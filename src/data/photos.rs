@@ -7,12 +7,13 @@
 //! 0.62. A Fréchet distance between the two sets is still not zero: it is the floor to compare with.
 //!
 //! Patches overlap and are drawn with replacement, from 45,120 places in training and 4,212 held out.
-use super::{DataSplit, ImageSet};
+use super::memory::Names;
+use super::{DataSet, DataSplit};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result};
 use rand::RngExt;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const FILES: [(&str, &[u8]); 2] = [
     ("data/china.jpg", include_bytes!("../../data/china.jpg")),
@@ -25,7 +26,8 @@ const MOST_PATCHES: usize = 200_000;
 const HELD_OUT: u64 = 1 << 63;
 
 /// How many patches to cut, and how large.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PhotosConfig {
     /// Side of a patch in pixels, in 5..=32: the features need 5×5.
@@ -71,6 +73,17 @@ struct Corner {
     photo: usize,
     x: usize,
     y: usize,
+}
+
+/// The patches of a set, called by their corners.
+#[derive(Debug)]
+struct Corners(Vec<Corner>);
+
+impl Names for Corners {
+    fn name(&self, number: usize) -> String {
+        let Corner { photo, x, y } = self.0[number];
+        format!("{} at ({x}, {y})", FILES[photo].0)
+    }
 }
 
 /// Side and upper left corners of the held-out tiles of a photo.
@@ -150,9 +163,10 @@ pub(super) fn load(config: &PhotosConfig) -> Result<DataSplit> {
                 pixels.extend_from_slice(&photo.values[row * photo.width + x..][..patch]);
             }
         }
-        ImageSet::new(shape, pixels, vec![0; corners.len()])
+        let (count, names) = (corners.len(), Arc::new(Corners(corners)));
+        DataSet::named(shape, pixels, vec![0; count], (0..count).collect(), names)
     };
-    Ok(DataSplit { train: set(false)?, held_out: set(true)?, shape, classes: 0 })
+    Ok(DataSplit::new(set(false)?, set(true)?, 0))
 }
 
 #[cfg(test)]
@@ -189,7 +203,8 @@ mod tests {
     #[test]
     fn both_sets_have_similar_statistics() {
         let split = load(&PhotosConfig::default()).unwrap();
-        let ((mean_a, sd_a), (mean_b, sd_b)) = (moments(split.train.pixels()), moments(split.held_out.pixels()));
+        let ((mean_a, sd_a), (mean_b, sd_b)) =
+            (moments(split.train.in_memory().unwrap()), moments(split.held_out.in_memory().unwrap()));
         assert!((mean_a - mean_b).abs() < 0.1, "means {mean_a} and {mean_b}");
         assert!((sd_a / sd_b - 1.0).abs() < 0.1, "deviations {sd_a} and {sd_b}");
     }
@@ -198,14 +213,14 @@ mod tests {
     fn shapes_and_range() {
         let split = load(&PhotosConfig { train: 50, held_out: 30, ..Default::default() }).unwrap();
         assert_eq!((split.train.len(), split.held_out.len(), split.shape, split.classes), (50, 30, [1, 16, 16], 0));
-        assert_eq!(split.train.get(49).unwrap().pixels.len(), 256);
-        assert!(split.train.pixels().iter().all(|v| (-1.0..=1.0).contains(v)));
+        assert_eq!(split.train.get(49).unwrap().data.len(), 256);
+        assert!(split.train.in_memory().unwrap().iter().all(|v| (-1.0..=1.0).contains(v)));
     }
 
     #[test]
     fn a_seed_gives_one_split_and_a_prefix_does_not_depend_on_the_count() {
         let config = PhotosConfig { train: 20, held_out: 5, ..Default::default() };
-        let pixels = |config: &PhotosConfig| load(config).unwrap().train.pixels().to_vec();
+        let pixels = |config: &PhotosConfig| load(config).unwrap().train.in_memory().unwrap().to_vec();
         let first = pixels(&config);
         assert_eq!(first, pixels(&config));
         assert_eq!(first[..], pixels(&PhotosConfig { train: 40, ..config.clone() })[..first.len()]);

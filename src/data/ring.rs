@@ -1,14 +1,15 @@
 //! A ring of Gaussians: modes on a circle in the first two of D dimensions, normal noise in all.
 //!
 //! Its exact velocity field is known, and D decides how well a state tells its own noise level.
-use super::{DataSplit, ImageSet};
+use super::memory::Numbered;
+use super::{DataSet, DataSplit};
 use crate::random::{Purpose, SampleKey};
 use crate::{Problem, Result};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 /// Slowed timesteps that the exact field averages over.
 const POINTS: usize = 32;
@@ -17,17 +18,18 @@ const MOST: usize = 1_000_000;
 const HELD_OUT: u64 = 1 << 63;
 
 /// The law and how much of it is drawn. A vector is an image `[D, 1, 1]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RingConfig {
     /// D, at least 2 and at most 4096.
-    #[schemars(range(min = 2, max = 4096))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 2, max = 4096)))]
     pub dimension: usize,
     /// Gaussians on the circle, at least 1.
-    #[schemars(range(min = 1))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub modes: usize,
     /// The radius of the circle; finite, at least 0.
-    #[schemars(range(min = 0.0))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
     pub radius: f64,
     /// The standard deviation of every value around its mode; finite, > 0.
     pub deviation: f64,
@@ -132,11 +134,12 @@ fn softmax(logits: &[f64]) -> (Vec<f64>, f64) {
 /// Draws both sets. `config` has no problems.
 pub(super) fn load(config: &RingConfig) -> Result<DataSplit> {
     let shape = [config.dimension, 1, 1];
-    let set = |count: usize, offset: u64| {
+    let set = |what, count: usize, offset: u64| {
         let values = (0..count as u64).flat_map(|i| config.draw(offset + i)).collect();
-        ImageSet::new(shape, values, vec![0; count])
+        DataSet::named(shape, values, vec![0; count], (0..count).collect(), Arc::new(Numbered(what)))
     };
-    Ok(DataSplit { train: set(config.train, 0)?, held_out: set(config.held_out, HELD_OUT)?, shape, classes: 0 })
+    let (train, held_out) = (set("vector", config.train, 0)?, set("held-out vector", config.held_out, HELD_OUT)?);
+    Ok(DataSplit::new(train, held_out, 0))
 }
 
 #[cfg(test)]
@@ -147,7 +150,7 @@ mod tests {
     fn the_moments_are_those_of_the_law() {
         let config = RingConfig { dimension: 8, train: 20_000, held_out: 10, ..Default::default() };
         let split = load(&config).unwrap();
-        let values = split.train.pixels();
+        let values = split.train.in_memory().unwrap();
         let square = |i: usize| values.iter().skip(i).step_by(8).map(|v| f64::from(*v).powi(2)).sum::<f64>() / 20_000.0;
         // On the circle: 1.5²/2 + 0.1²; elsewhere 0.1².
         for i in 0..8 {
@@ -194,8 +197,8 @@ mod tests {
     #[test]
     fn both_sets_are_apart_and_a_function_of_the_seed() {
         let load = |seed| load(&RingConfig { train: 5, held_out: 5, seed, ..Default::default() }).unwrap();
-        assert_eq!(load(1).train.pixels(), load(1).train.pixels());
-        assert_ne!(load(1).train.pixels(), load(2).train.pixels());
-        assert_ne!(load(1).train.pixels(), load(1).held_out.pixels());
+        assert_eq!(load(1).train.in_memory().unwrap(), load(1).train.in_memory().unwrap());
+        assert_ne!(load(1).train.in_memory().unwrap(), load(2).train.in_memory().unwrap());
+        assert_ne!(load(1).train.in_memory().unwrap(), load(1).held_out.in_memory().unwrap());
     }
 }

@@ -1,12 +1,13 @@
 //! Measurements of 569 tumours, 30 features each: x = (v − mean)/deviation of each feature over the training rows.
 //!
 //! UCI's "Breast Cancer Wisconsin (Diagnostic)" (CC BY 4.0). A row is an image `[30, 1, 1]`, without its label.
-use super::{DataSplit, ImageSet};
+use super::memory::Numbered;
+use super::{DataSet, DataSplit};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result};
 use rand::Rng;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 const NAME: &str = "data/breast_cancer.csv";
 const TEXT: &str = include_str!("../../data/breast_cancer.csv");
@@ -14,7 +15,8 @@ pub(super) const COUNT: usize = 569;
 pub(super) const FEATURES: usize = 30;
 
 /// How the table is scaled and split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TableConfig {
     /// The standard deviation of every feature; finite, > 0.
@@ -85,21 +87,20 @@ pub(super) fn load(config: &TableConfig) -> Result<DataSplit> {
             rows[i].iter().enumerate().map(move |(j, v)| (scale * (v - mean[j]) * inverse[j]) as f32)
         };
         let values = indices.iter().flat_map(|i| scaled(*i).collect::<Vec<f32>>()).collect();
-        ImageSet::new(shape, values, vec![0; indices.len()])
+        DataSet::named(shape, values, vec![0; indices.len()], indices.to_vec(), Arc::new(Numbered("row")))
     };
-    Ok(DataSplit { train: set(train)?, held_out: set(held_out)?, shape, classes: 0 })
+    Ok(DataSplit::new(set(train)?, set(held_out)?, 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::data::dataset::Dataset;
 
     #[test]
     fn training_features_are_standardised() {
         let split = load(&TableConfig { scale: 0.5, ..Default::default() }).unwrap();
         assert_eq!((split.train.len(), split.held_out.len(), split.shape), (400, 169, [30, 1, 1]));
-        let values = split.train.pixels();
+        let values = split.train.in_memory().unwrap();
         for j in 0..FEATURES {
             let column: Vec<f64> = values.iter().skip(j).step_by(FEATURES).map(|v| f64::from(*v)).collect();
             let mean = column.iter().sum::<f64>() / 400.0;

@@ -7,7 +7,9 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use std::sync::Arc;
 
 /// The function that makes the conditions of a batch of `data`'s items.
-pub(super) fn conditions(data: &DataSplit) -> impl Fn(&[Item], &Device) -> NetworkCondition + Clone + Send + Sync + use<> {
+pub(super) fn conditions(
+    data: &DataSplit,
+) -> impl Fn(&[Item], &Device) -> NetworkCondition + Clone + Send + Sync + use<> {
     let null = data.null_text.as_ref().map(|text| {
         let device = Device::flex();
         let (context, pooled) = (tensor::<2>(&text.context, &device), tensor::<1>(&text.pooled, &device));

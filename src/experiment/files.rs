@@ -3,7 +3,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Makes a folder and those above it.
 ///
@@ -28,29 +28,6 @@ pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<()> {
     part.push(format!(".{}.part", std::process::id()));
     std::fs::write(&part, bytes).map_err(|e| Error::io(file, e))?;
     std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
-}
-
-/// Keeps in a file what its folder is made of, so that two runs never mix.
-///
-/// # Errors
-/// [`Error::Invalid`] with the folder and `refusal` if the file holds another text; [`Error::Io`] if it cannot be written.
-pub fn claim(file: &Path, text: &str, refusal: &str) -> Result<()> {
-    if std::fs::read_to_string(file).is_ok_and(|old| old != text) {
-        let folder = file.parent().unwrap_or(file).display();
-        return Err(Error::Invalid(format!("{folder}: {refusal}")));
-    }
-    write(file, text)
-}
-
-/// `base/1`, or the next free number.
-///
-/// # Errors
-/// [`Error::Invalid`] if there are 9999 already.
-pub fn next_folder(base: &Path) -> Result<PathBuf> {
-    (1..10_000)
-        .map(|n| base.join(n.to_string()))
-        .find(|folder| !folder.exists())
-        .ok_or_else(|| Error::Invalid(format!("{}: holds 9999 runs", base.display())))
 }
 
 /// `value` as indented JSON.
@@ -96,8 +73,5 @@ mod tests {
         assert_eq!(read::<Vec<u8>>(&file), Some(vec![1, 2]));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(read::<Vec<u8>>(&folder.path().join("b.json")), None);
-        claim(&file, "[1, 2]", "is another's").unwrap();
-        let error = claim(&file, "[3]", "is another's").unwrap_err().to_string();
-        assert!(error.ends_with(": is another's") && read::<Vec<u8>>(&file) == Some(vec![1, 2]), "{error}");
     }
 }

@@ -1,8 +1,6 @@
 //! γ chosen by pilots: a control and a few γ, trained shortly and sampled at the budgets that are asked for.
 use super::compare::{Comparison, Job};
-use super::config::{
-    ArmConfig, ArmSampler, CONTROL, CompareConfig, ExperimentConfig, MIXFLOW, Reference,
-};
+use super::config::{ArmConfig, ArmSampler, CONTROL, CompareConfig, ExperimentConfig, MIXFLOW, Reference};
 use super::opened::Experiment;
 use super::slow_flow::SlowFlow;
 use crate::data::Form;
@@ -10,7 +8,6 @@ use crate::post_train::StageConfig;
 use crate::post_train::gamma::{GammaChoice, GammaGoal, Pilot, PilotDistances, search};
 use crate::timestep::StrategyConfig;
 use crate::{Error, Problem, Result};
-use burn::data::dataset::Dataset;
 use std::path::Path;
 
 /// A choice of γ, opened in a folder: a [`Comparison`] of pilots, of which only those are run that decide.
@@ -166,6 +163,7 @@ fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
     let stage = StageConfig { input: None, anti_drift: None, ..search.pilot(&config.post_train) };
     // A pilot is judged by the search's own seeds; those of the results would be refused as the same.
     let gamma_search = super::config::GammaSearchConfig { seeds: config.compare.seeds.clone(), ..Default::default() };
-    let whole = config.clone().with_gamma(0.0);
-    ExperimentConfig { post_train: stage, compare, gamma_search, ..whole }
+    let mut pilots = config.clone().with_gamma(0.0);
+    (pilots.post_train, pilots.compare, pilots.gamma_search) = (stage, compare, gamma_search);
+    pilots
 }

@@ -60,7 +60,12 @@ impl Experiment {
     }
 
     /// As [`generate`](Self::generate), with a field in place of a network.
-    pub(super) fn integrate(&self, field: &dyn VelocityField<4>, sampler: &SamplerConfig, drawn: Drawn) -> Result<Vec<f32>> {
+    pub(super) fn integrate(
+        &self,
+        field: &dyn VelocityField<4>,
+        sampler: &SamplerConfig,
+        drawn: Drawn,
+    ) -> Result<Vec<f32>> {
         let (shape, sampler) = (self.data().shape, self.sampler(sampler.clone())?);
         let mut all = Vec::with_capacity(drawn.count * shape.iter().product::<usize>());
         for start in (0..drawn.count).step_by(sampler.config().batch_size) {

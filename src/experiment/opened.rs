@@ -9,7 +9,6 @@ use crate::post_train::{Stage, StageConfig, Trained};
 use crate::train::FlowBatch;
 use crate::{Error, Problem, Result};
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -130,7 +129,8 @@ impl Experiment {
         let objective = self.config.flow.objective(stage.target);
         let board = crate::monitor::TensorBoard::create(&folder.join("tensorboard"), 0);
         board.text("config", &format!("```json\n{}\n```", super::files::pretty(stage)?), 0);
-        let runner = Stage { config: stage, objective, seed, devices: &self.devices, folder, label, board: &board, until_epoch };
+        let runner =
+            Stage { config: stage, objective, seed, devices: &self.devices, folder, label, board: &board, until_epoch };
         let trained = runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher());
         board.flush();
         trained

@@ -46,15 +46,17 @@ impl Samples {
             .map_err(|e| Error::io(file, std::io::Error::other(e.to_string())))
     }
 
-    /// The first 64 samples as one picture: decoded, or the first three channels of the latents as red, green and blue
-    /// (one channel as grey), stretched to the values they take.
+    /// The first 64 samples as one picture: pictures as they are, or the first three channels of latents as red, green and
+    /// blue (one channel as grey), stretched to the values they take. None for vectors.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the samples are not finite.
-    pub fn picture(&self) -> Result<Picture> {
-        let (tensor, range) = match &self.pixels {
-            Some(pixels) => (pixels.clone(), Some((0.0, 1.0))),
-            None => (self.latents.clone(), None),
+    pub fn picture(&self) -> Result<Option<Picture>> {
+        let (tensor, range) = match (&self.pixels, self.form) {
+            (Some(pixels), _) => (pixels.clone(), Some((0.0, 1.0))),
+            (None, Form::Pictures) => (self.latents.clone(), Some((-1.0, 1.0))),
+            (None, Form::Latents) => (self.latents.clone(), None),
+            (None, Form::Vectors) => return Ok(None),
         };
         let [count, channels, height, width] = tensor.dims();
         let colours = if channels >= 3 { 3 } else { 1 };
@@ -64,7 +66,7 @@ impl Samples {
             (low, high.max(low + f32::EPSILON))
         });
         let scale = DRAWN_SIDE.div_ceil(height.max(width)).min(16);
-        grid(&shown, [colours, height, width], 8, scale, range)
+        grid(&shown, [colours, height, width], 8, scale, range).map(Some)
     }
 }
 

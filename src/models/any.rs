@@ -2,8 +2,8 @@
 use super::mmdit::{self, Mmdit, MmditConfig};
 use super::rae::{self, Rae, RaeConfig};
 use super::repa::{self, Repa, RepaCondition, RepaConfig};
-use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
 use super::weights::{ExportType, ImportOptions, ImportReport, KeyMap, export_safetensors_as, import};
+use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;

@@ -1,6 +1,7 @@
 //! What a loader yields.
 use crate::random::{Purpose, SampleKey, normal};
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor, TensorData};
+use rand::RngExt;
 
 /// A batch of data `x1` with its conditions.
 #[derive(Debug, Clone)]
@@ -10,6 +11,8 @@ pub struct FlowBatch<const D: usize, C> {
     /// If the data are known only as N(data, deviation²), as an encoder's posterior is: the standard deviation,
     /// shaped like the data. The step then trains on `x1 = data + deviation·ξ`, ξ a function of the sample's key.
     pub deviation: Option<Tensor<D>>,
+    /// Whether half of the samples, drawn from their keys, are mirrored along their last axis: left and right of pictures.
+    pub mirror: bool,
     /// One condition per sample.
     pub condition: C,
     /// One key per sample. `None` lets the step make keys of its own: from the optimizer step while
@@ -21,7 +24,7 @@ pub struct FlowBatch<const D: usize, C> {
 impl<const D: usize, C> FlowBatch<D, C> {
     /// A batch without deviation and keys, as a user's own Burn batcher makes it.
     pub fn new(data: Tensor<D>, condition: C) -> Self {
-        Self { data, deviation: None, condition, keys: None }
+        Self { data, deviation: None, mirror: false, condition, keys: None }
     }
 
     /// Sets the standard deviation of the data.
@@ -30,9 +33,25 @@ impl<const D: usize, C> FlowBatch<D, C> {
         self
     }
 
-    /// The same batch with the data drawn: `x1 = data + deviation·ξ`, ξ ~ N(0, 1) from the stream of each key. A
-    /// batch without deviation is returned as it is.
+    /// Lets half of the samples be mirrored along their last axis.
+    pub fn with_mirror(mut self, mirror: bool) -> Self {
+        self.mirror = mirror;
+        self
+    }
+
+    /// The same batch with the data drawn: mirrored or not, then `x1 = data + deviation·ξ`, ξ ~ N(0, 1), both from the
+    /// streams of each key. A batch with neither is returned as it is.
     pub fn drawn(mut self, keys: &[SampleKey]) -> Self {
+        if std::mem::take(&mut self.mirror) {
+            let mirrored: Vec<bool> = keys.iter().map(|key| key.rng(Purpose::Data).random()).collect();
+            let mask = Tensor::<1, Bool>::from_data(TensorData::new(mirrored, [keys.len()]), &self.data.device());
+            let mut shape = [1; D];
+            shape[0] = keys.len();
+            let mask = mask.reshape(shape).expand(self.data.dims());
+            let chosen = |data: Tensor<D>| data.clone().mask_where(mask.clone(), data.flip([D as isize - 1]));
+            self.deviation = self.deviation.map(&chosen);
+            self.data = chosen(self.data);
+        }
         if let Some(deviation) = self.deviation.take() {
             let noise = normal(keys, Purpose::Posterior, &self.data.dims()[1..]);
             self.data = self.data.clone() + deviation * Tensor::from_data(noise, &self.data.device());

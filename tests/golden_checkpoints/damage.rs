@@ -4,7 +4,7 @@ use crate::path;
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
 use burn_mixflow::Error;
-use burn_mixflow::data::latents::Array;
+use burn_mixflow::data::Array;
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource, import, tensor_shapes};
 use burn_mixflow::random::{Purpose, SampleKey};
 use rand::RngExt;

@@ -1,7 +1,8 @@
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::data::latents::{ImageFolder, LatentScaling, LatentSet, LatentsConfig, stack_labels, stack_latents};
+use burn_mixflow::data::latents::ImageFolder;
+use burn_mixflow::data::{DataSet, Item, LatentsConfig, Scaling, stack_data, stack_labels};
 use std::path::Path;
 
 fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> LatentsConfig {
@@ -21,7 +22,7 @@ fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> Latent
     }
 }
 
-fn item(sets: [&LatentSet; 2], index: usize) -> burn_mixflow::data::latents::LatentItem {
+fn item(sets: [&DataSet; 2], index: usize) -> Item {
     let [train, held_out] = sets;
     if index < train.len() { train.get(index) } else { held_out.get(index - train.len()) }.expect("an item")
 }
@@ -35,7 +36,7 @@ fn what_the_official_data_set_returns() {
     assert_eq!((split.train.len() + split.held_out.len(), images.len()), (count, count));
     for index in 0..count {
         let item = item([&split.train, &split.held_out], index);
-        let moments = [item.mean, item.deviation.expect("a deviation")].concat();
+        let moments = [item.data, item.deviation.expect("a deviation")].concat();
         let moments: Vec<f64> = moments.into_iter().map(f64::from).collect();
         assert_eq!(moments, golden.get(&format!("{index}.moments")).values);
         assert_eq!(item.label as f64, golden.scalar(&format!("{index}.label")));
@@ -77,7 +78,7 @@ fn the_posterior_of_the_official_preprocessing() {
     let config = LatentsConfig { scale: 0.18215, ..config(folder.path(), &golden, "moments", 1) };
     let split = config.open().expect("a folder");
     let items: Vec<_> = (0..count).map(|index| item([&split.train, &split.held_out], index)).collect();
-    let (mean, deviation) = stack_latents(&items, config.shape, &device);
+    let (mean, deviation) = stack_data(&items, config.shape, &device);
     let latent = mean + deviation.expect("a deviation") * golden.tensor::<4>("noise", &device);
     golden.check("latent", latent);
     let labels: Vec<usize> = stack_labels(&items, &device).into_data().iter::<i64>().map(|l| l as usize).collect();
@@ -100,14 +101,14 @@ fn latents_of_stable_diffusion_3() {
         text: None,
         held_out: 1,
     };
-    let scaling = LatentScaling::new(&config).expect("a scaling");
+    let scaling = Scaling::of_latents(&config).expect("a scaling");
     let noise = golden.tensor::<4>("noise", &device);
     golden.check("process_in", scaling.to_network(noise.clone()));
-    golden.check("process_out", scaling.to_latents(noise));
+    golden.check("process_out", scaling.to_stored(noise));
 }
 
 /// The scaling of the recorded statistics of RAE's latents.
-pub fn rae_scaling(golden: &Arrays) -> LatentScaling {
+pub fn rae_scaling(golden: &Arrays) -> Scaling {
     let shape = golden.get("latent_mean").shape.clone();
     let folder = tempfile::tempdir().expect("a folder");
     for (file, name) in [("mean.npy", "latent_mean"), ("var.npy", "latent_var")] {
@@ -125,7 +126,7 @@ pub fn rae_scaling(golden: &Arrays) -> LatentScaling {
         text: None,
         held_out: 1,
     };
-    LatentScaling::new(&config).expect("a scaling")
+    Scaling::of_latents(&config).expect("a scaling")
 }
 
 #[test]
@@ -133,7 +134,7 @@ fn latents_of_rae() {
     let (golden, device) = (Arrays::golden("rae/decoder.safetensors"), Device::default());
     let scaling = rae_scaling(&golden);
     let z: Tensor<4> = golden.tensor("z", &device);
-    let found: Vec<f64> = scaling.to_latents(z).into_data().iter::<f64>().collect();
+    let found: Vec<f64> = scaling.to_stored(z).into_data().iter::<f64>().collect();
     let (mean, var, z) = (golden.get("latent_mean"), golden.get("latent_var"), golden.get("z"));
     let size = mean.values.len();
     let latent = |(i, z): (usize, &f64)| z * (var.values[i % size] + 1e-5).sqrt() + mean.values[i % size];

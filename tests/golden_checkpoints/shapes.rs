@@ -1,6 +1,6 @@
 use super::CHECKPOINTS;
 use crate::{json, path};
-use burn_mixflow::data::latents::Array;
+use burn_mixflow::data::Array;
 use burn_mixflow::models::weights::{WeightSource, detect, tensor_shapes};
 use std::collections::BTreeMap;
 

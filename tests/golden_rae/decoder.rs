@@ -37,7 +37,7 @@ fn latents_to_pixels() {
     let golden = Arrays::golden(FILE);
     let scaling = rae_scaling(&golden);
     let (decoder, z) = (stored(&device).decoder, golden.tensor::<4>("z", &device));
-    let latents = scaling.to_latents(z);
+    let latents = scaling.to_stored(z);
     golden.check("z", scaling.to_network(latents.clone()));
     golden.check("logits", decoder.logits(latents.clone()).expect("latents of the right shape"));
     golden.check("image", decoder.decode(latents.clone()).expect("latents of the right shape"));

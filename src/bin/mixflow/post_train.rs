@@ -22,8 +22,18 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     let (config, data) = (experiment.config(), experiment.data());
     let stage = &config.post_train;
     let strategy = serde_json::to_string(&stage.strategy).map_err(|e| Error::Invalid(e.to_string()))?;
-    say::line(format!("{} parameters; {} items to train on, {} held out", start.num_params(), data.train.labels().len(), data.held_out.labels().len()));
-    say::line(format!("{} steps of {} on {} device(s), {strategy}", stage.steps, stage.batch_size, config.devices.len()));
+    say::line(format!(
+        "{} parameters; {} items to train on, {} held out",
+        start.num_params(),
+        data.train.labels().len(),
+        data.held_out.labels().len()
+    ));
+    say::line(format!(
+        "{} steps of {} on {} device(s), {strategy}",
+        stage.steps,
+        stage.batch_size,
+        config.devices.len()
+    ));
     let training = folder.join("post_train");
     let trained = experiment.post_train(&start, &training, None)?;
     say::line(format!(
@@ -47,7 +57,8 @@ pub fn samples(experiment: &Experiment, network: &burn_mixflow::models::Network,
             say::line(format!("  {} of {}", p.samples, p.total));
         }
     })?;
-    for name in ["samples.safetensors", "samples.png"].map(|name| folder.join(name)).iter().filter(|file| file.exists()) {
+    for name in ["samples.safetensors", "samples.png"].map(|name| folder.join(name)).iter().filter(|file| file.exists())
+    {
         say::line(format!("samples: {}", name.display()));
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! `mixflow slow-flow`.
 use crate::place::CACHE;
 use crate::{choose_gamma, say};
+use burn_mixflow::Result;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::slow_flow::before_and_after;
 use burn_mixflow::experiment::{Comparison, Experiment, check_folder};
-use burn_mixflow::Result;
 use std::path::Path;
 
 /// Slow Flow before and after post-training.

@@ -1,13 +1,14 @@
 //! The JSON of a folder of latents.
 use super::listing;
-use super::set::{LatentSplit, Source};
+use super::source::Latents;
+use crate::data::DataSplit;
 use crate::{Error, Problem, Result};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A folder of latents, and what belongs to them. Relative paths start at the working directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LatentsConfig {
     /// Holds `dataset.json` and the `.npy` or `.safetensors` files it lists.
@@ -68,7 +69,7 @@ impl LatentsConfig {
     /// # Errors
     /// [`Error::Config`] with every violated condition, [`Error::Io`] or [`Error::Format`] naming a file or folder
     /// that is absent or malformed.
-    pub fn open(&self) -> Result<LatentSplit> {
+    pub fn open(&self) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
         let entries = listing::labelled(&self.folder, self.classes)?;
         let (count, held_out) = (entries.len(), self.held_out);
@@ -76,6 +77,6 @@ impl LatentsConfig {
         let condition = format!("must leave some of the {count} latents for training");
         Problem::unless(&mut problems, held_out < count, "data", "held_out", held_out, condition);
         Error::if_any(problems)?;
-        Source::open(self, entries)?.split(held_out)
+        Latents::open(self, entries)?.split(held_out)
     }
 }

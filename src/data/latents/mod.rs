@@ -1,8 +1,7 @@
 //! Latents on disk, as REPA's preprocessing and RAE's encoder leave them, with target features and text embeddings.
 //!
 //! A [`LatentsConfig`] names the folders; [`LatentsConfig::open`] lists the files and checks the first item. The
-//! numbers are read when an item is asked for, so a folder can be larger than the memory. [`LatentBatcher`] makes
-//! batches; the functions beside it stack features and embeddings for other kinds of conditions.
+//! numbers are read when an item is asked for, so a folder can be larger than the memory.
 //!
 //! ```text
 //! vae-sd/dataset.json                         {"labels": [["00000/img-mean-std-00000000.npy", 6], …]}
@@ -12,23 +11,13 @@
 //! text/null.safetensors                       the same of the empty prompt
 //! ```
 //! Files of one item are those at the same place in the sorted lists; numbers at the end of their names must agree.
-mod array;
-mod batcher;
 mod config;
 mod images;
-mod item;
 mod listing;
-mod npy;
-mod scaling;
-mod set;
+mod source;
 
-pub use array::Array;
-pub use batcher::{LatentBatcher, stack_features, stack_labels, stack_latents, stack_texts};
 pub use config::LatentsConfig;
 pub use images::ImageFolder;
-pub use item::{LatentItem, TextItem};
-pub use scaling::LatentScaling;
-pub use set::{LatentSet, LatentSplit};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::latents::array::Array;
+use crate::data::{Array, DataSet, Item, ItemBatcher, stack_data, stack_features, stack_labels, stack_texts};
 use crate::train::{EpochLoader, FlowBatch};
 use crate::{Error, Result};
 use burn::data::dataloader::DataLoader;
@@ -27,13 +27,13 @@ fn sit() -> LatentsConfig {
     }
 }
 
-fn all(set: &LatentSet) -> Vec<LatentItem> {
+fn all(set: &DataSet) -> Vec<Item> {
     set.iter().map(|item| item.unwrap()).collect()
 }
 
 /// Mean and deviation over all values of all items.
-fn moments(items: &[LatentItem]) -> (f64, f64) {
-    let values: Vec<f64> = items.iter().flat_map(|item| &item.mean).map(|v| f64::from(*v)).collect();
+fn moments(items: &[Item]) -> (f64, f64) {
+    let values: Vec<f64> = items.iter().flat_map(|item| &item.data).map(|v| f64::from(*v)).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt())
 }
@@ -79,16 +79,16 @@ fn json_names_the_folders_and_refuses_misspelt_keys() {
 fn the_last_items_are_held_out_and_values_are_scaled() {
     let split = sit().open().unwrap();
     assert_eq!((split.train.len(), split.held_out.len()), (20, 4));
-    assert!(split.train.file(0).ends_with("00000/img-mean-std-00000000.npy"));
-    assert!(split.held_out.file(0).ends_with("00000/img-mean-std-00000020.npy"));
+    assert!(split.train.name(0).ends_with("00000/img-mean-std-00000000.npy"));
+    assert!(split.held_out.name(0).ends_with("00000/img-mean-std-00000020.npy"));
     assert_eq!(split.train.labels()[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     // Beyond the end lie the held out ones.
-    assert!(split.train.get(20).unwrap_err().to_string().contains("latent 20: must be below 20"));
+    assert!(split.train.get(20).unwrap_err().to_string().contains("item 20: must be below 20"));
     let items = [all(&split.train), all(&split.held_out)].concat();
     let (mean, deviation) = moments(&items);
     assert!(mean.abs() < 1e-5 && (deviation - 1.0).abs() < 1e-5, "{mean} {deviation}");
-    let range = |item: &LatentItem| item.deviation.as_ref().unwrap().iter().all(|v| (0.009..0.028).contains(v));
-    assert!(items.iter().all(|item| item.mean.len() == 256 && range(item)));
+    let range = |item: &Item| item.deviation.as_ref().unwrap().iter().all(|v| (0.009..0.028).contains(v));
+    assert!(items.iter().all(|item| item.data.len() == 256 && range(item)));
     assert!(items.iter().all(|item| item.features.is_empty() && item.text.is_none()));
 }
 
@@ -102,7 +102,7 @@ fn features_stand_beside_their_latents() {
     let file = features.join("00000/img-feature-00000003.npy");
     assert_eq!(items[3].features, vec![Array::read(&file).unwrap(); 2]);
     let device = Device::flex();
-    let batcher = LatentBatcher::new([4, 8, 8], |items: &[LatentItem], device: &Device| {
+    let batcher = ItemBatcher::new([4, 8, 8], |items: &[Item], device: &Device| {
         (stack_labels(items, device), stack_features(items, device))
     });
     let FlowBatch { data, deviation, condition: (labels, stacked), .. } = batcher.batch(items[..5].to_vec(), &device);
@@ -122,12 +122,12 @@ fn normalised_latents_have_unit_scale_and_come_back() {
     let (mean, deviation) = moments(&items);
     assert!(mean.abs() < 1e-5 && (0.5..1.0).contains(&deviation), "{mean} {deviation}");
     let device = Device::flex();
-    let (normal, none) = stack_latents(&items, [8, 4, 4], &device);
+    let (normal, none) = stack_data(&items, [8, 4, 4], &device);
     assert!(none.is_none());
     let plain = raw.open().unwrap();
-    let (latents, _) = stack_latents(&[all(&plain.train), all(&plain.held_out)].concat(), [8, 4, 4], &device);
+    let (latents, _) = stack_data(&[all(&plain.train), all(&plain.held_out)].concat(), [8, 4, 4], &device);
     let distance = |a: Tensor<4>, b: Tensor<4>| (a - b).abs().max().into_scalar::<f32>();
-    assert!(distance(split.scaling.to_latents(normal.clone()), latents.clone()) < 1e-6);
+    assert!(distance(split.scaling.to_stored(normal.clone()), latents.clone()) < 1e-6);
     assert!(distance(split.scaling.to_network(latents), normal) < 1e-6);
     let wrong = LatentsConfig { normalization: Some(tiny("sd35/text/null.safetensors")), ..raw };
     assert!(message(wrong.open()).contains("null.safetensors: has no tensor `mean`"));
@@ -185,11 +185,11 @@ fn an_absent_or_damaged_file_is_an_error_that_names_it() {
 fn a_loader_yields_keyed_batches_and_an_absent_file_as_an_error() {
     let (folder, config) = copied();
     let split = config.open().unwrap();
-    let batcher = LatentBatcher::new([4, 8, 8], stack_labels);
+    let batcher = ItemBatcher::new([4, 8, 8], stack_labels);
     let loader = EpochLoader::training(split.train, batcher, &Device::flex(), 5, 1, 0).unwrap();
     let batches: Vec<_> = loader.iter().map(|batch| batch.unwrap()).collect();
     assert_eq!(batches.len(), 4);
-    for FlowBatch { data, deviation, condition, keys } in batches {
+    for FlowBatch { data, deviation, condition, keys, .. } in batches {
         assert_eq!((data.dims(), condition.dims(), keys.unwrap().len()), ([5, 4, 8, 8], [5], 5));
         assert_eq!(deviation.unwrap().dims(), data.dims());
     }

@@ -12,7 +12,8 @@ impl ComparisonResults {
             Reference::SetAside => "set-aside",
         };
         let (seeds, samplers) = (self.seeds(), self.samplers());
-        let mut text = format!("Distance to {reference} data, lower is better. Columns are network evaluations per sample.\n");
+        let mut text =
+            format!("Distance to {reference} data, lower is better. Columns are network evaluations per sample.\n");
         text.push_str(match seeds {
             1 => "One seed. In brackets stands the change against the control.\n",
             _ => {

@@ -29,7 +29,8 @@ use crate::models::Network;
 use crate::sample::Networks;
 use crate::train::ema;
 use crate::{Error, Result, host};
-use cell::{Cell, Planned};
+pub(super) use cell::Cell;
+use cell::Planned;
 use exact::ExactField;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -73,7 +74,9 @@ impl Comparison {
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
         let config = experiment.config();
         if config.gamma_is_auto() {
-            return Err(Error::Invalid("post_train.strategy.gamma = \"auto\": must be chosen before arms are compared".into()));
+            return Err(Error::Invalid(
+                "post_train.strategy.gamma = \"auto\": must be chosen before arms are compared".into(),
+            ));
         }
         let data = match config.compare.reference {
             Reference::HeldOut => experiment.data().clone(),

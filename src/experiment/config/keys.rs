@@ -71,7 +71,8 @@ impl<'a> Checker<'a> {
             names.extend(constants.map(Value::to_string));
             let required = choice["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
             names.extend(required.map(|key| format!("{{\"{key}\": …}}")));
-            let plain = choice.get("const").is_none() && choice.get("enum").is_none() && choice.get("required").is_none();
+            let plain =
+                choice.get("const").is_none() && choice.get("enum").is_none() && choice.get("required").is_none();
             names.extend(types(choice).into_iter().filter(|_| plain).map(|name| name.to_string()));
         }
         let texts: Vec<&str> = names.iter().map(|name| name.trim_matches('"')).collect();

@@ -20,8 +20,8 @@ mod sample;
 mod slow_flow;
 mod start;
 
-pub(crate) use compare::{CONTROL, MIXFLOW};
 pub use compare::{Arm, ArmConfig, ArmSampler, ArmWeights, CompareConfig, Reference};
+pub(crate) use compare::{CONTROL, MIXFLOW};
 pub use flow::FlowConfig;
 pub use gamma_search::GammaSearchConfig;
 pub use sample::{DecoderConfig, LabelSampling, SampleConfig, WeakConfig};
@@ -99,7 +99,9 @@ impl ExperimentConfig {
         problems.extend(self.network_problems());
         problems.extend(self.flow.problems("flow"));
         problems.extend(self.start.problems("start"));
-        for (path, stage) in self.start.pretrain().map(|stage| ("start", stage)).into_iter().chain([("post_train", &self.post_train)]) {
+        for (path, stage) in
+            self.start.pretrain().map(|stage| ("start", stage)).into_iter().chain([("post_train", &self.post_train)])
+        {
             problems.extend(self.stage_problems(path, stage));
         }
         let pretrain = self.start.pretrain();
@@ -117,7 +119,9 @@ impl ExperimentConfig {
     fn network_problems(&self) -> Vec<Problem> {
         let declared = self.data.declared();
         let mut problems = self.network.problems("network", declared.shape, declared.classes);
-        let (texts, features) = (self.data.has_texts(), self.data.feature_folders());
+        let latents = self.data.latents();
+        let texts = latents.is_some_and(|latents| latents.text.is_some());
+        let features = latents.map_or(0, |latents| latents.features.len());
         if self.network.reads_text() && !texts {
             let message = ": needs text embeddings; name their folder in `data.text`";
             add(&mut problems, "network.kind".into(), message);

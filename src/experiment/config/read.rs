@@ -40,7 +40,8 @@ impl ExperimentConfig {
     /// [`Error::Config`] with every problem: unknown, missing, mistyped and renamed keys, or, once all of these are right,
     /// every value that violates a condition or would be ignored.
     pub fn parse(text: &str) -> Result<Self> {
-        let config = serde_json::from_str(text).map_err(|e| Error::Invalid(format!("the configuration is not JSON: {e}")))?;
+        let config =
+            serde_json::from_str(text).map_err(|e| Error::Invalid(format!("the configuration is not JSON: {e}")))?;
         Self::from_value(config)
     }
 
@@ -100,7 +101,8 @@ fn set(config: &mut Value, setting: &str) -> Result<()> {
         if place.is_null() {
             *place = Value::Object(Default::default());
         }
-        let object = place.as_object_mut().ok_or_else(|| wrong(&format!("`{key}` lies in something that is no object")))?;
+        let object =
+            place.as_object_mut().ok_or_else(|| wrong(&format!("`{key}` lies in something that is no object")))?;
         place = object.entry(key).or_insert(Value::Null);
         for index in indices.split('[').filter(|index| !index.is_empty()) {
             let index = index.strip_suffix(']').and_then(|index| index.parse::<usize>().ok());
@@ -153,7 +155,8 @@ mod tests {
     #[test]
     fn settings_lie_over_the_file() {
         let mut config = json!({"post_train": {"steps": 5}, "compare": {"seeds": [1, 2]}});
-        for setting in ["post_train.steps=100", "post_train.strategy.kind=beta", "compare.seeds[1]=7", "x={\"y\": [1]}"] {
+        for setting in ["post_train.steps=100", "post_train.strategy.kind=beta", "compare.seeds[1]=7", "x={\"y\": [1]}"]
+        {
             set(&mut config, setting).unwrap();
         }
         let expected = json!({

@@ -116,9 +116,8 @@ impl ExperimentConfig {
 
     fn weak_guidance_problems(&self, path: &str) -> Vec<Problem> {
         let (sample, mut problems) = (&self.sample, Vec::new());
-        let autoguided = |guidance: &Option<WeakGuidanceConfig>| {
-            matches!(guidance, Some(WeakGuidanceConfig::Autoguidance { .. }))
-        };
+        let autoguided =
+            |guidance: &Option<WeakGuidanceConfig>| matches!(guidance, Some(WeakGuidanceConfig::Autoguidance { .. }));
         let used = autoguided(&sample.sampler.weak_guidance)
             || self.compare.samplers.iter().any(|sampler| autoguided(&sampler.weak_guidance));
         match (&sample.sampler.weak_guidance, &sample.weak) {

@@ -1,13 +1,13 @@
 //! The section `slow_flow`: how Slow Flow is measured.
 use super::{ExperimentConfig, add};
 use crate::Problem;
-use crate::experiment::slow_flow::{Definition, ProbeConfig};
+use crate::experiment::slow_flow::Definition;
 use std::collections::BTreeSet;
 
 impl ExperimentConfig {
     pub(super) fn slow_flow_problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = self.slow_flow.problems(path);
-        let names: BTreeSet<_> = self.slow_flow.definitions.iter().map(Definition::name).collect();
+        let names: BTreeSet<_> = self.slow_flow.definitions.iter().copied().map(Definition::name).collect();
         if names.len() < self.slow_flow.definitions.len() {
             add(&mut problems, format!("{path}.definitions"), ": must not name one twice");
         }

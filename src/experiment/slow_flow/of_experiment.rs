@@ -66,7 +66,11 @@ impl<'a> SlowFlow<'a> {
     }
 
     /// The network with conditions in the proportions of the data, and with the data's own for the ground truth.
-    fn networked<'n>(&self, network: &'n Network, guidance: Option<GuidanceConfig>) -> Result<Networked<'n, Network, 4>> {
+    fn networked<'n>(
+        &self,
+        network: &'n Network,
+        guidance: Option<GuidanceConfig>,
+    ) -> Result<Networked<'n, Network, 4>> {
         let (experiment, count) = (self.experiment, self.truth.count());
         let flow = &experiment.config().flow;
         let (train, seed) = (&experiment.data().train, self.config.seed);
@@ -91,7 +95,7 @@ impl<'a> SlowFlow<'a> {
             path: flow.path.build(),
             guidance,
             generated: of(&generated)?,
-            truth: of(self.truth.indices())?,
+            truth: of(&self.truth.indices)?,
         })
     }
 }

@@ -34,7 +34,8 @@ impl FromTruth {
 
     /// The mean distance of each state to the ground truth at `s`, and of each sample of that to the states.
     pub fn mean_distances(&self, truth: &GroundTruth, s: f64) -> (Vec<f64>, Vec<f64>) {
-        let (n, c, truth_squares) = (truth.count(), truth.path.coefficients(s), truth.products().squares(truth.path.coefficients(s)));
+        let (n, c, truth_squares) =
+            (truth.count(), truth.path.coefficients(s), truth.products().squares(truth.path.coefficients(s)));
         let (alpha, sigma) = (2.0 * c.alpha as f32, 2.0 * c.sigma as f32);
         let block = |(squares, (data, noise)): (&[f32], (&[f32], &[f32]))| {
             let (mut pairs, mut line) = (vec![0.0_f64; n], vec![0.0_f32; n]);

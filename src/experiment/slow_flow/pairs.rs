@@ -1,8 +1,8 @@
 //! The definitions that compare states with segments of pairs, and what an exact field gives for them.
+use super::inner_products::dot;
 use super::nearest::Averages;
 use super::resample::{Resamples, Slowed};
 use super::states::{OneStep, States, Station};
-use super::inner_products::dot;
 use super::truth::GroundTruth;
 
 /// `pair_independent`: state i, its own noise and data i of the ground truth, which has nothing to do with it.

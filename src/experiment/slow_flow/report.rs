@@ -1,5 +1,6 @@
 //! What was measured, as rows for JSON and CSV.
-use super::{Definition, Measurement, Recommendation};
+use super::{Definition, MeasuredNetwork, Measurement, Recommendation};
+use crate::experiment::files::{create, pretty, write};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
@@ -60,11 +61,25 @@ impl Report {
         }));
     }
 
-    /// Writes the rows as CSV.
+    /// Writes `slow_flow.json`, `slow_flow.csv`, `table.md` and pictures of the first definition into `folder`.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be written.
-    pub fn save_csv(&self, file: &Path) -> Result<()> {
+    /// [`Error::Io`] if a file cannot be written.
+    pub fn write(&self, folder: &Path, measured: &[MeasuredNetwork]) -> Result<()> {
+        create(folder)?;
+        write(&folder.join("slow_flow.json"), &pretty(self)?)?;
+        write(&folder.join("table.md"), &self.markdown())?;
+        self.save_csv(&folder.join("slow_flow.csv"))?;
+        let first = measured.iter().flat_map(|network| &network.measurements).map(|m| m.definition).next();
+        let mut panels = Vec::new();
+        for network in measured {
+            let drawn = network.measurements.iter().filter(|m| Some(m.definition) == first);
+            panels.push((network.name, drawn.collect()));
+        }
+        super::picture(&panels)?.save_png(folder.join("slow_flow.png"))
+    }
+
+    fn save_csv(&self, file: &Path) -> Result<()> {
         let failed = |e: csv::Error| Error::io(file, std::io::Error::other(e.to_string()));
         let mut writer = csv::Writer::from_path(file).map_err(failed)?;
         for row in &self.rows {

@@ -26,7 +26,7 @@ pub struct RaeDecoder {
 
 impl RaeDecoder {
     /// Pixels `[batch, 3, height, width]` of `latents` `[batch, channels, grid, grid]`, not normalized ones (see
-    /// [`LatentScaling`](crate::data::latents::LatentScaling)).
+    /// [`Scaling`](crate::data::Scaling)).
     ///
     /// Values are nominally in [0, 1], but as officially not clamped. Latents of another size, which the official code
     /// resizes to the grid, are an error. Computes in the type of the weights; the result

@@ -36,12 +36,7 @@ pub fn export_safetensors<M: Module>(module: &M, file: &Path, names: KeyMap<'_>)
 ///
 /// # Errors
 /// As [`export_safetensors`].
-pub fn export_safetensors_as<M: Module>(
-    module: &M,
-    file: &Path,
-    names: KeyMap<'_>,
-    as_type: ExportType,
-) -> Result<()> {
+pub fn export_safetensors_as<M: Module>(module: &M, file: &Path, names: KeyMap<'_>, as_type: ExportType) -> Result<()> {
     let mut parts = Vec::new();
     for tensor in official(module, names) {
         let name = tensor.name.clone();

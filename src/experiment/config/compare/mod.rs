@@ -144,7 +144,9 @@ impl ExperimentConfig {
             problems.extend(arm.problems(&format!("{path}.arms[{i}]"), self.flow.path, self.start.is_exact()));
         }
         let arms = self.arms();
-        if let Some(i) = arms.iter().position(|arm| arm.weights == ArmWeights::Exact).filter(|_| !self.has_exact_field()) {
+        if let Some(i) =
+            arms.iter().position(|arm| arm.weights == ArmWeights::Exact).filter(|_| !self.has_exact_field())
+        {
             let (path, arm) = (format!("{path}.arms[{i}].weights"), &arms[i].name);
             let message = format!("= \"exact\" of `{arm}`: known only for the velocity of a ring on the linear path");
             add(&mut problems, path, message);
@@ -195,7 +197,8 @@ impl ExperimentConfig {
         if sampler.guidance.as_ref().is_some_and(|g| g.is_active()) && !self.network.has_null_condition() {
             add(&mut problems, format!("{path}.guidance"), ": the network has no null condition");
         }
-        if matches!(sampler.weak_guidance, Some(WeakGuidanceConfig::Autoguidance { .. })) && self.sample.weak.is_none() {
+        if matches!(sampler.weak_guidance, Some(WeakGuidanceConfig::Autoguidance { .. })) && self.sample.weak.is_none()
+        {
             add(&mut problems, format!("{path}.weak_guidance"), ": autoguidance needs the network of `sample.weak`");
         }
         let differential = sampler.corrections.iter().any(|c| matches!(c, CorrectionConfig::Differential(_)));

@@ -58,7 +58,7 @@ impl ArmSampler {
         (1..=evaluations.saturating_add(1)).map(with).find(|config| config.evaluations() == Some(evaluations))
     }
 
-    pub(super) fn with_steps(&self, steps: usize, batch_size: usize) -> SamplerConfig {
+    pub(crate) fn with_steps(&self, steps: usize, batch_size: usize) -> SamplerConfig {
         SamplerConfig {
             count: self.count,
             times: self.times,

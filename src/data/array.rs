@@ -59,7 +59,7 @@ impl Array {
     }
 
     /// Fails unless this array, read from `file`, has the `shape`.
-    pub(super) fn of_shape(self, shape: &[usize], file: &Path) -> Result<Self> {
+    pub(in crate::data) fn of_shape(self, shape: &[usize], file: &Path) -> Result<Self> {
         if self.shape == shape {
             return Ok(self);
         }

@@ -9,20 +9,31 @@ const EPSILON: f64 = 1e-5;
 
 /// `x = ((z − shift)·scale − mean) / √(var + 1e-5)`; without a file of statistics, `x = (z − shift)·scale`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LatentScaling {
+pub struct Scaling {
     shape: [usize; 3],
     /// x = z·factor + offset, one pair per element.
     factor: Vec<f32>,
     offset: Vec<f32>,
 }
 
-impl LatentScaling {
+impl Scaling {
+    /// The network sees items of `shape = [C, H, W]` as they are stored.
+    pub fn identity(shape: [usize; 3]) -> Self {
+        let count = shape.iter().product();
+        Self { shape, factor: vec![1.0; count], offset: vec![0.0; count] }
+    }
+
+    /// `x = z·factor + offset`, one pair per element of `shape`.
+    pub(super) fn affine(shape: [usize; 3], factor: Vec<f32>, offset: Vec<f32>) -> Self {
+        Self { shape, factor, offset }
+    }
+
     /// Reads the statistics the configuration names: `mean` and `var`, each of the shape of a latent or one number
     /// per channel, in a `.safetensors` or PyTorch file, or as `mean.npy` and `var.npy` in a folder.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] naming the file.
-    pub fn new(config: &LatentsConfig) -> Result<Self> {
+    pub fn of_latents(config: &LatentsConfig) -> Result<Self> {
         let shape = config.shape;
         let count = shape.iter().product();
         let (scale, shift) = (config.scale, config.shift);
@@ -39,27 +50,27 @@ impl LatentScaling {
     }
 
     /// Scales the values of one latent.
-    pub(super) fn mean(&self, values: &mut [f32]) {
+    pub(in crate::data) fn mean(&self, values: &mut [f32]) {
         for ((value, factor), offset) in values.iter_mut().zip(&self.factor).zip(&self.offset) {
             *value = *value * factor + offset;
         }
     }
 
     /// Scales the standard deviations of one latent.
-    pub(super) fn deviation(&self, values: &mut [f32]) {
+    pub(in crate::data) fn deviation(&self, values: &mut [f32]) {
         for (value, factor) in values.iter_mut().zip(&self.factor) {
             *value *= factor.abs();
         }
     }
 
-    /// Latents `[batch, C, H, W]` as on disk, to what the network sees.
-    pub fn to_network(&self, latents: Tensor<4>) -> Tensor<4> {
-        let [factor, offset] = self.tensors(&latents);
-        latents * factor + offset
+    /// Items `[batch, C, H, W]` as they are stored, to what the network sees.
+    pub fn to_network(&self, stored: Tensor<4>) -> Tensor<4> {
+        let [factor, offset] = self.tensors(&stored);
+        stored * factor + offset
     }
 
-    /// What the network sees or makes `[batch, C, H, W]`, to latents as a decoder takes them.
-    pub fn to_latents(&self, samples: Tensor<4>) -> Tensor<4> {
+    /// What the network sees or makes `[batch, C, H, W]`, to numbers as they are stored: latents as a decoder takes them.
+    pub fn to_stored(&self, samples: Tensor<4>) -> Tensor<4> {
         let [factor, offset] = self.tensors(&samples);
         (samples - offset) / factor
     }

@@ -1,0 +1,4 @@
+//! A table of numbers, one vector `[D, 1, 1]` a row: x = scale · (v − mean)/deviation of each column.
+mod config;
+
+pub use config::VectorsConfig;

@@ -1,0 +1,148 @@
+use super::*;
+
+const START: &str = r#"{"data": {"kind": "photos"}, "network": {"kind": "residual_mlp"}"#;
+
+fn parsed(extra: &str) -> crate::Result<ExperimentConfig> {
+    ExperimentConfig::parse(&format!("{START}{extra}}}"))
+}
+
+fn problems(extra: &str) -> String {
+    parsed(extra).map_or_else(|e| e.to_string(), |_| String::new())
+}
+
+#[test]
+fn data_and_a_network_are_enough() {
+    let config = parsed(r#", "post_train": {"strategy": {"kind": "mixflow", "gamma": 0.2}}"#).unwrap();
+    let arms = config.arms();
+    let names: Vec<_> = arms.iter().map(|arm| arm.name.as_str()).collect();
+    assert_eq!(names, ["no post-training", "control", "MixFlow"]);
+    assert_eq!(arms[1].stage.strategy, StrategyConfig::standard());
+    assert_eq!(arms[2].stage.strategy, StrategyConfig::mixflow(0.2));
+    assert_eq!(config.samplers()[0].name, "Euler");
+    assert_eq!(config.start, StartConfig::default());
+}
+
+#[test]
+fn a_control_and_a_sweep_are_arms() {
+    let arms = r#", "compare": {"arms": [{"name": "control"},
+        {"name": "MixFlow", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.5]}]}"#;
+    let config = parsed(arms).unwrap();
+    let names: Vec<_> = config.arms().into_iter().map(|arm| arm.name).collect();
+    assert_eq!(names, ["control", "MixFlow γ=0", "MixFlow γ=0.5"]);
+    assert_eq!(config.arms()[2].stage.strategy, StrategyConfig::mixflow(0.5));
+    assert_eq!(config.compare.evaluations, [5, 10, 20, 50]);
+}
+
+#[test]
+fn an_exact_start_trains_nothing() {
+    let ring = r#"{"data": {"kind": "ring"}, "network": {"kind": "residual_mlp", "channels": 2, "size": 1},
+        "start": {"kind": "exact"}, "post_train": {"strategy": {"kind": "mixflow", "gamma": 0.8}}}"#;
+    let arms = ExperimentConfig::parse(ring).unwrap().arms();
+    assert!(arms.len() == 2 && arms.iter().all(|arm| arm.weights == ArmWeights::Exact));
+    let photos = problems(r#", "start": {"kind": "exact"}, "compare": {"arms": [{"name": "control"}]}"#);
+    assert!(photos.contains("known only for the velocity of a ring"), "{photos}");
+}
+
+#[test]
+fn gamma_may_be_left_to_be_chosen() {
+    let auto = r#", "post_train": {"strategy": {"kind": "mixflow", "gamma": "auto"}}"#;
+    let config = parsed(auto).unwrap();
+    assert!(config.gamma_is_auto());
+    let kept = config.to_json().unwrap();
+    assert_eq!(kept["post_train"]["strategy"]["gamma"], "auto");
+    assert_eq!(ExperimentConfig::parse(&kept.to_string()).unwrap(), config);
+    let chosen = config.with_gamma(0.3);
+    assert!(!chosen.gamma_is_auto() && chosen.post_train.strategy == StrategyConfig::mixflow(0.3));
+    assert_eq!(chosen.clone().with_gamma(0.7), chosen);
+    let elsewhere =
+        problems(r#", "compare": {"arms": [{"name": "control", "strategy": {"kind": "mixflow", "gamma": "auto"}}]}"#);
+    assert!(elsewhere.contains("compare.arms[0].strategy.gamma"), "{elsewhere}");
+}
+
+#[test]
+fn renamed_keys_say_how_they_are_called_now() {
+    let text = problems(
+        r#", "device": "cpu", "pretrain": {}, "evaluate": {"steps": [5]}, "seeds": [0], "gamma_search": {"steps": [5]},
+            "compare": {"arms": [{"name": "a", "weights": "pretrained"}]}"#,
+    );
+    for expected in [
+        "device is called `devices` now",
+        "pretrain is `start` now",
+        "evaluate.steps is `compare.evaluations` now",
+        "seeds is `compare.seeds` now",
+        "gamma_search.steps is `gamma_search.evaluations` now",
+        "compare.arms[0].weights = \"pretrained\": is called \"start\" now",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let text = problems(
+        r#", "devices": ["tpu"], "flow": {"loss_weight": "likelihood"}, "post_train": {
+            "strategy": {"kind": "mixflow", "gamma": 1.1}, "target": "training", "steps": 10, "steps_per_epoch": 3,
+            "condition_dropout": 0.1, "anti_drift": {}, "ema": {"decay": 1.0}, "optimizer": {"learning_rate": 0},
+            "schedule": {"final_fraction": 0.5}},
+        "start": {"kind": "pretrain", "strategy": {"kind": "beta"}},
+        "sample": {"sampler": {"steps": 5, "batch_size": 4, "guidance": {"scale": 2.0}}},
+        "gamma_search": {"gammas": [0.1, 2], "seeds": [1], "pilot_steps": 2000, "samples": 1, "evaluations": [5, 5]},
+        "slow_flow": {"samples": 3, "definitions": ["distribution", "distribution"]},
+        "compare": {"seeds": [1, 1], "evaluations": [0, 3], "samples": 1, "batch_size": 0, "control": "c",
+            "arms": [{"name": "a", "gammas": [2]}, {"name": "a", "weights": "exact"},
+                {"name": "b", "weights": "start", "strategy": {"kind": "beta"}, "input": {"kind": "perturbation", "gamma": 1}},
+                {"name": "e", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.1], "anti_drift": {"weight": 0}}]}"#,
+    );
+    for expected in [
+        "post_train.strategy.gamma = 1.1: must be in [0, 1]",
+        "devices[0] = \"tpu\"",
+        "flow.loss_weight : must be \"uniform\"",
+        "post_train.target would be ignored",
+        "post_train.steps_per_epoch = 3: must divide steps = 10",
+        "post_train.condition_dropout = 0.1: the network has no null condition",
+        "post_train.anti_drift : needs a strategy whose slowed timestep is the training timestep",
+        "post_train.ema.decay = 1: must be in [0, 1)",
+        "post_train.optimizer.learning_rate = 0: must be in (0, 1]",
+        "post_train.schedule.final_fraction = 0.5: would be ignored",
+        "start.strategy : must be {\"kind\": \"standard\"}",
+        "sample.sampler.guidance : the network has no null condition",
+        "gamma_search.gammas = [0.1, 2.0]",
+        "gamma_search.seeds = [1]: must be others than those of `compare`",
+        "gamma_search.pilot_steps = 2000: must be in 1..=10",
+        "gamma_search.samples = 1",
+        "gamma_search.evaluations = [5, 5]",
+        "slow_flow.samples = 3",
+        "slow_flow.definitions : must not name one twice",
+        "compare.seeds : must not repeat",
+        "compare.evaluations = [0, 3]: must each be in",
+        "compare.samples = 1: must be at least 2",
+        "compare.batch_size = 0: must be at least 1",
+        "compare.control = \"c\": must be the name of an arm, one of a",
+        "compare.arms[0].gammas : the strategy must be",
+        "compare.arms[0].gammas = 2: must be in [0, 1]",
+        "compare.arms[1].weights = \"exact\" of `a`: known only",
+        "compare.arms[2].input : would be ignored",
+        "compare.arms[2].strategy : would be ignored",
+        "compare.arms[3].anti_drift.weight = 0: must be finite and greater than 0",
+        "compare.arms : must not repeat",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn what_a_sampler_cannot_do_is_named() {
+    let text = problems(
+        r#", "compare": {"evaluations": [5], "arms": [{"name": "control"}],
+            "samplers": [{"name": "s", "solver": "rk4", "arms": ["c"]}, {"name": "d", "solver": "heun",
+                "guidance": {"scale": 2}, "corrections": [{"kind": "differential", "low": 0.1}]}]}"#,
+    );
+    for expected in [
+        "compare.samplers[0].solver : its steps fit none of the evaluations",
+        "compare.samplers[0].arms = \"c\": must be the name of an entry of arms",
+        "compare.samplers[1].corrections[0] : the differential correction is one of Euler's step",
+        "compare.samplers[1].guidance : the network has no null condition",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+    }
+}
