@@ -1,4 +1,5 @@
 //! The way of an official checkpoint: load, post-train, sample, write back.
+use super::network_misfits::{TextWidths, network_misfits};
 use super::{Samples, files};
 use crate::data::latents::{Array, LatentBatcher, LatentItem, LatentSplit, stack_features, stack_labels, stack_texts};
 use crate::experiment::config::{LabelSampling, SystemConfig, WeightsConfig};
@@ -41,8 +42,13 @@ impl System {
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let data = config.data.open()?;
         let SystemConfig { network, weights, sample, post_train, .. } = &config;
-        let mut problems = network.misfits(&data);
-        problems.extend(sample.weak.iter().flat_map(|weak| weak.network.misfits(&data)));
+        let null_text = data
+            .null_text
+            .as_ref()
+            .map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
+        let weak = sample.weak.iter().map(|weak| &weak.network);
+        let misfits = |network| network_misfits(network, &data.features, null_text);
+        let mut problems: Vec<Problem> = [network].into_iter().chain(weak).flat_map(misfits).collect();
         let batch = post_train.batch_size / post_train.accumulation;
         // Pilots leave some out, and train with the same batches.
         let items = if post_train.strategy.is_auto() { data.set_aside()?.train.len() } else { data.train.len() };

@@ -18,7 +18,7 @@ mod config;
 mod images;
 mod item;
 mod listing;
-mod npy;
+pub(crate) mod npy;
 mod scaling;
 mod set;
 
