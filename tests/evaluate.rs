@@ -145,7 +145,8 @@ fn a_set_is_nearest_to_itself_and_farther_from_what_is_shifted_more() {
             "precision" | "recall" => assert_eq!(one.value, 1.0, "{}", one.name),
             // It leaves out pairs of a vector and itself within a set, but not between the two.
             "kid_random_convolutions" => assert!(one.value < 0.0, "{}", one.value),
-            name => assert!(one.value.abs() < 1e-9 * one.floor, "{name}: {} {}", one.value, one.floor),
+            // A root of rounding errors for each sample and itself.
+            name => assert!(one.value.abs() < 1e-7 * one.floor, "{name}: {} {}", one.value, one.floor),
         }
     }
     for name in ["frechet_random_convolutions", "frechet_pixels", "kid_random_convolutions", "energy_distance"] {
@@ -184,7 +185,8 @@ fn vectors_are_measured_as_vectors_and_seeds_matter() {
     assert_eq!(names, ["energy_distance", "frechet_vectors", "kid_vectors", "precision", "recall"]);
     assert_eq!(measure(&folder.path("a.npy"), &b).distances, near.distances);
     for (near, far) in near.distances.iter().zip(&far.distances).take(3) {
-        assert!(near.value.abs() < 4.0 * near.floor.abs() && far.value > 10.0 * near.value.abs(), "{near:?} {far:?}");
+        let chance = near.standard_error.unwrap_or(near.floor);
+        assert!(near.value.abs() < 3.0 * chance && far.value > 10.0 * near.value.abs(), "{near:?} {far:?}");
     }
     // Variances of 1 and 4 in four dimensions.
     assert!((far.distance("frechet_vectors").unwrap().value - 4.0).abs() < 0.5);
@@ -264,7 +266,7 @@ fn the_report_is_a_table_and_json() {
     let report = measure(&a, &b);
     let text = report.markdown();
     let rows = text.lines().filter(|line| line.starts_with("| ")).count();
-    assert_eq!(rows, 2 + 2 + 1 + report.distances.len(), "{text}");
+    assert_eq!(rows, 2 + 2 + report.distances.len(), "{text}");
     assert!(text.contains("None of these numbers is a published FID") && text.contains("b.npz"), "{text}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["distances"][0]["value"].as_f64(), Some(report.distances[0].value));

@@ -294,7 +294,7 @@ mod tests {
             r#"{"kind": "repa", "input_size": 4, "hidden_size": 8, "depth": 1, "encoder_depth": 1, "num_heads": 1}"#,
             r#"{"kind": "rae", "input_size": 2, "in_channels": 2, "hidden_size": [8, 8], "depth": [1, 1],
                 "num_heads": [1, 1]}"#,
-            r#"{"kind": "mmdit", "depth": 1, "pos_embed_max_size": 4, "dual_attention": [], "context_width": 4,
+            r#"{"kind": "mmdit", "input_size": 4, "depth": 1, "pos_embed_max_size": 4, "dual_attention": [], "context_width": 4,
                 "pooled_width": 4}"#,
         ];
         networks.map(|json| serde_json::from_str(json).unwrap()).to_vec()
