@@ -10,6 +10,8 @@ pub mod config;
 mod experiment;
 pub mod files;
 mod gamma_search;
+pub mod plot;
+pub mod progress;
 mod samples;
 pub mod slow_flow;
 pub mod statistics;

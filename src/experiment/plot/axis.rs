@@ -7,8 +7,8 @@ pub enum Scale {
     Linear,
     /// Its logarithm; values that are not positive are left out.
     Log,
-    /// The logarithm of 1 + value, for relative changes: −50 % is as far from 0 as +100 %. Labels are in percent;
-    /// values at or below −1 are left out.
+    /// The logarithm of 1 + value, for relative changes: −50 % is as far from 0 as +100 %. Labels are in percent,
+    /// and above +400 % the factor; values at or below −1 are left out.
     Change,
 }
 
@@ -66,9 +66,8 @@ impl Axis {
             let inside = place >= extent.low - 1e-9 && place <= extent.high + 1e-9;
             inside.then(|| Tick { place, label: self.scale.label(*value) })
         };
-        let touch = |a: &Tick, b: &Tick| {
-            (a.place - b.place).abs() * per_place < 0.5 * (size(&a.label) + size(&b.label)) + 8.0
-        };
+        let touch =
+            |a: &Tick, b: &Tick| (a.place - b.place).abs() * per_place < 0.5 * (size(&a.label) + size(&b.label)) + 8.0;
         let mut shown: Vec<Tick> = Vec::new();
         if !self.ticks.is_empty() {
             for next in self.ticks.iter().filter_map(tick) {
@@ -121,6 +120,7 @@ impl Scale {
     fn label(self, value: f64) -> String {
         match self {
             Self::Linear | Self::Log => number(value),
+            Self::Change if value > 4.0 => format!("×{}", number(1.0 + value)),
             Self::Change if value > 0.0 => format!("+{} %", number(100.0 * value)),
             Self::Change => format!("{} %", number(100.0 * value)),
         }
@@ -152,12 +152,24 @@ impl Scale {
             }
             Self::Change if high - low < 0.35 => even,
             Self::Change => {
-                let percent = |list: &[i32]| list.iter().map(|p| f64::from(*p) / 100.0).collect();
+                let decades: Vec<i32> = (low.floor() as i32..=high.ceil() as i32).collect();
+                // Factors in every decade; those around 1 are round percentages.
+                let with = |factors: &[f64], percent: &[i32]| {
+                    let far = decades.iter().filter(|d| **d > 0 || **d < -1);
+                    let factors = far.flat_map(|d| factors.iter().map(|factor| scaled(*factor, *d) - 1.0));
+                    let near = percent.iter().map(|p| f64::from(*p) / 100.0);
+                    let mut values: Vec<f64> = near.chain(factors).collect();
+                    values.sort_by(f64::total_cmp);
+                    values
+                };
                 vec![
-                    percent(&[-99, -90, 0, 900, 9900]),
-                    percent(&[-90, -50, 0, 100, 400, 900]),
-                    percent(&[-90, -75, -50, -25, 0, 50, 100, 200, 400, 900]),
-                    percent(&[-90, -80, -70, -60, -50, -40, -30, -20, -10, 0, 10, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 700, 900]),
+                    with(&[1.0], &[-90, 0]),
+                    with(&[1.0], &[-90, -50, 0, 100, 400]),
+                    with(&[1.0, 2.0, 5.0], &[-90, -75, -50, -25, 0, 50, 100, 200, 400]),
+                    with(
+                        &[1.0, 2.0, 3.0, 5.0, 7.0],
+                        &[-90, -80, -70, -60, -50, -40, -30, -20, -10, 0, 10, 20, 30, 50, 75, 100, 150, 200, 300, 400],
+                    ),
                 ]
             }
         }
@@ -216,7 +228,7 @@ mod tests {
     fn ticks_stand_where_the_points_are() {
         let axis = Axis::new("steps", Scale::Log).with_ticks(vec![50.0, 5.0, 10.0, 20.0, 10.0, f64::NAN]);
         assert_eq!(labels(&axis, 4.5, 55.0, 400.0), ["5", "10", "20", "50"]);
-        assert_eq!(labels(&axis, 4.5, 55.0, 60.0), ["5", "50"]);
+        assert_eq!(labels(&axis, 4.5, 55.0, 60.0), ["5", "20"]);
     }
 
     #[test]
@@ -232,6 +244,7 @@ mod tests {
     fn changes_are_percent() {
         let axis = Axis::new("", Scale::Change);
         assert_eq!(labels(&axis, -0.5, 1.0, 120.0), ["−50 %", "0 %", "+100 %"]);
+        assert_eq!(labels(&axis, -0.2, 400.0, 400.0), ["0 %", "+100 %", "+400 %", "×10", "×100"]);
         assert_eq!(labels(&axis, -0.06, 0.06, 200.0), ["−5 %", "0 %", "+5 %"]);
     }
 

@@ -90,7 +90,8 @@ impl Chart {
         let rows = (self.panels.len() as i32 + columns - 1) / columns;
         let top = if self.title.is_empty() { MARGIN } else { TITLE_HEIGHT };
         let height = top + rows * self.panel_height + legend.height() + MARGIN;
-        Ok(Layout { width: self.width, height, top, columns, legend })
+        let margins = draw::Margins::of(&self.panels, self.panel_height);
+        Ok(Layout { width: self.width, height, top, columns, margins, legend })
     }
 
     fn draw<DB: DrawingBackend>(&self, backend: DB, layout: &Layout) -> Result<()>
@@ -106,7 +107,7 @@ impl Chart {
             let (column, row) = (i as i32 % layout.columns, i as i32 / layout.columns);
             let (left, top) = (MARGIN + column * width, layout.top + row * self.panel_height);
             let place = draw::Place { left, top, width, height: self.panel_height };
-            draw::panel(&area, panel, place, &layout.legend).map_err(|e| failed(e.to_string()))?;
+            draw::panel(&area, panel, place, layout.margins, &layout.legend).map_err(|e| failed(e.to_string()))?;
         }
         let top = layout.height - MARGIN - layout.legend.height();
         layout.legend.draw(&area, layout.width, top).map_err(|e| failed(e.to_string()))?;
@@ -120,5 +121,6 @@ struct Layout {
     height: i32,
     top: i32,
     columns: i32,
+    margins: draw::Margins,
     legend: Legend,
 }

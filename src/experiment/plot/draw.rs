@@ -1,10 +1,10 @@
 //! The drawing itself: a panel's axes, guides, bands, lines, error bars and markers.
+use super::axis::{Extent, Tick};
 use super::canvas::SIZE_PER_EM;
 use super::chart::FINE;
 use super::legend::Legend;
-use super::palette::LineStyle;
+use super::palette::{LineStyle, Marker};
 use super::text::{self, FAMILY, Weight};
-use super::axis::{Extent, Tick};
 use super::{Panel, Point, Series, Spread};
 use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
@@ -27,7 +27,7 @@ const TITLE_EM: f64 = 18.0;
 const PANEL_TITLE_HEIGHT: i32 = 30;
 /// Room for the numbers and the label below the horizontal axis.
 const BELOW: i32 = 52;
-const RIGHT: i32 = 16;
+
 const RADIUS: f64 = 4.2;
 /// How far apart error bars of neighbouring lines stand.
 const BESIDE: f64 = 5.0;
@@ -39,6 +39,61 @@ pub(super) struct Place {
     pub top: i32,
     pub width: i32,
     pub height: i32,
+}
+
+/// Room beside the axes of every panel of a chart, so that they stand in line, in pixels of the layout.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Margins {
+    left: i32,
+    right: i32,
+}
+
+impl Margins {
+    /// What the widest numbers and guides of any panel need.
+    pub fn of(panels: &[Panel], height: i32) -> Self {
+        panels.iter().fold(Self::default(), |margins, panel| {
+            let numbers = panel.y_ticks(height).iter().map(|tick| size(&tick.label)).fold(0.0, f64::max);
+            let name = if panel.y.label.is_empty() { 0 } else { 26 };
+            let guides = panel.guides.iter().map(|guide| size(&guide.label)).fold(0.0, f64::max);
+            Self {
+                left: margins.left.max(numbers.ceil() as i32 + 12 + name),
+                right: margins.right.max(guides.ceil() as i32 + 14),
+            }
+        })
+    }
+}
+
+/// The length of a number beside an axis.
+fn size(label: &str) -> f64 {
+    f64::from(text::width(label, Weight::Regular, TICK_EM as f32))
+}
+
+impl Panel {
+    fn drawable(&self) -> impl Iterator<Item = &Point> {
+        self.series.iter().flat_map(|series| &series.points).filter(|point| self.shows(point))
+    }
+
+    fn x_extent(&self) -> Extent {
+        self.x.extent(self.drawable().filter_map(|point| self.x.scale.place(point.x)))
+    }
+
+    fn y_extent(&self) -> Extent {
+        let points = self.drawable().flat_map(|point| [point.y, point.low, point.high]);
+        let values = points.chain(self.references.iter().map(|reference| reference.y));
+        self.y.extent(values.filter_map(|value| self.y.scale.place(value)))
+    }
+
+    fn y_ticks(&self, height: i32) -> Vec<Tick> {
+        self.y.ticks(self.y_extent(), f64::from(self.plot_height(height)), |_| 14.0)
+    }
+
+    fn above(&self) -> i32 {
+        if self.title.is_empty() { 24 } else { PANEL_TITLE_HEIGHT }
+    }
+
+    fn plot_height(&self, height: i32) -> i32 {
+        (height - self.above() - BELOW).max(1)
+    }
 }
 
 /// How a line of letters looks.
@@ -95,7 +150,11 @@ pub(super) fn dashed<DB: DrawingBackend>(
     area.draw(&DashedPathElement::new(places, 6 * FINE, 4 * FINE, stroke(color, width)))
 }
 
-pub(super) fn line<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, places: Vec<Spot>, style: LineStyle) -> Drawn<DB> {
+pub(super) fn line<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    places: Vec<Spot>,
+    style: LineStyle,
+) -> Drawn<DB> {
     let pen = stroke(rgb(style.color), 4);
     match style.dash {
         None => area.draw(&PathElement::new(places, pen)),
@@ -114,6 +173,10 @@ pub(super) fn band<DB: DrawingBackend>(
 /// A marker with a thin white rim, so that it stands out from what it covers.
 pub(super) fn marker<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, at: Spot, style: LineStyle) -> Drawn<DB> {
     for (radius, color) in [(RADIUS + 1.0, WHITE), (RADIUS, rgb(style.color))] {
+        if style.marker == Marker::Circle {
+            area.draw(&Circle::new(at, radius * f64::from(FINE), color.filled()))?;
+            continue;
+        }
         let corners = style.marker.corners(radius * f64::from(FINE)).into_iter();
         area.draw(&Polygon::new(corners.map(|(dx, dy)| (at.0 + dx, at.1 + dy)).collect::<Vec<_>>(), color.filled()))?;
     }
@@ -144,34 +207,31 @@ pub(super) fn panel<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     panel: &Panel,
     place: Place,
+    margins: Margins,
     legend: &Legend,
 ) -> Drawn<DB> {
     let drawable = |series: &Series| series.points.iter().copied().filter(|p| panel.shows(p)).collect::<Vec<_>>();
     let lines: Vec<(&Series, Vec<Point>)> = panel.series.iter().map(|series| (series, drawable(series))).collect();
-    let points = || lines.iter().flat_map(|(_, points)| points);
-    let (xs, ys) = (panel.x.scale, panel.y.scale);
-    let x = panel.x.extent(points().filter_map(|p| xs.place(p.x)));
-    let heights = points().flat_map(|p| [p.y, p.low, p.high]).chain(panel.references.iter().map(|r| r.y));
-    let y = panel.y.extent(heights.filter_map(|v| ys.place(v)));
+    let (xs, ys, x, y) = (panel.x.scale, panel.y.scale, panel.x_extent(), panel.y_extent());
+    let Margins { left, right } = margins;
+    let (width, height) = ((place.width - left - right).max(1), panel.plot_height(place.height));
+    let frame = Frame { left: place.left + left, top: place.top + panel.above(), width, height, x, y };
 
-    let above = if panel.title.is_empty() { 10 } else { PANEL_TITLE_HEIGHT };
-    let height = (place.height - above - BELOW).max(1);
-    let y_ticks = panel.y.ticks(y, f64::from(height), |_| 14.0);
-    let size = |label: &str| f64::from(text::width(label, Weight::Regular, TICK_EM as f32));
-    let widest = y_ticks.iter().map(|tick| size(&tick.label)).fold(0.0, f64::max);
-    let beside = widest.ceil() as i32 + 12 + if panel.y.label.is_empty() { 0 } else { 26 };
-    let width = (place.width - beside - RIGHT).max(1);
-    let x_ticks = panel.x.ticks(x, f64::from(width), size);
-    let frame = Frame { left: place.left + beside, top: place.top + above, width, height, x, y };
-
+    let (x_ticks, y_ticks) = (panel.x.ticks(x, f64::from(width), size), panel.y_ticks(place.height));
     mesh(area, &frame, &x_ticks, &y_ticks)?;
     names(area, panel, place, &frame)?;
     for guide in &panel.guides {
         let ends = [guide.from, guide.to].map(|p| Some(frame.spot(xs.place(p.x)?, ys.place(p.y)?)));
         if let [Some(from), Some(to)] = ends {
             area.draw(&PathElement::new(vec![from, to], stroke(GUIDE, 2)))?;
-            let letters = Letters { anchor: HPos::Right, color: GREY_LINE, ..Letters::left(TICK_EM) };
-            text(area, &guide.label, (to.0 - 4 * FINE, to.1 - 9 * FINE), letters)?;
+            let letters = Letters { color: GREY_LINE, ..Letters::left(TICK_EM) };
+            // A guide that leaves through the right side is named there, any other one above its end.
+            if to.0 >= (frame.left + frame.width - 1) * FINE {
+                text(area, &guide.label, (to.0 + 6 * FINE, to.1), letters)?;
+            } else {
+                let letters = Letters { anchor: HPos::Center, ..letters };
+                text(area, &guide.label, (to.0, to.1 - 10 * FINE), letters)?;
+            }
         }
     }
     for at in panel.references.iter().filter_map(|reference| ys.place(reference.y)) {
@@ -211,11 +271,9 @@ pub(super) fn panel<DB: DrawingBackend>(
 
 fn bar_of<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, low: Spot, high: Spot, style: LineStyle) -> Drawn<DB> {
     let pen = stroke(rgb(style.color), 2);
-    let cap = 3 * FINE;
-    for ends in [[low, high], [(low.0 - cap, low.1), (low.0 + cap, low.1)], [(high.0 - cap, high.1), (high.0 + cap, high.1)]] {
-        area.draw(&PathElement::new(ends.to_vec(), pen))?;
-    }
-    Ok(())
+    let cap = |spot: Spot| [(spot.0 - 3 * FINE, spot.1), (spot.0 + 3 * FINE, spot.1), spot];
+    area.draw(&PathElement::new([&cap(low)[..], &[high]].concat(), pen))?;
+    area.draw(&PathElement::new(cap(high)[..2].to_vec(), pen))
 }
 
 /// Grid lines, axis lines and the numbers beside them.

@@ -52,8 +52,7 @@ pub(super) fn spaced(
     let columns = columns.min(count);
     let Gap { pixels: gap, color } = gap;
     let (cell_width, cell_height) = (width * scale + gap, height * scale + gap);
-    let mut picture =
-        Picture::new(columns * cell_width - gap, count.div_ceil(columns) * cell_height - gap, color);
+    let mut picture = Picture::new(columns * cell_width - gap, count.div_ceil(columns) * cell_height - gap, color);
     let byte = |value: f32| (255.0 * ((value - low) / (high - low)).clamp(0.0, 1.0)).round() as u8;
     for (i, image) in images.chunks_exact(size).enumerate() {
         let (left, top) = (i % columns * cell_width, i / columns * cell_height);

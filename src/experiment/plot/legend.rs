@@ -87,7 +87,11 @@ impl Legend {
             match entry.look {
                 Look::Line(style, spread) => {
                     if spread == Spread::Band {
-                        draw::band(area, [(x, y - 6 * FINE), (end, y - 6 * FINE), (end, y + 6 * FINE), (x, y + 6 * FINE)], style)?;
+                        draw::band(
+                            area,
+                            [(x, y - 6 * FINE), (end, y - 6 * FINE), (end, y + 6 * FINE), (x, y + 6 * FINE)],
+                            style,
+                        )?;
                     }
                     draw::line(area, vec![(x, y), (end, y)], style)?;
                     if spread == Spread::Bars {

@@ -18,8 +18,8 @@ const GREY: [u8; 3] = [0x8A; 3];
 const BLACK: [u8; 3] = [0x1A; 3];
 /// Stops of a ramp from dark to light that is ordered for every eye.
 const RAMP: [[u8; 3]; 6] = [
-    [0x44, 0x01, 0x54],
-    [0x3E, 0x4A, 0x89],
+    [0x7B, 0x2D, 0x8B],
+    [0x41, 0x4F, 0x9A],
     [0x26, 0x82, 0x8E],
     [0x35, 0xB7, 0x79],
     [0xA5, 0xD0, 0x36],
@@ -71,16 +71,13 @@ fn ramp(place: f64) -> [u8; 3] {
 }
 
 impl Marker {
-    /// The corners around (0, 0), as (right, down).
+    /// The corners around (0, 0), as (right, down); a circle has none.
     pub fn corners(self, radius: f64) -> Vec<(i32, i32)> {
         let scaled = |corners: &[(f64, f64)]| {
             corners.iter().map(|(x, y)| ((x * radius).round() as i32, (y * radius).round() as i32)).collect()
         };
         match self {
-            Self::Circle => {
-                let angle = |i: i32| f64::from(i) * std::f64::consts::TAU / 24.0;
-                scaled(&(0..24).map(|i| (angle(i).cos(), angle(i).sin())).collect::<Vec<_>>())
-            }
+            Self::Circle => Vec::new(),
             Self::Square => scaled(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
             Self::Up => scaled(&[(0.0, -1.25), (1.15, 0.85), (-1.15, 0.85)]),
             Self::Diamond => scaled(&[(0.0, -1.3), (1.3, 0.0), (0.0, 1.3), (-1.3, 0.0)]),
@@ -95,7 +92,8 @@ mod tests {
 
     /// CIE L*a*b* of linear RGB, white D65.
     fn lab(rgb: [f64; 3]) -> [f64; 3] {
-        let rows = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]];
+        let rows =
+            [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]];
         let white = [0.95047, 1.0, 1.08883];
         let f = |i: usize| {
             let x = (0..3).map(|c| rows[i][c] * rgb[c].clamp(0.0, 1.0)).sum::<f64>() / white[i];

@@ -1,7 +1,7 @@
 //! A labelled sheet of samples: a row for each arm, a column for each budget, one block below the other.
+use super::Picture;
 use super::grid::{Gap, spaced};
 use super::text::{Style, Weight};
-use super::Picture;
 use crate::{Error, Result};
 
 const INK: [u8; 3] = [0x1F; 3];
@@ -99,7 +99,9 @@ impl Sheet {
         };
         if let Some(other) = filled().find(|cell| cell.samples.len() != first.samples.len()) {
             let (a, b) = (first.samples.len(), other.samples.len());
-            return Err(Error::Invalid(format!("sheet: cells hold {a} and {b} values; must hold equal numbers of samples")));
+            return Err(Error::Invalid(format!(
+                "sheet: cells hold {a} and {b} values; must hold equal numbers of samples"
+            )));
         }
         if let Some(row) = rows().find(|row| row.cells.len() > self.columns.len()) {
             let (cells, columns) = (row.cells.len(), self.columns.len());

@@ -40,7 +40,8 @@ const GAMMAS: [f64; 4] = [0.05, 0.1, 0.2, 0.4];
 /// with a guide t − m = γt for some γ: post-training with that γ shows the network what lies between the guide and 0.
 pub fn slow_flow_panels(title: &str, panels: &[SlowPanel]) -> Chart {
     let time = || Axis::new("sampling timestep t", Scale::Linear).within(0.0, 1.0);
-    let values = panels.iter().flat_map(|p| &p.curves).flat_map(|c| &c.points).flat_map(|p| [p.low, p.high, p.slowness]);
+    let values =
+        panels.iter().flat_map(|p| &p.curves).flat_map(|c| &c.points).flat_map(|p| [p.low, p.high, p.slowness]);
     let (low, high) = values.filter(|v| v.is_finite()).fold((0.0, 0.02), |(l, h), v: f64| (v.min(l), v.max(h)));
     let margin = 0.08 * (high - low);
     let (low, high) = (low - margin, high + margin);
@@ -49,7 +50,9 @@ pub fn slow_flow_panels(title: &str, panels: &[SlowPanel]) -> Chart {
         let m = Axis::new("slowed timestep m", Scale::Linear).within(0.0, 1.0);
         let panel = Panel::new(&network.title, time(), m);
         let panel = panel.with_guide("m = t", Point::new(0.0, 0.0), Point::new(1.0, 1.0));
-        chart = chart.with_panel(with_lines(panel, network, |p| Point::new(p.t, p.t - p.slowness).between(p.t - p.high, p.t - p.low)));
+        chart = chart.with_panel(with_lines(panel, network, |p| {
+            Point::new(p.t, p.t - p.slowness).between(p.t - p.high, p.t - p.low)
+        }));
     }
     for network in panels {
         let lag = Axis::new("t − m", Scale::Linear).within(low, high);

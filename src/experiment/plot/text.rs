@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn the_font_has_what_titles_need() {
-        for (font, letter) in FONTS.iter().flat_map(|f| "AZaz09äéγβσεμ±×−≤≥…·√".chars().map(move |l| (f, l))) {
+        for (font, letter) in FONTS.iter().flat_map(|f| "AZaz09äéγβσεμ±×−≤≥…·√".chars().map(move |l| (f, l)))
+        {
             assert_ne!(font.as_ref().unwrap().glyph_id(letter).0, 0, "{letter}");
         }
     }
@@ -107,7 +108,11 @@ mod tests {
         // A zero of this family is 1139 of 2048 units wide.
         assert!((width("00", Weight::Regular, 2048.0) - 2278.0).abs() < 1.0);
         let mut top = 0;
-        pixels("H", Weight::Regular, 1000.0, |_, y, coverage| if coverage > 0.5 { top = top.min(y) });
+        pixels("H", Weight::Regular, 1000.0, |_, y, coverage| {
+            if coverage > 0.5 {
+                top = top.min(y)
+            }
+        });
         assert!((680..=720).contains(&-top), "{top}");
     }
 
