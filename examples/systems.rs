@@ -6,7 +6,6 @@ mod choose;
 #[path = "shared/command.rs"]
 mod command;
 
-use burn::data::dataset::Dataset;
 use burn::module::Module;
 use burn_mixflow::experiment::System;
 use burn_mixflow::experiment::config::SystemConfig;
