@@ -91,7 +91,8 @@ impl Chart {
         let rows = (self.panels.len() as i32 + columns - 1) / columns;
         let top = if self.title.is_empty() { MARGIN } else { TITLE_HEIGHT };
         let height = top + rows * self.panel_height + legend.height() + MARGIN;
-        let margins = Margins::of(&self.panels, self.panel_height);
+        let of_column = |column| self.panels.iter().skip(column).step_by(columns as usize);
+        let margins = (0..columns as usize).map(|column| Margins::of(of_column(column), self.panel_height)).collect();
         Ok(Layout { width: self.width, height, top, columns, margins, legend })
     }
 
@@ -108,7 +109,8 @@ impl Chart {
             let (column, row) = (i as i32 % layout.columns, i as i32 / layout.columns);
             let (left, top) = (MARGIN + column * width, layout.top + row * self.panel_height);
             let place = Place { left, top, width, height: self.panel_height };
-            draw::panel(&area, panel, place, layout.margins, &layout.legend).map_err(|e| failed(e.to_string()))?;
+            draw::panel(&area, panel, place, layout.margins[column as usize], &layout.legend)
+                .map_err(|e| failed(e.to_string()))?;
         }
         let top = layout.height - MARGIN - layout.legend.height();
         layout.legend.draw(&area, layout.width, top).map_err(|e| failed(e.to_string()))?;
@@ -122,6 +124,7 @@ struct Layout {
     height: i32,
     top: i32,
     columns: i32,
-    margins: Margins,
+    /// Of each column.
+    margins: Vec<Margins>,
     legend: Legend,
 }

@@ -22,7 +22,7 @@ pub(super) struct Place {
     pub height: i32,
 }
 
-/// Room beside the axes of every panel of a chart, so that they stand in line, in pixels of the layout.
+/// Room beside the axes of the panels of a column, so that they stand in line, in pixels of the layout.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Margins {
     pub left: i32,
@@ -31,8 +31,8 @@ pub(super) struct Margins {
 
 impl Margins {
     /// What the widest numbers and guides of any panel need.
-    pub fn of(panels: &[Panel], height: i32) -> Self {
-        panels.iter().fold(Self::default(), |margins, panel| {
+    pub fn of<'a>(panels: impl Iterator<Item = &'a Panel>, height: i32) -> Self {
+        panels.fold(Self::default(), |margins, panel| {
             let numbers = panel.y_ticks(height).iter().map(|tick| size(&tick.label)).fold(0.0, f64::max);
             let name = if panel.y.label.is_empty() { 0 } else { 26 };
             let guides = panel.guides.iter().map(|guide| size(&guide.label)).fold(0.0, f64::max);
