@@ -292,9 +292,9 @@ fn what_is_no_picture_is_named() {
     let error = |folder: &TempDir| message(images(folder, json!({})).open());
     let empty = self::folder();
     let found = error(&empty);
-    assert!(found.contains(".png, .jpg, .jpeg or .webp") && found.contains("beside them nothing"), "{found}");
+    assert!(found.contains(".png, .jpg, .jpeg or .webp") && found.contains("found beside them: nothing"), "{found}");
     write(&empty, "a.npy", b"");
-    assert!(error(&empty).contains("beside them 1 .npy"));
+    assert!(error(&empty).contains("found beside them: 1 .npy"));
     write(&empty, "a.gif", b"");
     assert!(error(&empty).contains("holds pictures 1 .gif, which cannot be read"));
     let noise = RgbImage::from_fn(64, 64, |x, y| Rgb([(x * 7 + y * 13) as u8, (x * y) as u8, (x ^ y) as u8]));

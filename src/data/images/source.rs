@@ -138,7 +138,7 @@ fn listed(config: &ImagesConfig) -> Result<(Vec<String>, Classes, Vec<String>)> 
         let listing = Listing { names: names.clone(), others };
         let (count, found) = (names.len(), listing.found_instead());
         let message =
-            format!("holds {count} .png, .jpg, .jpeg or .webp file(s), there must be two; beside them {found}");
+            format!("holds {count} .png, .jpg, .jpeg or .webp file(s): there must be two; found beside them: {found}");
         return Err(Error::format(&config.folder, message));
     }
     let mut classes = labels::of(&config.labels, &config.folder, &names)?;
