@@ -43,7 +43,7 @@ fn vectors(folder: &TempDir, name: &str, more: Value) -> DataConfig {
 }
 
 fn message(result: Result<DataSplit>) -> String {
-    result.err().expect("an error").to_string()
+    result.expect_err("an error").to_string()
 }
 
 fn names(set: &DataSet) -> Vec<String> {
