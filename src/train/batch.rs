@@ -59,3 +59,41 @@ impl<const D: usize, C> FlowBatch<D, C> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn values<const D: usize>(data: Tensor<D>) -> Vec<f32> {
+        data.into_data().iter::<f32>().collect()
+    }
+
+    #[test]
+    fn half_of_the_samples_are_mirrored_and_the_key_says_which() {
+        let (count, device) = (400, Device::flex());
+        let data: Vec<f32> = (0..count * 6).map(|v| v as f32).collect();
+        let keys: Vec<_> = (0..count as u64).map(|position| SampleKey { seed: 3, epoch: 1, position }).collect();
+        let batch = |range: std::ops::Range<usize>| {
+            let part = TensorData::new(data[range.start * 6..range.end * 6].to_vec(), [range.len(), 1, 2, 3]);
+            FlowBatch::new(Tensor::<4>::from_data(part, &device), ()).with_mirror(true)
+        };
+        let drawn = batch(0..count).drawn(&keys);
+        assert!(!drawn.mirror);
+        let found = values(drawn.data);
+        let mut mirrored = 0;
+        for (old, new) in data.chunks(6).zip(found.chunks(6)) {
+            let other = [old[2], old[1], old[0], old[5], old[4], old[3]];
+            assert!(new == old || new == other, "{old:?} {new:?}");
+            mirrored += usize::from(new == other);
+        }
+        // Four deviations of 10: a false alarm in 16,000 seeds.
+        assert!((160..=240).contains(&mirrored), "{mirrored}");
+        let parts = [0..150, 150..count].map(|range| values(batch(range.clone()).drawn(&keys[range]).data));
+        assert_eq!(parts.concat(), found);
+        let plain = values(batch(0..count).with_mirror(false).drawn(&keys).data);
+        assert_eq!(plain, data);
+        let other: Vec<_> = keys.iter().map(|key| SampleKey { epoch: 2, ..*key }).collect();
+        assert_ne!(values(batch(0..count).drawn(&other).data), found);
+    }
+}
