@@ -61,7 +61,8 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let panels: Vec<_> = measured.iter().map(|(name, all)| (*name, all.iter().filter(first).collect())).collect();
     let drawn = picture(&panels)?;
     drawn.save_png(folder.join("slow_flow.png"))?;
-    board.image("slow_flow", drawn.width as u32, drawn.height as u32, &drawn.rgb, run.post_train.steps as i64);
+    let (width, height) = (drawn.width as u32, drawn.height as u32);
+    board.picture("slow_flow", width, height, &drawn.to_png()?, run.post_train.steps as i64);
     board.flush();
     files::write(&folder.join("slow_flow.json"), &files::pretty(&report)?)?;
     files::write(&folder.join("table.md"), &report.markdown())?;

@@ -134,7 +134,8 @@ impl Main<'_> {
         let trained = self.experiment.post_train(start, folder, &what)?;
         let sampler = self.config.evaluate.sampler(self.steps_to_show());
         if let Some(picture) = self.comparison.preview(&trained.ema, &sampler, seed)? {
-            board.image("samples", picture.width as u32, picture.height as u32, &picture.rgb, stage.steps as i64);
+            let (width, height) = (picture.width as u32, picture.height as u32);
+            board.picture("samples", width, height, &picture.to_png()?, stage.steps as i64);
         }
         board.flush();
         Ok(trained)

@@ -9,6 +9,7 @@
 mod board;
 mod events;
 mod logger;
+mod records;
 mod renderer;
 
 pub use board::TensorBoard;
