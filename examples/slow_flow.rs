@@ -7,7 +7,6 @@ mod command;
 use burn_mixflow::Result;
 use burn_mixflow::experiment::slow_flow::{Measurement, Report, SlowFlow, SlowFlowConfig, picture};
 use burn_mixflow::experiment::{Experiment, PostTraining, Setting, files};
-use burn_mixflow::monitor::TensorBoard;
 use std::path::{Path, PathBuf};
 
 #[global_allocator]
@@ -30,15 +29,14 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
 
     let experiment = Experiment::new(Setting::from(&run), run.device.open()?)?;
     let before = experiment.pretrain(&experiment.setting.cache_folder(Path::new("runs/cache")))?;
-    let board = TensorBoard::create(&folder.join("tensorboard"), 0);
     let seed = run.seeds.first().copied().unwrap_or_default();
-    let what = PostTraining { stage: &run.post_train, seed, label: "mixflow", board: &board };
-    let after = experiment.post_train(&before, &folder.join("mixflow"), &what)?.ema;
+    let what = PostTraining { stage: &run.post_train, seed, label: "mixflow" };
+    let trained = experiment.post_train(&before, &folder.join("mixflow"), &what)?;
 
     let probe = SlowFlow::new(&experiment, &run.evaluate, &config)?;
     let mut report = Report::default();
     let mut measured: Vec<(&str, Vec<Measurement>)> = Vec::new();
-    for (name, network) in [("before", &before), ("after", &after)] {
+    for (name, network) in [("before", &before), ("after", &trained.ema)] {
         let mut all = Vec::new();
         for &steps in &run.evaluate.steps {
             for found in probe.measure(network, steps)? {
@@ -62,8 +60,8 @@ fn run(file: &Path, folder: Option<PathBuf>) -> Result<()> {
     let drawn = picture(&panels)?;
     drawn.save_png(folder.join("slow_flow.png"))?;
     let (width, height) = (drawn.width as u32, drawn.height as u32);
-    board.picture("slow_flow", width, height, &drawn.to_png()?, run.post_train.steps as i64);
-    board.flush();
+    trained.board.picture("slow_flow", width, height, &drawn.to_png()?, run.post_train.steps as i64);
+    trained.board.flush();
     files::write(&folder.join("slow_flow.json"), &files::pretty(&report)?)?;
     files::write(&folder.join("table.md"), &report.markdown())?;
     report.save_csv(&folder.join("slow_flow.csv"))?;

@@ -17,6 +17,7 @@
 
 pub mod checkpoint;
 pub mod error;
+#[cfg(feature = "evaluate")]
 mod host;
 pub mod monitor;
 pub mod network;

@@ -17,7 +17,6 @@ use burn_mixflow::experiment::{
     Comparison, Experiment, GammaSearch, PostTraining, Setting, files, is_pretrained, weights_file,
 };
 use burn_mixflow::models::Network;
-use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::post_train::StageConfig;
 use burn_mixflow::post_train::Trained;
 use burn_mixflow::timestep::StrategyConfig;
@@ -127,17 +126,15 @@ impl Main<'_> {
         folder: &Path,
     ) -> Result<Trained<Network>> {
         let stage = StageConfig { strategy, ..self.config.post_train.clone() };
-        let board = TensorBoard::create(&folder.join("tensorboard"), 0);
-        board.text("config", &format!("```json\n{}\n```", files::pretty(self.config)?), 0);
         let label = format!("{arm} seed {seed}");
-        let what = PostTraining { stage: &stage, seed, label: &label, board: &board };
+        let what = PostTraining { stage: &stage, seed, label: &label };
         let trained = self.experiment.post_train(start, folder, &what)?;
         let sampler = self.config.evaluate.sampler(self.steps_to_show());
         if let Some(picture) = self.comparison.preview(&trained.ema, &sampler, seed)? {
             let (width, height) = (picture.width as u32, picture.height as u32);
-            board.picture("samples", width, height, &picture.to_png()?, stage.steps as i64);
+            trained.board.picture("samples", width, height, &picture.to_png()?, stage.steps as i64);
         }
-        board.flush();
+        trained.board.flush();
         Ok(trained)
     }
 

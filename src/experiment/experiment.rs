@@ -3,7 +3,6 @@ use super::files::{create, hash};
 use crate::data::{DataConfig, DataSplit, ImageItem};
 use crate::experiment::config::{AblationConfig, RunConfig};
 use crate::models::{Network, NetworkCondition, NetworkConfig};
-use crate::monitor::TensorBoard;
 use crate::path::{PathConfig, PredictionKind, TrainingInterval};
 use crate::post_train::StageConfig;
 use crate::post_train::{Stage, Trained};
@@ -110,8 +109,6 @@ pub struct PostTraining<'a> {
     pub seed: u64,
     /// How its progress lines begin.
     pub label: &'a str,
-    /// Where its metrics are drawn.
-    pub board: &'a TensorBoard,
 }
 
 impl Experiment {
@@ -137,9 +134,9 @@ impl Experiment {
     /// # Errors
     /// As [`Stage::run`].
     pub fn post_train(&self, start: &Network, folder: &Path, what: &PostTraining<'_>) -> Result<Trained<Network>> {
-        let PostTraining { stage, seed, label, board } = *what;
+        let PostTraining { stage, seed, label } = *what;
         let network = self.setting.network.init(0, &self.device.clone().autodiff())?;
-        self.train(stage, ema::load(network, start), (stage_seed("post_train", stage.seed, seed), label), folder, board)
+        self.train(stage, ema::load(network, start), (stage_seed("post_train", stage.seed, seed), label), folder)
     }
 
     /// Loads the pretrained EMA from `cache`, or trains it; an interrupted pretraining goes on at its last checkpoint.
@@ -153,9 +150,8 @@ impl Experiment {
         }
         create(cache)?;
         let network = self.setting.network.init(stage.seed, &self.device.clone().autodiff())?;
-        let board = TensorBoard::create(&cache.join("tensorboard"), 0);
         let seed = stage_seed("pretrain", stage.seed, 0);
-        let trained = self.train(stage, network, (seed, "pretrain"), cache, &board)?.ema;
+        let trained = self.train(stage, network, (seed, "pretrain"), cache)?.ema;
         save(&trained, &weights_file(cache))?;
         Ok(trained)
     }
@@ -176,13 +172,10 @@ impl Experiment {
         network: Network,
         (seed, label): (u64, &str),
         folder: &Path,
-        board: &TensorBoard,
     ) -> Result<Trained<Network>> {
         let Self { setting, data, device } = self;
-        let objective = setting.objective(stage);
-        let devices = std::slice::from_ref(device);
-        let stage = Stage { config: stage, objective, seed, devices, folder, label, board, until_epoch: None };
-        stage.run(network, data.train.clone(), data.held_out.clone(), ImageBatcher(data.shape))
+        let runner = Stage::new(stage, folder).objective(setting.objective(stage)).seed(seed).label(label);
+        runner.devices(std::slice::from_ref(device)).run(network, data.train.clone(), data.held_out.clone(), ImageBatcher(data.shape))
     }
 }
 

@@ -6,7 +6,6 @@ use crate::models::mmdit::{NullText, TextCondition};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
 use crate::models::weights::{ImportReport, KeyMap, import};
 use crate::models::{Network, NetworkCondition};
-use crate::monitor::TensorBoard;
 use crate::network::Condition;
 use crate::path::TrainingInterval;
 use crate::post_train::{Stage, Trained};
@@ -128,21 +127,13 @@ impl System {
         files::create(folder)?;
         let refusal = "holds the training of another stage, perhaps of another γ that was chosen; take another folder";
         files::claim(&folder.join("post_train.json"), &files::pretty(&self.config.post_train)?, refusal)?;
-        let board = TensorBoard::create(&folder.join("tensorboard"), 0);
-        board.text("config", &format!("```json\n{}\n```", self.json()?), 0);
-        let stage = Stage {
-            config: &self.config.post_train,
-            objective: self.config.objective(),
-            seed: self.config.post_train.seed,
-            devices: &self.devices,
-            folder,
-            label: "post_train",
-            board: &board,
-            until_epoch,
-        };
-        let trained = stage.run(network, self.data.train.clone(), self.data.held_out.clone(), self.batcher());
-        board.flush();
-        trained
+        let stage = Stage::new(&self.config.post_train, folder)
+            .objective(self.config.objective())
+            .devices(&self.devices)
+            .label("post_train")
+            .text("config", format!("```json\n{}\n```", self.json()?));
+        let stage = until_epoch.into_iter().fold(stage, Stage::until_epoch);
+        stage.run(network, self.data.train.clone(), self.data.held_out.clone(), self.batcher())
     }
 
     /// Latents with everything the networks may read beside them.

@@ -6,7 +6,6 @@ use crate::data::LatentSplit;
 use crate::evaluate::{PairAverage, energy_distance_with};
 use crate::experiment::config::{ENERGY_DISTANCE, GammaSearchConfig, SystemConfig};
 use crate::models::NetworkCondition;
-use crate::monitor::TensorBoard;
 use crate::post_train::Stage;
 use crate::post_train::StageConfig;
 use crate::post_train::gamma::{GammaChoice, GammaGoal, Pilot, PilotDistances, search};
@@ -111,21 +110,14 @@ impl System {
         // A folder of other pilots keeps its checkpoints: this one must not go on from them.
         let training = folder.join(&made_of);
         create(&training)?;
-        let board = TensorBoard::create(&training.join("tensorboard"), 0);
-        let runner = Stage {
-            config: stage,
-            objective: self.config().objective(),
-            seed: stage_seed("pilot", stage.seed, seed),
-            devices: self.devices(),
-            folder: &training,
-            label: &folder.display().to_string(),
-            board: &board,
-            until_epoch: None,
-        };
+        let runner = Stage::new(stage, &training)
+            .objective(self.config().objective())
+            .seed(stage_seed("pilot", stage.seed, seed))
+            .devices(self.devices())
+            .label(folder.display().to_string());
         let (network, _) = self.load()?;
         let LatentSplit { train, held_out, .. } = reference.split.clone();
         let trained = runner.run(network, train, held_out, self.batcher())?.ema;
-        board.flush();
         let weak = self.weak(&trained)?;
         let one = |steps: &usize| {
             let networks = Networks { main: &trained, weak: weak.as_ref() };

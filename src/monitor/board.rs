@@ -19,6 +19,13 @@ struct State {
     error: Option<String>,
 }
 
+impl std::fmt::Debug for TensorBoard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (first_step, error) = (self.first_step, self.error());
+        f.debug_struct("TensorBoard").field("first_step", &first_step).field("error", &error).finish()
+    }
+}
+
 impl TensorBoard {
     /// Opens a new event file in `dir`.
     ///

@@ -232,12 +232,12 @@ fn since_epoch() -> Duration {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::monitor::records::masked_crc;
 
     /// Parses every event file of `dir`, in the order of their names, checking both checksums of every record.
-    pub(in crate::monitor) fn read_events(dir: &Path) -> Vec<Event> {
+    pub(crate) fn read_events(dir: &Path) -> Vec<Event> {
         let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
         let mut events = Vec::new();

@@ -13,6 +13,8 @@ mod records;
 mod renderer;
 
 pub use board::TensorBoard;
+#[cfg(test)]
+pub(crate) use events::tests::read_events;
 pub use events::EventWriter;
 pub use logger::TensorBoardLogger;
 pub use renderer::{PlainRenderer, renderer};

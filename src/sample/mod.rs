@@ -38,8 +38,6 @@ pub use field::VelocityField;
 pub use grid::{StepCount, TimesConfig, uniform_times};
 pub use guidance::{GuidanceConfig, GuidancePer, GuidedChannels};
 pub use network_field::NetworkField;
-#[cfg(feature = "experiment")]
-pub(crate) use sampler::is_linear;
 pub use sampler::{Networks, Progress, Sampler};
 pub use sde::{LastStep, LastTime, SdeConfig, SdeMethod, solve_sde};
 pub use solve::{Reached, solve};

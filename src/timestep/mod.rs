@@ -23,6 +23,7 @@
 mod config;
 mod density;
 mod gamma;
+mod heights;
 mod normal;
 mod product;
 mod shift;
@@ -34,6 +35,7 @@ mod truncation;
 pub use config::StrategyConfig;
 pub use density::Density;
 pub use gamma::Gamma;
+pub use heights::Heights;
 pub use product::Product;
 pub use shift::TimeShift;
 pub use slowing::Slowing;

@@ -32,7 +32,8 @@ where
 {
     fn batch(&self, items: Vec<LatentItem>, device: &Device) -> FlowBatch<4, C> {
         let (data, deviation) = stack_latents(&items, self.shape, device);
-        FlowBatch::new(data, (self.condition)(&items, device)).with_deviation(deviation)
+        let batch = FlowBatch::new(data, (self.condition)(&items, device));
+        deviation.into_iter().fold(batch, FlowBatch::with_deviation)
     }
 }
 

@@ -22,7 +22,6 @@ use super::{Comparison, Experiment, PostTraining, Setting, is_pretrained, save, 
 use crate::data::DataConfig;
 use crate::experiment::config::{AblationConfig, AblationSampler, Arm, ArmWeights, Reference};
 use crate::models::Network;
-use crate::monitor::TensorBoard;
 use crate::sample::SamplerConfig;
 use crate::{Error, Result};
 use exact::ExactField;
@@ -220,12 +219,9 @@ impl Ablation {
         }
         let arm = &self.arms[job.arm];
         let start = self.experiment.pretrain(&self.cache)?;
-        let board = TensorBoard::create(&folder.join("tensorboard"), 0);
-        board.text("config", &format!("```json\n{}\n```", pretty(&arm.stage)?), 0);
         let label = format!("{} seed {}", arm.name, job.seed);
-        let what = PostTraining { stage: &arm.stage, seed: job.seed, label: &label, board: &board };
+        let what = PostTraining { stage: &arm.stage, seed: job.seed, label: &label };
         let trained = self.of_arms.post_train(&start, folder, &what)?;
-        board.flush();
         let training = Training { steps: trained.steps, seconds: trained.time.as_secs_f64() };
         write(&folder.join("trained.json"), &pretty(&training)?)?;
         save(&trained.ema, &file)?;
