@@ -15,7 +15,7 @@ pub struct EmaConfig {
 
 impl Default for EmaConfig {
     fn default() -> Self {
-        Self { decay: 0.9999, ramp: false }
+        Self { decay: 0.9999, ramp: true }
     }
 }
 
