@@ -144,7 +144,8 @@ fn bare_step(experiment: &Experiment, network: &Network, config: &RunConfig) -> 
     let (stage, data) = (&config.post_train, &experiment.data);
     let items = (0..stage.batch_size).map(|i| data.train.get(i)).collect::<Result<Vec<_>, _>>()?;
     let batch = ImageBatcher(data.shape).batch(items, &experiment.device.clone().autodiff());
-    let step = MixFlowTrainStep::<Network, 4>::builder(network.clone(), stage.strategy.build(None)?).with_ema(stage.ema);
+    let step =
+        MixFlowTrainStep::<Network, 4>::builder(network.clone(), stage.strategy.build(None)?).with_ema(stage.ema);
     let mut step = stage.optimizer.clip.into_iter().fold(step, TrainStepBuilder::with_clip).build()?;
     let mut optimizer = stage.optimizer.build();
     let started = Instant::now();

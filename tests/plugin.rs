@@ -27,7 +27,8 @@ fn the_plugin_brings_nothing_of_the_laboratory() {
     assert!(found.is_empty(), "the plugin depends on {found:?}");
     // Whatever of it is there comes with Burn.
     let (all, without_burn) = (tree(&[]), own);
-    let burns: Vec<_> = LABORATORY.iter().filter(|name| all.contains(**name) && !without_burn.contains(**name)).collect();
+    let burns: Vec<_> =
+        LABORATORY.iter().filter(|name| all.contains(**name) && !without_burn.contains(**name)).collect();
     assert_eq!(burns, [&"csv"], "what Burn brings has changed");
 }
 

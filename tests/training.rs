@@ -17,8 +17,8 @@ use burn_mixflow::models::{ResidualMlp, ResidualMlpConfig};
 use burn_mixflow::monitor::PlainRenderer;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
-use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
 use burn_mixflow::sample::{Sampler, SamplerConfig, SolverConfig};
+use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
 use burn_mixflow::train::{
     AntiDriftConfig, EmaConfig, EpochLoader, EpochLoaderBuilder, Fault, FlowBatch, FlowOutput, MixFlowTrainStep,
     TrainStepBuilder,

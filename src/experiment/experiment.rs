@@ -175,7 +175,12 @@ impl Experiment {
     ) -> Result<Trained<Network>> {
         let Self { setting, data, device } = self;
         let runner = Stage::new(stage, folder).objective(setting.objective(stage)).seed(seed).label(label);
-        runner.devices(std::slice::from_ref(device)).run(network, data.train.clone(), data.held_out.clone(), ImageBatcher(data.shape))
+        runner.devices(std::slice::from_ref(device)).run(
+            network,
+            data.train.clone(),
+            data.held_out.clone(),
+            ImageBatcher(data.shape),
+        )
     }
 }
 

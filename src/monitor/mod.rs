@@ -13,8 +13,8 @@ mod records;
 mod renderer;
 
 pub use board::TensorBoard;
+pub use events::EventWriter;
 #[cfg(test)]
 pub(crate) use events::tests::read_events;
-pub use events::EventWriter;
 pub use logger::TensorBoardLogger;
 pub use renderer::{PlainRenderer, renderer};

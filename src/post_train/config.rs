@@ -102,7 +102,8 @@ impl StageConfig {
     /// [`Error::Config`] with the path of a misspelt or mistyped key.
     pub fn parse(text: &str) -> Result<Self> {
         let mut json = serde_json::Deserializer::from_str(text);
-        let wrong = |path: String, message: String| Error::Config(vec![Problem { path, message: format!(": {message}") }]);
+        let wrong =
+            |path: String, message: String| Error::Config(vec![Problem { path, message: format!(": {message}") }]);
         let config = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| wrong(error.path().to_string(), error.inner().to_string()))?;
         json.end().map_err(|error| wrong(".".into(), error.to_string()))?;

@@ -156,7 +156,8 @@ mod tests {
         assert_eq!([0.0, 0.5, 1.0].map(|t| slowing.sample(t, &mut rng)), [0.0, 0.375, 0.75]);
         assert_eq!(Slowing::Factor { factor: 1.0 }.sample(0.3, &mut rng), 0.3);
         assert_eq!(rng.next_u64(), stream(24).next_u64());
-        let text = |factor| Slowing::Factor { factor }.problems("slowing").iter().map(ToString::to_string).collect::<Vec<_>>();
+        let text =
+            |factor| Slowing::Factor { factor }.problems("slowing").iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(text(1.5), ["slowing.factor = 1.5: must be in [0, 1]"]);
         assert_eq!(text(0.5), [""; 0]);
         let parsed: Slowing = serde_json::from_str(r#"{"kind": "factor", "factor": 0.75}"#).unwrap();

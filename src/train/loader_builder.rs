@@ -119,9 +119,11 @@ mod tests {
         let data = |count: usize| InMemDataset::new(vec![1.0f32; count]);
         let training = EpochLoader::training(data(1), Numbers, &Device::flex()).with_batch_size(2);
         let error = training.with_batches_per_epoch(0).with_batches_per_step(0).build().err().unwrap().to_string();
-        for part in
-            ["batch_size = 2: must be in 1..=1, the size of the data set", "batches_per_epoch = 0", "batches_per_step = 0"]
-        {
+        for part in [
+            "batch_size = 2: must be in 1..=1, the size of the data set",
+            "batches_per_epoch = 0",
+            "batches_per_step = 0",
+        ] {
             assert!(error.contains(part), "{part} is not in {error}");
         }
         assert!(EpochLoader::validation(data(1), Numbers, &Device::flex()).with_batch_size(2).build().is_ok());

@@ -132,9 +132,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         let samples = Samples { data: data.clone(), weight, condition: &condition };
         let Evaluated { loss, auxiliary, predicted } = evaluate(&network, objective, samples, draws, shown)?;
         let loss = match anti_drift.zip(keys) {
-            Some((anti_drift, keys)) => {
-                loss + anti_drift.loss(&network, objective, data, predicted, &given(keys))?
-            }
+            Some((anti_drift, keys)) => loss + anti_drift.loss(&network, objective, data, predicted, &given(keys))?,
             None => loss,
         };
         Ok(match auxiliary {

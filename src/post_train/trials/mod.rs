@@ -149,7 +149,8 @@ where
                 let strategy = gamma.map_or(StrategyConfig::Standard {}, StrategyConfig::mixflow);
                 let by_seed = self.by_sampler(Some(strategy))?;
                 let found = steps.iter().zip(by_seed);
-                let found = found.map(|(steps, by_seed)| PilotDistances { distance: DISTANCE.into(), steps: *steps, by_seed });
+                let found =
+                    found.map(|(steps, by_seed)| PilotDistances { distance: DISTANCE.into(), steps: *steps, by_seed });
                 pilots.push(Pilot { gamma: *gamma, found: found.collect() });
             }
             Ok(pilots.clone())
