@@ -87,7 +87,8 @@ impl StageConfig {
         self.steps * self.batch_size * (3 + input + anti_drift)
     }
 
-    /// A JSON file; files are not checked for [problems](Self::problems), which [`Stage::run`](super::Stage::run) does.
+    /// The stage of a JSON file. Values out of range are found later, by [`problems`](Self::problems) or
+    /// [`Stage::run`](super::Stage::run).
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, else as [`parse`](Self::parse).
@@ -96,7 +97,7 @@ impl StageConfig {
         Self::parse(&text).map_err(|error| Error::format(file, error.to_string()))
     }
 
-    /// A JSON text. What it leaves out has its default.
+    /// The stage of a JSON text. What the text leaves out has its default.
     ///
     /// # Errors
     /// [`Error::Config`] with the path of a misspelt or mistyped key.
