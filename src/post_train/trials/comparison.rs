@@ -30,10 +30,10 @@ pub struct TrialComparison {
 impl TrialComparison {
     /// From the distances of none, control and MixFlow, each by sampler and seed.
     pub(super) fn new(steps: &[usize], [none, control, mixflow]: [Vec<Vec<f64>>; 3]) -> Result<Self> {
-        let arms = none.into_iter().zip(control).zip(mixflow);
-        let row = |(steps, ((none, control), mixflow)): (&usize, ((Vec<f64>, Vec<f64>), Vec<f64>))| {
-            let all = none.iter().chain(&control).chain(&mixflow);
-            if let Some(wrong) = all.into_iter().find(|distance| !(**distance > 0.0 && distance.is_finite())) {
+        let row = |(i, steps): (usize, &usize)| {
+            let [none, control, mixflow] = [&none, &control, &mixflow].map(|by_sampler| by_sampler[i].clone());
+            let mut all = none.iter().chain(&control).chain(&mixflow);
+            if let Some(wrong) = all.find(|distance| !(**distance > 0.0 && distance.is_finite())) {
                 return Err(Error::Invalid(format!("distance at {steps} steps = {wrong}: must be positive")));
             }
             let changes: Vec<f64> = mixflow.iter().zip(&control).map(|(m, c)| (m / c).ln()).collect();
@@ -42,7 +42,7 @@ impl TrialComparison {
             let standard_error = (changes.len() > 1).then(error);
             Ok(ArmDistances { steps: *steps, none, control, mixflow, change: ratio - 1.0, standard_error })
         };
-        Ok(Self { rows: steps.iter().zip(arms).map(row).collect::<Result<_>>()? })
+        Ok(Self { rows: steps.iter().enumerate().map(row).collect::<Result<_>>()? })
     }
 }
 
