@@ -14,12 +14,11 @@ use burn_mixflow::experiment::slow_flow::{
 };
 use burn_mixflow::experiment::{Comparison, Experiment, PostTraining, Setting, image_batcher};
 use burn_mixflow::models::{Network, NetworkCondition};
-use burn_mixflow::monitor::TensorBoard;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::SampleKey;
 use burn_mixflow::sample::Sampler;
-use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
+use burn_mixflow::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,8 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let stage = &config.post_train;
     let before = bare_step(&experiment, &network, &config)?;
     let folder = std::env::temp_dir().join(format!("mixflow-overhead-{}", std::process::id()));
-    let what =
-        PostTraining { stage, seed: 0, label: "training", board: &TensorBoard::create(&folder.join("tensorboard"), 0) };
+    let what = PostTraining { stage, seed: 0, label: "training" };
     let started = Instant::now();
     let trained = experiment.post_train(&network.valid(), &folder, &what)?;
     let all = started.elapsed().as_secs_f64();

@@ -13,6 +13,9 @@ pub struct FlowBatch<const D: usize, C> {
     pub deviation: Option<Tensor<D>>,
     /// Whether half of the samples, drawn from their keys, are mirrored along their last axis: left and right of pictures.
     pub mirror: bool,
+    /// How much each element counts in the loss of its sample, which is `Σ w e² / Σ w`: 0 for padding. Shaped like the
+    /// data, or 1 in dimensions it does not depend on, as in `[batch, tokens, 1]`. At least 0.
+    pub weight: Option<Tensor<D>>,
     /// One condition per sample.
     pub condition: C,
     /// One key per sample. `None` lets the step make keys of its own: from the optimizer step while
@@ -22,15 +25,25 @@ pub struct FlowBatch<const D: usize, C> {
 }
 
 impl<const D: usize, C> FlowBatch<D, C> {
-    /// A batch without deviation and keys, as a user's own Burn batcher makes it.
+    /// A batch as a user's own Burn batcher makes it: every element counts, no deviation, no keys.
     pub fn new(data: Tensor<D>, condition: C) -> Self {
-        Self { data, deviation: None, mirror: false, condition, keys: None }
+        Self { data, deviation: None, mirror: false, weight: None, condition, keys: None }
     }
 
     /// Sets the standard deviation of the data.
-    pub fn with_deviation(mut self, deviation: Option<Tensor<D>>) -> Self {
-        self.deviation = deviation;
-        self
+    pub fn with_deviation(self, deviation: Tensor<D>) -> Self {
+        Self { deviation: Some(deviation), ..self }
+    }
+
+    /// Sets how much each element counts in the loss; a weight of another shape stops the run with a
+    /// [`Fault`](crate::train::Fault).
+    pub fn with_weight(self, weight: Tensor<D>) -> Self {
+        Self { weight: Some(weight), ..self }
+    }
+
+    /// Sets the keys of the samples.
+    pub fn with_keys(self, keys: Vec<SampleKey>) -> Self {
+        Self { keys: Some(keys), ..self }
     }
 
     /// Lets half of the samples be mirrored along their last axis.

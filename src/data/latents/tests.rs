@@ -226,7 +226,8 @@ fn a_loader_yields_keyed_batches_and_an_absent_file_as_an_error() {
     let split = LatentsConfig { classes: 0, ..config }.open().unwrap();
     let file = split.train.name(6);
     let batcher = ItemBatcher::new([4, 8, 8], stack_labels);
-    let loader = EpochLoader::training(split.train, batcher, &Device::flex(), 5, 1, 0).unwrap();
+    let loader =
+        EpochLoader::training(split.train, batcher, &Device::flex()).with_batch_size(5).with_seed(1).build().unwrap();
     let batches: Vec<_> = loader.iter().map(|batch| batch.unwrap()).collect();
     assert_eq!(batches.len(), 4);
     for FlowBatch { data, deviation, condition, keys, .. } in batches {
