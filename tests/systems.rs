@@ -196,7 +196,7 @@ fn data_and_files_that_do_not_fit_are_found_before_training() {
             |c| c.data.shape = [16, 14, 14],
             "network.pos_embed_max_size = 6: times patch_size must be at least 14",
         ),
-        ("sit", |c| c.post_train.batch_size = 64, "post_train.batch_size = 64: over accumulation must be at most 20"),
+        ("sit", |c| c.post_train.batch_size = 64, "post_train.batch_size = 64: over accumulation must be at most 14"),
         ("rae", |c| c.sample.weak.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
         ("rae", |c| c.sample.decoder.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
         ("rae", |c| c.sample.decoder.as_mut().unwrap().network.num_patches = 25, "must be 16, as in the data"),
