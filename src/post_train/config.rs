@@ -52,7 +52,7 @@ pub struct StageConfig {
     pub schedule: ScheduleConfig,
     /// The exponential moving average.
     pub ema: EmaConfig,
-    /// The seed of the first weights and of the stage's draws. Post-training adds each of `seeds`.
+    /// The seed of the first weights and of the stage's draws. Each of `compare.seeds` gives draws of its own.
     pub seed: u64,
 }
 

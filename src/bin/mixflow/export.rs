@@ -1,9 +1,9 @@
 //! `mixflow export`.
 use crate::place::{CACHE, FinishedRun};
 use crate::say;
-use burn_mixflow::Result;
 use burn_mixflow::experiment::Experiment;
 use burn_mixflow::models::weights::ExportType;
+use burn_mixflow::{Error, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,10 @@ enum Type {
 
 /// Writes the average of a finished run under official names.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.file.extension().is_none_or(|ending| ending != "safetensors") {
+        let file = arguments.file.display();
+        return Err(Error::Invalid(format!("{file}: the name must end in .safetensors, the format that is written")));
+    }
     let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &[])?;
     let experiment = Experiment::open(config, Path::new(CACHE))?;
     let dtype = match arguments.dtype {

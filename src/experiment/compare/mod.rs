@@ -29,7 +29,7 @@ use crate::data::DataSplit;
 use crate::models::Network;
 use crate::sample::Networks;
 use crate::train::ema;
-use crate::{Error, Result, host};
+use crate::{Error, Problem, Result, host};
 pub(super) use cell::Cell;
 use cell::Planned;
 use exact::ExactField;
@@ -70,7 +70,7 @@ impl Comparison {
     /// The table of `experiment`; its files go below `folder`, which keeps the configuration.
     ///
     /// # Errors
-    /// [`Error::Invalid`] while γ is still to be chosen, or if the folder holds the results of another configuration;
+    /// [`Error::Config`] for two arms that are the same; [`Error::Invalid`] while γ is still to be chosen, or if the folder holds the results of another configuration;
     /// [`Error::Io`] if a folder cannot be made.
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
         let config = experiment.config();
@@ -79,13 +79,27 @@ impl Comparison {
                 "post_train.strategy.gamma = \"auto\": must be chosen before arms are compared".into(),
             ));
         }
+        let arms = config.arms();
+        let alike = |(i, arm): (usize, &Arm)| {
+            arms[..i]
+                .iter()
+                .find(|other| (other.weights, &other.stage) == (arm.weights, &arm.stage))
+                .map(|other| (arm, other))
+        };
+        if let Some((arm, other)) = arms.iter().enumerate().find_map(alike) {
+            let message = format!(
+                ": `{}` and `{}` are the same; name a strategy in `post_train`, or other arms",
+                other.name, arm.name
+            );
+            return Err(Error::Config(vec![Problem { path: "compare.arms".into(), message }]));
+        }
         let data = match config.compare.reference {
             Reference::HeldOut => experiment.data().clone(),
             Reference::SetAside => experiment.data().set_aside()?,
         };
         create(folder)?;
         super::claim::folder(folder, config)?;
-        let (arms, start) = (config.arms(), experiment.start_made_of()?);
+        let start = experiment.start_made_of()?;
         Ok(Self { arms, data, start, folder: folder.to_path_buf(), experiment })
     }
 

@@ -11,10 +11,14 @@ const PLACE: &str = "/post_train/strategy/gamma";
 /// Takes the word out of a configuration, and says whether it was there.
 pub(super) fn take(config: &mut Value) -> bool {
     let auto = config.pointer(PLACE).is_some_and(|gamma| gamma == AUTO);
-    if let Some(strategy) = config.pointer_mut("/post_train/strategy").and_then(Value::as_object_mut).filter(|_| auto) {
-        strategy.remove("gamma");
-    }
-    auto
+    let strategy = config.pointer_mut("/post_train/strategy").and_then(Value::as_object_mut);
+    // Elsewhere the word stays, and is refused as the value of a number.
+    let has_gamma = |kind: &Value| kind == "mixflow" || kind == "uniform_range";
+    let Some(strategy) = strategy.filter(|strategy| auto && strategy.get("kind").is_some_and(has_gamma)) else {
+        return false;
+    };
+    strategy.remove("gamma");
+    true
 }
 
 /// Lets a schema allow the word wherever a strategy has a mixture range.

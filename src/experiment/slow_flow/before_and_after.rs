@@ -21,6 +21,10 @@ pub struct MeasuredNetwork {
 /// [`Error::Invalid`] for an exact start, or budgets that take less than two steps; as [`SlowFlow::measure`].
 pub fn before_and_after(comparison: &Comparison, said: &mut dyn FnMut(&str)) -> Result<(Vec<MeasuredNetwork>, Report)> {
     let (experiment, config) = (comparison.experiment(), comparison.experiment().config());
+    if config.start.is_exact() {
+        return Err(Error::Invalid("start: an exact field has no weights to measure".into()));
+    }
+    let probe = SlowFlow::new(experiment, &config.slow_flow)?;
     let arm = comparison
         .arms()
         .iter()
@@ -29,7 +33,6 @@ pub fn before_and_after(comparison: &Comparison, said: &mut dyn FnMut(&str)) -> 
     let seed = config.compare.seeds.first().copied().unwrap_or_default();
     let (before, _) = experiment.start()?;
     let after = comparison.post_trained(Job { arm, seed })?;
-    let probe = SlowFlow::new(experiment, &config.slow_flow)?;
     let sampler = config.samplers().into_iter().next();
     let sampler = sampler.ok_or_else(|| Error::Invalid("compare.samplers: must name one".into()))?;
     let mut report = Report::default();

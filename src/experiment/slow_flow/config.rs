@@ -26,7 +26,7 @@ pub struct ProbeConfig {
     pub seed: u64,
     /// The mixture ranges γ that a recommendation chooses from, each in [0, 1], with 0.
     pub gammas: Vec<f64>,
-    /// Ground-truth samples per time on which the tolerance of the data is measured; at least 2.
+    /// Ground-truth samples per time on which it is measured how well an input tells its own noise level; at least 2.
     #[schemars(range(min = 2))]
     pub tolerance_samples: usize,
 }

@@ -14,7 +14,8 @@
 //! | `trajectory` | each state with the segment from its own noise to its own end | no: curvature, usually negative |
 //!
 //! "Exact" means an exact field integrated exactly: the discretisation error of few steps is part of what is measured.
-//! [`Tolerance`] measures how much slowing the data bear, and [`recommend`] turns both into a mixture range γ. What
+//! [`Tolerance`] measures how much error slowing would add on these data, and [`recommend`] weighs it against the
+//! measured lag. What
 //! `"gamma": "auto"` does is a search by short trainings: [`post_train::gamma`](crate::post_train::gamma).
 mod before_and_after;
 mod config;

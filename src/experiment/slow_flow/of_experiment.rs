@@ -49,7 +49,7 @@ impl<'a> SlowFlow<'a> {
         measure(&self.probe(), &networked, &self.experiment.sampler(sampler)?)
     }
 
-    /// What one measurement of `network` and the tolerance of the data say of γ, without training.
+    /// What one measurement of `network`, and how well an input tells its own noise level, say of γ; without training.
     ///
     /// # Errors
     /// As [`Tolerance::measure`] and [`recommend`].

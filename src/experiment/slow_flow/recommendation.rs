@@ -1,4 +1,4 @@
-//! `argmin_γ E|u_γ(x_m, t) − v(x_m, m)|²`: a mixture range γ from the probe and the tolerance of the data, without training.
+//! `argmin_γ E|u_γ(x_m, t) − v(x_m, m)|²`: a mixture range γ from the probe alone, without training.
 use super::{Measurement, Tolerance};
 use crate::{Error, Result};
 use serde::Serialize;

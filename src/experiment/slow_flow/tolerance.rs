@@ -1,4 +1,4 @@
-//! How much slowing the data bear, and what a mixture range would repair.
+//! The error that a mixture range adds, and the error it repairs.
 //!
 //! Trained with γ, a network told t tends to `u_γ(x, t) = E[v(x, m) | x, m ∈ [(1−γ)t, t]]`, the average over the posterior
 //! of the level m of x. Where x tells its own level the posterior is a spike, and γ costs nothing; where it does not,
@@ -29,7 +29,7 @@ pub struct TolerancePoint {
     pub error: Vec<f64>,
 }
 
-/// The tolerance of the data, for the states of one measurement.
+/// How well an input tells its own noise level, for the states of one measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tolerance {
     /// The mixture ranges, increasing.

@@ -7,7 +7,7 @@ pub const CANDIDATES: [f64; 11] = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8,
 
 /// Trains and samples; any closure of this form.
 pub trait RunPilots {
-    /// Runs a pilot at each of `gammas`, none being the control, and returns every trial so far.
+    /// Runs a pilot at each of `gammas`, none being the control, and returns every pilot so far.
     ///
     /// # Errors
     /// Whatever stops a pilot.
