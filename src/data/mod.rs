@@ -12,7 +12,7 @@ mod images;
 mod item;
 pub mod latents;
 mod memory;
-mod npy;
+pub(crate) mod npy;
 mod scaling;
 mod set;
 mod set_aside;

@@ -1,10 +1,10 @@
-//! NumPy's `.npy`: versions 1 and 2, little-endian floats of 2, 4 or 8 bytes in C order, and nothing else.
+//! NumPy's `.npy`: versions 1 and 2, bytes or little-endian floats of 2, 4 or 8 bytes in C order, and nothing else.
 //!
 //! Written here because the crates for it bring a parser of Python literals or a version of `ndarray`.
 use burn::tensor::{DType, TensorData};
 
 /// The numbers of a file.
-pub(super) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("not a .npy file")?;
     let (length, rest) = match rest {
         [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
@@ -15,10 +15,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
     let (header, data) = rest.split_at_checked(length).ok_or("ends within the header")?;
     let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
     let dtype = match value(header, "descr")?.trim_matches(['\'', '"']) {
+        "|u1" => DType::U8,
         "<f2" => DType::F16,
         "<f4" => DType::F32,
         "<f8" => DType::F64,
-        other => return Err(format!("holds `{other}`: must be little-endian floats (<f2, <f4 or <f8)")),
+        other => return Err(format!("holds `{other}`: must be little-endian floats (<f2, <f4 or <f8) or bytes (|u1)")),
     };
     if value(header, "fortran_order")? != "False" {
         return Err("is in Fortran order: save numpy.ascontiguousarray(..)".into());
@@ -69,6 +70,8 @@ mod tests {
         for shape in ["(2,)", "(1, 2, 1)"] {
             assert!(parse(&file(&header.replace("(2, 1)", shape), &data)).is_ok(), "{shape}");
         }
+        let bytes = parse(&file("{'descr': '|u1', 'fortran_order': False, 'shape': (2,)}", &[3, 255])).unwrap();
+        assert_eq!(bytes.try_to_vec::<u8>().unwrap(), [3, 255]);
         let half = parse(&file("{'descr': '<f2', 'fortran_order': False, 'shape': (1,)}", &[0, 0x3C])).unwrap();
         assert_eq!(half.convert::<f32>().try_to_vec::<f32>().unwrap(), [1.0]);
     }
@@ -81,6 +84,7 @@ mod tests {
         for (from, to, says) in [
             ("<f4", ">f4", "little-endian"),
             ("<f4", "|O", "little-endian"),
+            ("<f4", "|u1", "do not fill"),
             ("False", "True", "Fortran"),
             ("(2,)", "(3,)", "do not fill"),
             ("(2,)", "(18446744073709551615, 3)", "do not fill"),

@@ -2,7 +2,7 @@
 //!
 //! | Measure | Value for equal laws | Few samples |
 //! |---|---|---|
-//! | [`frechet_distance`] of [`Moments`] | 0 | too large, by about `1/n` |
+//! | [`frechet_distance`] of [`Moments`], [`frechet_distance_of_samples`] | 0 | too large, by about `1/n` |
 //! | [`kid`], [`kid_subsets`] | 0, may be negative | unbiased, with an interval |
 //! | [`energy_distance`] | 0, may be negative | unbiased |
 //! | [`precision_recall`] | both near 1, below it | depends on both counts |
@@ -15,6 +15,7 @@
 mod energy;
 mod features;
 mod frechet;
+mod frechet_of_samples;
 mod inception_score;
 mod kid;
 mod moments;
@@ -24,6 +25,7 @@ mod tiles;
 pub use energy::{PairAverage, energy_distance, energy_distance_with};
 pub use features::{FeatureExtractor, Pixels, RandomConvolutions};
 pub use frechet::{FrechetReference, frechet_distance};
+pub use frechet_of_samples::frechet_distance_of_samples;
 pub use inception_score::{InceptionScore, Splits, inception_score, inception_score_of_logits};
 pub use kid::{KernelDistance, KidSubsets, SubsetDistance, kid, kid_subsets};
 pub use moments::Moments;

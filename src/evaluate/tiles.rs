@@ -58,7 +58,8 @@ impl<'a, T: Copy + Into<f64>> Samples<'a, T> {
         self.values.chunks(TILE * self.dim)
     }
 
-    fn squares(&self, center: &[f64]) -> Vec<f64> {
+    /// `|x − center|²` of each vector.
+    pub fn squares(&self, center: &[f64]) -> Vec<f64> {
         let mut row = Vec::new();
         let square = |values: &[T]| {
             centred(values, center, &mut row);

@@ -148,13 +148,15 @@ fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
         anti_drift: None,
     };
     let arms = vec![arm(CONTROL, StrategyConfig::standard(), &[]), arm(MIXFLOW, strategy, &search.gammas)];
-    let first = config.samplers().into_iter().take(1).map(|sampler| ArmSampler { arms: None, ..sampler });
-    let compare = &config.compare;
+    let (compare, first) = (&config.compare, config.samplers().into_iter().next());
+    let budgets = first.as_ref().map_or(&compare.evaluations[..], |sampler| sampler.budgets(&compare.evaluations));
+    let evaluations = search.evaluations.clone().unwrap_or_else(|| budgets.to_vec());
+    let first = first.map(|sampler| ArmSampler { arms: None, evaluations: None, ..sampler });
     let compare = CompareConfig {
         arms,
         control: CONTROL.into(),
-        samplers: first.collect(),
-        evaluations: search.evaluations.clone().unwrap_or_else(|| compare.evaluations.clone()),
+        samplers: first.into_iter().collect(),
+        evaluations,
         seeds: search.seeds.clone(),
         samples: search.samples.unwrap_or(compare.samples),
         reference: Reference::SetAside,

@@ -1,8 +1,9 @@
 //! A configuration with its devices and data opened: what every command works on.
 use super::condition::conditions;
 use super::config::{ExperimentConfig, StartConfig, WeightsConfig};
-use super::misfits::network_misfits;
+use super::network_misfits::{TextWidths, network_misfits};
 use crate::data::{DataSplit, Item, ItemBatcher};
+use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
 use crate::network::Condition;
 use crate::post_train::{Stage, StageConfig, Trained};
@@ -50,9 +51,16 @@ impl Experiment {
         Error::if_any(config.problems())?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let data = config.data.open()?;
-        let mut problems = network_misfits("network", &config.network, &data);
+        let text = data.null_text.as_ref();
+        let text = text.map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
+        let misfits = |path: &str, network: &NetworkConfig| {
+            let mut problems = network.problems(path, Some(data.shape), Some(data.classes));
+            problems.extend(network_misfits(network, &data.features, text));
+            problems
+        };
+        let mut problems = misfits("network", &config.network);
         let weak = config.sample.weak.iter();
-        problems.extend(weak.flat_map(|weak| network_misfits("sample.weak.network", &weak.network, &data)));
+        problems.extend(weak.flat_map(|weak| misfits("sample.weak.network", &weak.network)));
         let stages = config.start.pretrain().map(|stage| ("start", stage)).into_iter();
         for (path, stage) in stages.chain([("post_train", &config.post_train)]) {
             let batch = stage.batch_size / (stage.accumulation.max(1) * devices.len().max(1));

@@ -1,5 +1,5 @@
 use super::{network, small};
-use crate::Arrays;
+use crate::{Arrays, json};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn_mixflow::models::layers::{Law, TimestepEmbedding, WeightInit};
@@ -34,16 +34,32 @@ fn part<M: Module>(fresh: M, names: &[(&str, &str)]) -> M {
     import(&fresh, &crate::path(FILE), &options, KeyMap(names)).unwrap_or_else(|e| panic!("{e}")).0
 }
 
+/// The arrays that the manifest lists for the forward pass.
+fn recorded() -> Vec<String> {
+    let tensors = json("manifest.json")["systems"]["repa"]["files"]["repa/forward.safetensors"]["tensors"].clone();
+    tensors.as_object().expect("tensors").keys().cloned().collect()
+}
+
 #[test]
 fn every_layer_from_the_recorded_output_of_the_one_before() {
     let device = Device::default();
     let golden = Arrays::golden("repa/forward.safetensors");
+    let recorded = recorded();
+    // Compares where there is a record, and goes on from it, so that errors do not add up.
+    let settle = |name: &str, found: Tensor<3>| match recorded.iter().any(|one| one == name) {
+        true => {
+            golden.check(name, found);
+            golden.tensor(name, &device)
+        }
+        false => found,
+    };
+    assert!(recorded.iter().any(|name| name.starts_with("mid.blocks.")), "no record of a block: {recorded:?}");
     let (config, init) = (small(), &mut WeightInit::new(0, &device));
     let (width, hidden) = (config.hidden_size, (config.hidden_size as f64 * config.mlp_ratio) as usize);
 
     let patches = PatchEmbedding::new(config.in_channels, config.patch_size, width, init);
     let patches = part(patches, &[("proj", "x_embedder.proj")]);
-    golden.check("mid.x_embedder", patches.forward(golden.tensor("x", &device)));
+    let patches = settle("mid.x_embedder", patches.forward(golden.tensor("x", &device)));
 
     let shape = &Arrays::golden(FILE).0["t_embedder.mlp.0.weight"].shape;
     let time = TimestepEmbedding::new(shape[1] / 2, width, Law::Zeros, init);
@@ -57,7 +73,7 @@ fn every_layer_from_the_recorded_output_of_the_one_before() {
 
     let condition = golden.tensor::<2>("mid.t_embedder", &device) + golden.tensor("mid.y_embedder", &device);
     let positions: Tensor<3> = Arrays::golden(FILE).tensor("pos_embed", &device);
-    let mut tokens = golden.tensor::<3>("mid.x_embedder", &device) + positions;
+    let mut tokens = patches + positions;
     for i in 0..config.depth {
         let name = format!("blocks.{i}");
         let official = |layer: &str| format!("{name}.{layer}");
@@ -65,12 +81,11 @@ fn every_layer_from_the_recorded_output_of_the_one_before() {
             [("attn", official("attn")), ("mlp", official("mlp")), ("modulation", official("adaLN_modulation.1"))];
         let names: Vec<(&str, &str)> = names.iter().map(|(here, there)| (*here, there.as_str())).collect();
         let block = part(SitBlock::new(width, config.num_heads, hidden, init), &names);
-        golden.check(&format!("mid.{name}"), block.forward(tokens, condition.clone()));
-        tokens = golden.tensor(&format!("mid.{name}"), &device);
+        tokens = settle(&format!("mid.{name}"), block.forward(tokens, condition.clone()));
     }
 
     let outputs = config.patch_size.pow(2) * config.in_channels;
     let names = [("linear", "final_layer.linear"), ("modulation", "final_layer.adaLN_modulation.1")];
     let last = part(FinalLayer::new(width, outputs, init), &names);
-    golden.check("mid.final_layer", last.forward(tokens, condition));
+    settle("mid.final_layer", last.forward(tokens, condition));
 }

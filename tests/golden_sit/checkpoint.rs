@@ -2,6 +2,7 @@ use super::{NAMES, config, exported, network};
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::tensor::Device;
 use burn_mixflow::Error;
+use burn_mixflow::models::SitConfig;
 use burn_mixflow::models::weights::{ImportOptions, WeightSource, import};
 
 #[test]
@@ -19,13 +20,22 @@ fn both_sets_of_an_official_checkpoint() {
 
 #[test]
 fn a_checkpoint_of_another_size_is_refused_and_changes_nothing() {
-    let device = Device::default();
-    let fresh = config("config_sit").init(&device).expect("a valid configuration");
+    let recorded = config("config_sit_c");
+    let wider = SitConfig { hidden_size: 2 * recorded.hidden_size, depth: recorded.depth + 1, ..recorded.clone() };
+    let fresh = wider.init(&Device::default()).expect("a valid configuration");
     let before = exported(&fresh).0;
     let error = import(&fresh, &path("sit/ckpt.pt"), &ImportOptions::default(), NAMES).map(|_| ()).unwrap_err();
     let Error::Weights(message) = &error else { panic!("{error}") };
-    assert!(message.contains("`blocks.0.attn.qkv.weight` has shape [72, 24] in the file, [144, 48]"), "{message}");
-    assert!(message.contains("`blocks.1.attn.qkv.weight` is missing"), "{message}");
+
+    let shape = |config: &SitConfig, name: &str| {
+        config.parameters().into_iter().find(|(found, _)| found == name).expect("a parameter").1
+    };
+    let weight = "blocks.0.attn.qkv.weight";
+    let [in_file, in_model] = [&recorded, &wider].map(|config| shape(config, weight));
+    let misfit = format!("`{weight}` has shape {in_file:?} in the file, {in_model:?} in the model");
+    assert!(message.contains(&misfit), "{message}");
+    let missing = format!("`blocks.{}.attn.qkv.weight` is missing", recorded.depth);
+    assert!(message.contains(&missing), "{message}");
     assert_eq!(exported(&fresh).0, before);
 }
 

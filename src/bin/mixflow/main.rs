@@ -1,6 +1,7 @@
 //! `mixflow`: does MixFlow post-training help this model, on these data, at these budgets?
 mod choose_gamma;
 mod compare;
+mod evaluate;
 mod evidence;
 mod export;
 mod place;
@@ -47,6 +48,8 @@ enum Command {
     SlowFlow(Experiment),
     /// Sample from a finished run.
     Sample(sample::Arguments),
+    /// Measure every distance between two sets of samples.
+    Evaluate(evaluate::Arguments),
     /// Write the weights of a finished run under their official names.
     Export(export::Arguments),
     /// Write docs/evidence.md from what the commands it lists left in runs/.
@@ -108,6 +111,7 @@ fn run(command: Command) -> Result<()> {
         Command::SlowFlow(arguments) => arguments.read().and_then(|(config, folder)| slow_flow::run(config, &folder)),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Evidence => evidence::run(),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&ExperimentConfig::schema());

@@ -29,7 +29,7 @@ pub(in crate::experiment) struct Cell {
 }
 
 /// Samples kept of a cell.
-pub(super) const SHOWN: usize = 64;
+pub(super) const SHOWN: usize = 16;
 
 /// The file of the first samples of a cell, f32 one after the other.
 fn samples_file(cell: &Path) -> PathBuf {

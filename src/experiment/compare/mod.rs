@@ -130,7 +130,8 @@ impl Comparison {
     pub fn work(&self, job: Job) -> f64 {
         let (arm, samples) = (&self.arms[job.arm], self.config().compare.samples);
         let missing = self.plan(arm).into_iter().filter(|planned| self.cell(job, planned).is_none());
-        let sampling: usize = missing.map(|planned| planned.evaluations * samples).sum();
+        let count = |planned: &Planned| if planned.sampler.only_pictures { cell::SHOWN.min(samples) } else { samples };
+        let sampling: usize = missing.map(|planned| planned.evaluations * count(&planned)).sum();
         let trains = sampling > 0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
         let training = if trains { arm.stage.evaluations() } else { 0 };
         (sampling + training) as f64
@@ -165,7 +166,9 @@ impl Comparison {
     fn fill(&self, job: Job, planned: &Planned, network: Option<&Network>, distances: &Distances<'_>) -> Result<()> {
         let started = Instant::now();
         let (arm, experiment) = (&self.arms[job.arm], &self.experiment);
-        let drawn = Drawn { count: distances.samples(), seed: job.seed };
+        let only_pictures = planned.sampler.only_pictures;
+        let count = if only_pictures { cell::SHOWN.min(distances.samples()) } else { distances.samples() };
+        let drawn = Drawn { count, seed: job.seed };
         let values = match (network, self.config().data.ring()) {
             (Some(network), _) => {
                 let condition = distances.conditions(drawn.seed, drawn.count)?;
@@ -180,7 +183,7 @@ impl Comparison {
             }
             (None, None) => return Err(Error::Invalid("an exact field is known only for a ring".into())),
         };
-        let found = distances.measure(&values)?;
+        let found = if only_pictures { Vec::new() } else { distances.measure(&values)? };
         let cell = Cell {
             arm: arm.name.clone(),
             seed: job.seed,
@@ -223,7 +226,7 @@ impl Comparison {
         let (samplers, compare) = (self.config().samplers(), &self.config().compare);
         let mut planned = Vec::new();
         for sampler in samplers.into_iter().filter(|sampler| sampler.samples(&arm.entry)) {
-            for &evaluations in &compare.evaluations {
+            for &evaluations in sampler.budgets(&compare.evaluations) {
                 if let Some(config) = sampler.with_evaluations(evaluations, compare.batch_size) {
                     planned.push(Planned { sampler: sampler.clone(), evaluations, config });
                 }

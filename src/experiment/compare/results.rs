@@ -120,7 +120,8 @@ impl ComparisonResults {
         let mut rows = Vec::new();
         for metric in distances.metrics().iter().map(|metric| metric.name) {
             for sampler in &samplers {
-                let of = |arm: &'_ Arm| compare.evaluations.iter().map(|n| (arm.clone(), *n)).collect::<Vec<_>>();
+                let budgets = sampler.budgets(&compare.evaluations);
+                let of = |arm: &Arm| budgets.iter().map(|n| (arm.clone(), *n)).collect::<Vec<_>>();
                 for (arm, evaluations) in arms.iter().flat_map(of) {
                     let mine = find(&arm.name, &sampler.name, evaluations);
                     let Some(steps) = mine.first().map(|cell| cell.steps) else { continue };
@@ -135,6 +136,9 @@ impl ComparisonResults {
                     };
                     let (change, from_first) = (against(if alike { &own } else { &reference }), against(&reference));
                     let beyond = change.change.zip(change.standard_error).is_some_and(|(c, e)| c.abs() > 2.0 * e);
+                    if mine.iter().all(|cell| cell.distances.is_empty()) {
+                        continue;
+                    }
                     let values: Vec<f64> = mine.iter().filter_map(|c| c.distances.get(metric).copied()).collect();
                     rows.push(ResultRow {
                         metric: metric.into(),

@@ -7,6 +7,7 @@ pub use sampler::ArmSampler;
 
 use super::{ExperimentConfig, add};
 use crate::Problem;
+use crate::data::Form;
 use crate::path::PathConfig;
 use crate::post_train::StageConfig;
 use crate::sample::{CorrectionConfig, MOST_STEPS, WeakGuidanceConfig};
@@ -157,6 +158,10 @@ impl ExperimentConfig {
             add(&mut problems, format!("{path}.control"), message);
         }
         different(&mut problems, &format!("{path}.arms"), arms.iter().map(|arm| &arm.name));
+        if self.samplers().first().is_some_and(|sampler| sampler.only_pictures) {
+            let message = ": the first must measure distances, so it must not be \"only_pictures\"";
+            add(&mut problems, format!("{path}.samplers"), message);
+        }
         different(&mut problems, &format!("{path}.samplers"), self.samplers().iter().map(|sampler| &sampler.name));
         different(&mut problems, &format!("{path}.evaluations"), &compare.evaluations);
         different(&mut problems, &format!("{path}.seeds"), &compare.seeds);
@@ -187,7 +192,16 @@ impl ExperimentConfig {
     fn sampler_problems(&self, sampler: &ArmSampler, path: &str) -> Vec<Problem> {
         let (compare, full) = (&self.compare, sampler.with_steps(2, self.compare.batch_size));
         let mut problems = full.problems(path);
-        let budgets = &compare.evaluations;
+        let budgets = sampler.budgets(&compare.evaluations);
+        if let Some(own) = &sampler.evaluations {
+            different(&mut problems, &format!("{path}.evaluations"), own);
+            let (inside, text) = (own.iter().all(|n| (1..=MOST_STEPS).contains(n)), format!("{own:?}"));
+            let must = format!("must each be in 1..={MOST_STEPS}");
+            Problem::unless(&mut problems, inside, path, "evaluations", text, must);
+        }
+        if sampler.only_pictures && self.data.form() != Form::Pictures {
+            add(&mut problems, format!("{path}.only_pictures"), ": these data are no pictures");
+        }
         if full.evaluations().is_none() {
             add(&mut problems, format!("{path}.solver"), ": must have fixed steps, the comparison is at equal cost");
         } else if problems.is_empty() && !budgets.iter().any(|n| sampler.with_evaluations(*n, 1).is_some()) {

@@ -33,6 +33,12 @@ pub struct ArmSampler {
     /// The precision of the state.
     #[serde(default)]
     pub state: StatePrecision,
+    /// Budgets of its own, network evaluations per sample; those of `compare` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluations: Option<Vec<usize>>,
+    /// Draw a few samples to look at and measure no distance.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_pictures: bool,
     /// The arms it samples, by the names of their entries in `arms`; all if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arms: Option<Vec<String>>,
@@ -49,7 +55,19 @@ impl ArmSampler {
         if let Some(guidance) = guidance.as_ref().filter(|guidance| guidance.is_active()) {
             name += &format!(", guidance {}", guidance.scale);
         }
-        Self { name, solver, count, times, guidance, weak_guidance, corrections, state, arms: None }
+        Self {
+            name,
+            solver,
+            count,
+            times,
+            guidance,
+            weak_guidance,
+            corrections,
+            state,
+            evaluations: None,
+            only_pictures: false,
+            arms: None,
+        }
     }
 
     /// The sampler that spends `evaluations` per sample; none if its steps cannot.
@@ -68,6 +86,11 @@ impl ArmSampler {
             state: self.state,
             ..SamplerConfig::new(self.solver, steps, batch_size)
         }
+    }
+
+    /// Its budgets, where the table has `others`.
+    pub fn budgets<'a>(&'a self, others: &'a [usize]) -> &'a [usize] {
+        self.evaluations.as_deref().unwrap_or(others)
     }
 
     /// Whether it samples the arms of an entry.

@@ -1,0 +1,124 @@
+//! How long an experiment takes, from a few timed steps of its own network on its own data.
+use super::compare::Comparison;
+use super::config::ArmWeights;
+use super::opened::Experiment;
+use crate::models::NetworkCondition;
+use crate::network::PredictionNetwork;
+use crate::post_train::StageConfig;
+use crate::random::SampleKey;
+use crate::train::{FlowBatch, MixFlowTrainStep};
+use crate::{Error, Result};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::Dataset;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::train::TrainStep;
+use std::time::{Duration, Instant};
+
+/// Steps are timed until this is over, but two at least.
+const ENOUGH: Duration = Duration::from_secs(3);
+const FEWEST: usize = 2;
+const MOST: usize = 8;
+
+/// Less and more than this part of what timed steps say is not promised: other processes, caches and clocks matter.
+const SPREAD: [f64; 2] = [0.7, 1.4];
+
+/// Seconds, the least and the most expected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SecondsRange {
+    /// The least.
+    pub low: f64,
+    /// The most.
+    pub high: f64,
+}
+
+/// What one step of training and one evaluation cost here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepCost {
+    /// Seconds of an optimizer step of `post_train`, accumulation and all devices included.
+    pub step: f64,
+    /// Seconds of one network evaluation of one sample.
+    pub evaluation: f64,
+    /// Samples of that step.
+    pub batch: usize,
+}
+
+impl StepCost {
+    /// The seconds of `stage`, which may have another batch.
+    fn of(&self, stage: &StageConfig) -> f64 {
+        let per_evaluation = self.step / (3 * self.batch.max(1)) as f64;
+        per_evaluation * stage.evaluations() as f64
+    }
+
+    /// What a post-training of the experiment takes.
+    pub fn post_training(&self, experiment: &Experiment) -> SecondsRange {
+        spread(self.of(&experiment.config().post_train))
+    }
+
+    /// What pretraining takes, where the weights are made here and are not there yet.
+    ///
+    /// # Errors
+    /// As [`Experiment::start_work`].
+    pub fn pretraining(&self, experiment: &Experiment) -> Result<Option<SecondsRange>> {
+        let work = experiment.start_work()?;
+        let stage = experiment.config().start.pretrain().filter(|_| work > 0.0);
+        Ok(stage.map(|stage| spread(self.of(stage))))
+    }
+
+    /// What is left of a comparison.
+    pub fn comparison(&self, comparison: &Comparison) -> SecondsRange {
+        let seconds = |job: super::compare::Job| {
+            let arm = &comparison.arms()[job.arm];
+            let work = comparison.work(job);
+            let training = if arm.weights == ArmWeights::PostTrained { arm.stage.evaluations() as f64 } else { 0.0 };
+            let trains = training > 0.0 && work > training;
+            let sampling = if trains { work - training } else { work };
+            sampling * self.evaluation + if trains { self.of(&arm.stage) } else { 0.0 }
+        };
+        spread(comparison.jobs().into_iter().map(seconds).sum())
+    }
+}
+
+fn spread(seconds: f64) -> SecondsRange {
+    SecondsRange { low: SPREAD[0] * seconds, high: SPREAD[1] * seconds }
+}
+
+impl Experiment {
+    /// Times a few steps of `post_train` on the first device, from random weights.
+    ///
+    /// # Errors
+    /// What reading the data or making the network reports.
+    pub fn time_steps(&self) -> Result<StepCost> {
+        let (config, stage) = (self.config(), &self.config().post_train);
+        let passes = stage.accumulation.max(1) * config.devices.len().max(1);
+        let count = (stage.batch_size / passes).clamp(1, self.data().train.len().max(1));
+        let items = (0..count).map(|i| self.data().train.get(i)).collect::<Result<Vec<_>, _>>();
+        let items = items.map_err(|e| Error::Invalid(e.to_string()))?;
+        let mut batch: FlowBatch<4, NetworkCondition> =
+            self.batcher().batch(items.clone(), &self.device().clone().autodiff());
+        batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
+        let strategy = stage.strategy.build(stage.time_shift.as_ref())?;
+        let mut step =
+            MixFlowTrainStep::new(self.init(0)?, strategy).with_objective(config.flow.objective(stage.target));
+        let mut optimizer = stage.optimizer.build();
+        let mut one = |step: MixFlowTrainStep<_, 4>| {
+            let grads = TrainStep::step(&step, batch.clone()).grads;
+            step.optimize(&mut optimizer, 1e-6.into(), grads)
+        };
+        step = one(step);
+        let (started, mut done) = (Instant::now(), 0);
+        while done < MOST && (done < FEWEST || started.elapsed() < ENOUGH) {
+            step = one(step);
+            done += 1;
+        }
+        let seconds = started.elapsed().as_secs_f64() / done as f64;
+
+        let network = step.ema().clone().valid();
+        let batch: FlowBatch<4, NetworkCondition> = self.batcher().batch(items, self.device());
+        let time = Tensor::<1>::zeros([count], self.device());
+        let started = Instant::now();
+        let _ = PredictionNetwork::<4>::predict(&network, batch.data, time, &batch.condition).output.into_data();
+        let evaluation = started.elapsed().as_secs_f64() / count as f64;
+        Ok(StepCost { step: seconds * passes as f64, evaluation, batch: stage.batch_size })
+    }
+}

@@ -1,0 +1,159 @@
+//! A folder of pictures of one size, decoded when they are asked for.
+use crate::{Error, Result};
+use image::{DynamicImage, ImageDecoder, ImageReader};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
+
+/// Folders within folders that are listed: deeper is a folder linked into itself.
+const DEEPEST: usize = 16;
+
+/// The pictures of a folder, sorted by name.
+#[derive(Debug, Clone)]
+pub(super) struct Pictures {
+    pub files: Vec<PathBuf>,
+    /// `[channels, height, width]`: 1 channel if all are grey, else 3.
+    pub shape: [usize; 3],
+}
+
+/// What the header of a picture says.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    colour: bool,
+    height: u32,
+    width: u32,
+}
+
+impl Pictures {
+    /// Lists the pictures of a folder and of those within it, and reads their headers. Hidden files are none.
+    pub fn list(folder: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        walk(folder, 0, &mut files)?;
+        files.sort();
+        let headers = files.par_iter().map(|file| header(file)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = headers.first() else {
+            return Err(Error::format(folder, "holds no picture: must hold PNG, JPEG or WebP files"));
+        };
+        let size = |header: &Header| (header.height, header.width);
+        if let Some(other) = headers.iter().position(|header| size(header) != size(first)) {
+            let of = |i: usize| format!("{} of {}×{}", files[i].display(), headers[i].height, headers[i].width);
+            let message = format!("holds {} and {}: all must be of one size", of(0), of(other));
+            return Err(Error::format(folder, message));
+        }
+        let channels = if headers.iter().any(|header| header.colour) { 3 } else { 1 };
+        Ok(Self { shape: [channels, first.height as usize, first.width as usize], files })
+    }
+
+    /// Some pictures, each `[height, width, channels]`: turned as EXIF says, transparency laid on white.
+    pub fn decode(&self, range: Range<usize>) -> Result<Vec<Vec<u8>>> {
+        let [channels, height, width] = self.shape;
+        let decode = |file: &PathBuf| {
+            let bytes = pixels(file, channels)?;
+            let changed = || Error::format(file, "has another size than a moment ago");
+            if bytes.len() == channels * height * width { Ok(bytes) } else { Err(changed()) }
+        };
+        self.files[range].par_iter().map(decode).collect()
+    }
+}
+
+fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+    if depth > DEEPEST {
+        return Err(Error::format(folder, "lies too deep: is a folder linked into itself?"));
+    }
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        if hidden {
+            continue;
+        } else if path.is_dir() {
+            walk(&path, depth + 1, files)?;
+        } else if extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn open(file: &Path) -> Result<impl ImageDecoder> {
+    let reader = ImageReader::open(file).and_then(ImageReader::with_guessed_format).map_err(|e| Error::io(file, e))?;
+    reader.into_decoder().map_err(|e| not_a_picture(file, &e))
+}
+
+fn header(file: &Path) -> Result<Header> {
+    let mut decoder = open(file)?;
+    let (mut width, mut height) = decoder.dimensions();
+    let orientation = decoder.orientation().map_err(|e| not_a_picture(file, &e))?;
+    // The four with a quarter turn have the codes 5 to 8 of EXIF.
+    if orientation.to_exif() >= 5 {
+        std::mem::swap(&mut width, &mut height);
+    }
+    Ok(Header { colour: decoder.color_type().has_color(), height, width })
+}
+
+fn pixels(file: &Path, channels: usize) -> Result<Vec<u8>> {
+    let mut decoder = open(file)?;
+    let orientation = decoder.orientation().map_err(|e| not_a_picture(file, &e))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| not_a_picture(file, &e))?;
+    picture.apply_orientation(orientation);
+    if picture.color().has_alpha() {
+        let rgba = picture.into_rgba8();
+        return Ok(rgba.pixels().flat_map(|pixel| on_white(pixel.0).into_iter().take(channels)).collect());
+    }
+    Ok(if channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() })
+}
+
+fn on_white([red, green, blue, alpha]: [u8; 4]) -> [u8; 3] {
+    let alpha = u32::from(alpha);
+    [red, green, blue].map(|value| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
+}
+
+fn not_a_picture(file: &Path, reason: &image::ImageError) -> Error {
+    Error::format(file, format!("not a picture that can be read: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{GrayImage, LumaA, RgbImage, RgbaImage};
+
+    #[test]
+    fn all_kinds_of_pixels_at_any_depth_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("class");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::create_dir(folder.path().join(".checkpoints")).unwrap();
+        RgbImage::from_pixel(3, 2, [1, 2, 3].into()).save(folder.path().join("b.PNG")).unwrap();
+        RgbaImage::from_pixel(3, 2, [9, 9, 9, 0].into()).save(folder.path().join("c.png")).unwrap();
+        let half = image::ImageBuffer::<LumaA<u8>, Vec<u8>>::from_pixel(3, 2, LumaA([0, 51]));
+        half.save(inner.join("a.png")).unwrap();
+        GrayImage::new(9, 9).save(folder.path().join(".checkpoints/d.png")).unwrap();
+        std::fs::write(folder.path().join("labels.csv"), "").unwrap();
+        let pictures = Pictures::list(folder.path()).unwrap();
+        assert_eq!(pictures.shape, [3, 2, 3]);
+        let decoded = pictures.decode(0..3).unwrap();
+        assert_eq!(
+            decoded.iter().map(|bytes| bytes[..3].to_vec()).collect::<Vec<_>>(),
+            [[1, 2, 3], [255; 3], [204; 3]]
+        );
+        assert_eq!(Pictures::list(&inner).unwrap().shape, [1, 2, 3]);
+    }
+
+    #[test]
+    fn two_sizes_damage_and_nothing_at_all_are_errors_that_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let says = |words: &[&str]| {
+            let message = Pictures::list(folder.path()).unwrap_err().to_string();
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        };
+        says(&["must hold PNG, JPEG or WebP"]);
+        std::fs::write(folder.path().join("c.webp"), "text").unwrap();
+        says(&["c.webp", "not a picture"]);
+        std::fs::remove_file(folder.path().join("c.webp")).unwrap();
+        GrayImage::new(3, 2).save(folder.path().join("a.png")).unwrap();
+        GrayImage::new(2, 3).save(folder.path().join("b.png")).unwrap();
+        says(&["a.png of 2×3", "b.png of 3×2", "one size"]);
+    }
+}
