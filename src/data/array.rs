@@ -2,7 +2,8 @@
 use super::npy;
 use crate::tensor_file::read_numbers;
 use crate::{Error, Result};
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
+use std::io::Read;
 use std::path::Path;
 
 /// Finite numbers in row-major order and their shape.
@@ -44,6 +45,21 @@ impl Array {
         };
         let arrays = names.map(&mut take).into_iter().collect::<Result<Vec<_>>>()?;
         arrays.try_into().map_err(|_| Error::format(file, "has too few tensors"))
+    }
+
+    /// The type and shape of the array of [`read`](Self::read), without its numbers.
+    pub(in crate::data) fn header(file: &Path) -> Result<(String, Vec<usize>)> {
+        let named = |dtype: DType, shape: Vec<usize>| (format!("{dtype:?}").to_lowercase(), shape);
+        if file.extension().is_some_and(|e| e == "safetensors") {
+            let tensors = crate::tensor_file::open(file)?;
+            let first = tensors.values().next().ok_or_else(|| Error::format(file, "must hold one tensor"))?;
+            return Ok(named(first.dtype, first.shape.to_vec()));
+        }
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(file).map_err(|e| Error::io(file, e))?;
+        opened.take(npy::LONGEST_HEADER).read_to_end(&mut bytes).map_err(|e| Error::io(file, e))?;
+        let header = npy::header(&bytes).map_err(|message| Error::format(file, message))?;
+        Ok(named(header.dtype, header.shape))
     }
 
     fn of(file: &Path, data: TensorData) -> Result<Self> {

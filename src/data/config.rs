@@ -1,5 +1,5 @@
 //! The `data` section of a configuration.
-use super::{DataSplit, ImagesConfig, LatentsConfig, VectorsConfig};
+use super::{DataSplit, Decoded, ImagesConfig, Inspection, LatentsConfig, VectorsConfig};
 #[cfg(feature = "shipped")]
 use super::{DigitsConfig, EmojiConfig, PhotosConfig, RingConfig, TableConfig};
 use crate::{Error, Problem, Result};
@@ -63,6 +63,14 @@ impl DataConfig {
     /// [`Error::Config`] with every violated condition; [`Error::Io`] or [`Error::Format`] naming a file that is
     /// absent or malformed.
     pub fn open(&self) -> Result<DataSplit> {
+        self.open_with(&mut |_| ())
+    }
+
+    /// As [`open`](Self::open); `said` hears how far pictures are decoded, where that is done.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(&self, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
         match self {
             #[cfg(feature = "shipped")]
@@ -75,10 +83,18 @@ impl DataConfig {
             Self::Ring(config) => super::ring::load(config),
             #[cfg(feature = "shipped")]
             Self::Table(config) => super::table::load(config),
-            Self::Images(config) => config.open(),
+            Self::Images(config) => config.open(said),
             Self::Vectors(config) => config.open(),
             Self::Latents(config) => config.open(),
         }
+    }
+
+    /// Opens the data and reads every item: what a person should see before a long training.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); problems of single items are in the result.
+    pub fn inspect(&self) -> Result<Inspection> {
+        self.open()?.inspect()
     }
 
     /// What samples of these data are.

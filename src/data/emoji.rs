@@ -3,7 +3,7 @@
 //! [Noto Emoji](https://github.com/googlefonts/noto-emoji) v2.048 (Apache License 2.0), on white, one skin tone each;
 //! names and categories of `emoji-datasource-google` 16.0.0 (MIT). Of each category the emoji with the least hashes of
 //! their names are held out.
-use super::{DataSet, DataSplit, hold_out};
+use super::{DataSet, DataSplit, HeldOut, hold_out};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub(super) fn load(config: &EmojiConfig) -> Result<DataSplit> {
         })
     };
     let codes: Vec<&str> = list.emoji.iter().map(|[code, ..]| code.as_str()).collect();
-    let held_out = hold_out::by_hash(&codes, &labels, config.held_out, config.seed);
+    let held_out = hold_out::by_hash(&codes, &labels, HeldOut::Share(config.held_out), config.seed);
     let names: Arc<Vec<String>> = Arc::new(list.emoji.iter().map(|[_, name, ..]| name.clone()).collect());
     let shape = [3, SIDE, SIDE];
     let set = |part: bool| {

@@ -2,7 +2,7 @@
 //!
 //! A name decides for its item alone, so neither the order of a list nor a further file moves the others much, and no
 //! class is left out of the comparison as it is by the tail of a sorted list.
-use crate::Problem;
+use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -18,16 +18,26 @@ pub enum HeldOut {
     Share(#[cfg_attr(feature = "schema", schemars(range(max = 0.5)))] f64),
 }
 
+impl std::fmt::Display for HeldOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            // `4.0` is no number of items, and must not look like one.
+            Self::Share(share) => write!(f, "{share:?}"),
+        }
+    }
+}
+
 impl HeldOut {
     /// The violated condition, at `path.held_out`.
     pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
-        let (holds, value) = match *self {
-            Self::Count(count) => (count >= 1, count.to_string()),
-            Self::Share(share) => (share > 0.0 && share <= 0.5, share.to_string()),
+        let holds = match *self {
+            Self::Count(count) => count >= 1,
+            Self::Share(share) => share > 0.0 && share <= 0.5,
         };
         let must = "must be a share in (0, 0.5] or a whole number of items, at least 1";
         let mut problems = Vec::new();
-        Problem::unless(&mut problems, holds, path, "held_out", value, must);
+        Problem::unless(&mut problems, holds, path, "held_out", self, must);
         problems
     }
 }
@@ -37,22 +47,77 @@ fn hash(seed: u64, name: &str) -> [u8; 32] {
     Sha256::new_with_prefix(seed.to_le_bytes()).chain_update(name).finalize().into()
 }
 
-/// Of every item whether it is held out: `round(fraction · n)` of the `n` of each class, at least one of two or more
-/// where the fraction is above 0, and never all of them.
-pub(super) fn by_hash<S: AsRef<str>>(names: &[S], labels: &[i64], fraction: f64, seed: u64) -> Vec<bool> {
+/// Of every item whether it is chosen: in each class those with the least hashes of their names.
+///
+/// A share takes `round(share · n)` of the `n` items of a class; a count takes from each class in proportion. Of a
+/// class of two or more at least one is chosen and at least one is not; a class of one is never chosen from.
+pub(super) fn by_hash<S: AsRef<str>>(names: &[S], labels: &[i64], held_out: HeldOut, seed: u64) -> Vec<bool> {
     let mut classes: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (place, label) in labels.iter().enumerate().take(names.len()) {
         classes.entry(*label).or_default().push(place);
     }
-    let mut held_out = vec![false; names.len()];
-    for places in classes.values_mut() {
-        let count = (fraction * places.len() as f64).round() as usize;
-        let least = usize::from(fraction > 0.0 && places.len() > 1);
+    let sizes: Vec<usize> = classes.values().map(Vec::len).collect();
+    let mut chosen = vec![false; names.len()];
+    for (places, count) in classes.values_mut().zip(counts(&sizes, held_out)) {
         places.sort_by_cached_key(|place| hash(seed, names[*place].as_ref()));
-        let count = count.max(least).min(places.len().saturating_sub(1));
-        places[..count].iter().for_each(|place| held_out[*place] = true);
+        places[..count].iter().for_each(|place| chosen[*place] = true);
     }
-    held_out
+    chosen
+}
+
+/// How many are chosen of classes of these sizes.
+fn counts(sizes: &[usize], held_out: HeldOut) -> Vec<usize> {
+    let most = |size: usize| size.saturating_sub(1);
+    let least = |size: usize| most(size).min(1);
+    match held_out {
+        HeldOut::Share(share) => {
+            let count = |size: &usize| ((share * *size as f64).round() as usize).max(least(*size)).min(most(*size));
+            sizes.iter().map(count).collect()
+        }
+        HeldOut::Count(total) => {
+            let (all, total) = (sizes.iter().sum::<usize>() as u128, total as u128);
+            // In proportion and rounded down, then one at a time to the class that lacks most.
+            let share = |size: usize| (total * size as u128 / all.max(1)) as usize;
+            let mut counts: Vec<usize> =
+                sizes.iter().map(|size| share(*size).clamp(least(*size), most(*size))).collect();
+            let lacks =
+                |place: usize, count: usize| (total * sizes[place] as u128) as i128 - count as i128 * all as i128;
+            while (counts.iter().sum::<usize>() as u128) < total {
+                let open = (0..sizes.len()).filter(|place| counts[*place] < most(sizes[*place]));
+                let Some(next) = open.max_by_key(|place| (lacks(*place, counts[*place]), std::cmp::Reverse(*place)))
+                else {
+                    break;
+                };
+                counts[next] += 1;
+            }
+            counts
+        }
+    }
+}
+
+/// Both parts by their places: those that stay and those that are held out, each in order.
+///
+/// # Errors
+/// [`Error::Config`](crate::Error::Config) at `path.held_out` if nothing would be held out, or nothing left to train on.
+pub(super) fn parts<S: AsRef<str>>(
+    names: &[S],
+    labels: &[i64],
+    held_out: HeldOut,
+    seed: u64,
+    path: &str,
+) -> Result<[Vec<usize>; 2]> {
+    let (all, count) = (names.len(), if let HeldOut::Count(count) = held_out { count } else { 0 });
+    let mut problems = Vec::new();
+    let must = format!("must leave some of the {all} items for training");
+    Problem::unless(&mut problems, count < all, path, "held_out", count, must);
+    Error::if_any(problems)?;
+    let marks = by_hash(names, labels, held_out, seed);
+    let (out, stay): (Vec<usize>, Vec<usize>) = (0..all).partition(|place| marks[*place]);
+    let mut problems = Vec::new();
+    let must = format!("holds nothing out: no class of the {all} items has two");
+    Problem::unless(&mut problems, !out.is_empty(), path, "held_out", held_out, must);
+    Error::if_any(problems)?;
+    Ok([stay, out])
 }
 
 #[cfg(test)]
@@ -64,7 +129,7 @@ mod tests {
         let names: Vec<String> = (0..100).map(|i| format!("item-{i}")).collect();
         let labels: Vec<i64> = (0..100).map(|i| i64::from(i >= 80) + i64::from(i == 99)).collect();
         let chosen = |names: &[String], labels: &[i64]| -> Vec<String> {
-            let marks = by_hash(names, labels, 0.1, 7);
+            let marks = by_hash(names, labels, HeldOut::Share(0.1), 7);
             let mut chosen: Vec<String> = names.iter().zip(marks).filter(|(_, m)| *m).map(|(n, _)| n.clone()).collect();
             chosen.sort();
             chosen
@@ -74,15 +139,47 @@ mod tests {
         assert_eq!(first.len(), 10);
         let (back, reversed): (Vec<String>, Vec<i64>) = names.iter().cloned().zip(labels.clone()).rev().unzip();
         assert_eq!(chosen(&back, &reversed), first);
-        assert_ne!(by_hash(&names, &labels, 0.1, 8), by_hash(&names, &labels, 0.1, 7));
+        let share = HeldOut::Share(0.1);
+        assert_ne!(by_hash(&names, &labels, share, 8), by_hash(&names, &labels, share, 7));
     }
 
     #[test]
     fn small_classes_are_represented_and_never_emptied() {
-        let count = |n: usize, fraction| {
+        use HeldOut::{Count, Share};
+        assert_eq!(counts(&[1, 2, 3, 10], Share(0.5)), [0, 1, 2, 5]);
+        assert_eq!(counts(&[1, 2, 100], Share(0.01)), [0, 1, 1]);
+        assert_eq!(counts(&[6; 4], Count(4)), [1; 4]);
+        assert_eq!(counts(&[50, 30, 20], Count(10)), [5, 3, 2]);
+        assert_eq!(counts(&[50, 30, 21], Count(11)), [6, 3, 2]);
+        assert_eq!(counts(&[1, 2, 97], Count(50)), [0, 1, 49]);
+        assert_eq!(counts(&[3, 3], Count(5)), [2, 2]);
+        // One of each class, though fewer are asked for.
+        assert_eq!(counts(&[2; 10], Count(4)), [1; 10]);
+        assert_eq!(counts(&[usize::MAX / 2, 2], Count(usize::MAX / 2)), [usize::MAX / 2 - 1, 1]);
+    }
+
+    #[test]
+    fn json_takes_a_share_or_a_number() {
+        let read = |text: &str| serde_json::from_str::<HeldOut>(text);
+        assert_eq!((read("4").unwrap(), read("0.25").unwrap()), (HeldOut::Count(4), HeldOut::Share(0.25)));
+        assert_eq!(serde_json::to_string(&[HeldOut::Count(4), HeldOut::Share(0.25)]).unwrap(), "[4,0.25]");
+        assert!(read("\"4\"").unwrap_err().to_string().contains("must be a share in (0, 0.5]"));
+        for (bad, shown) in [("0", "0"), ("-1", "-1.0"), ("0.6", "0.6"), ("4.0", "4.0")] {
+            let problems = read(bad).unwrap().problems("data");
+            assert_eq!(problems.len(), 1, "{bad}");
+            assert!(problems[0].to_string().starts_with(&format!("data.held_out = {shown}: must be")), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_left_or_nothing_held_out_is_an_error() {
+        let parts = |n: usize, labels: &[i64], held_out| {
             let names: Vec<String> = (0..n).map(|i| i.to_string()).collect();
-            by_hash(&names, &vec![0; n], fraction, 0).into_iter().filter(|held_out| *held_out).count()
+            parts(&names, labels, held_out, 0, "data").map_err(|e| e.to_string())
         };
-        assert_eq!([count(1, 0.5), count(2, 0.01), count(3, 1.0), count(10, 0.0)], [0, 1, 2, 0]);
+        assert!(parts(4, &[0; 4], HeldOut::Count(4)).unwrap_err().contains("some of the 4 items"));
+        assert!(parts(3, &[0, 1, 2], HeldOut::Share(0.3)).unwrap_err().contains("no class of the 3 items has two"));
+        let [stay, out] = parts(4, &[0; 4], HeldOut::Share(0.25)).unwrap();
+        assert_eq!((stay.len(), out.len()), (3, 1));
     }
 }

@@ -20,6 +20,11 @@ pub(super) trait Names: std::fmt::Debug + Send + Sync {
     /// What a person calls the item.
     fn name(&self, number: usize) -> String;
 
+    /// What it is stored as.
+    fn stored(&self, _number: usize) -> String {
+        "in memory".into()
+    }
+
     /// What it shares with other items.
     fn units(&self, number: usize) -> Vec<Unit> {
         vec![Unit { name: self.name(number), stratum: None }]
@@ -78,6 +83,10 @@ impl Source for Memory {
 
     fn name(&self, place: usize) -> String {
         self.names.name(self.numbers[place])
+    }
+
+    fn stored(&self, place: usize) -> Result<String> {
+        Ok(self.names.stored(self.numbers[place]))
     }
 
     fn units(&self, place: usize) -> Vec<Unit> {

@@ -4,13 +4,16 @@
 //! held-out set. All kinds of data give the same [`Item`]s in the same [`DataSet`]s, and [`ItemBatcher`] makes batches.
 mod array;
 mod batcher;
+mod classes;
 mod config;
 pub mod font;
 pub mod grid;
 mod hold_out;
 mod images;
+mod inspect;
 mod item;
 pub mod latents;
+mod listing;
 mod memory;
 pub(crate) mod npy;
 mod scaling;
@@ -39,7 +42,8 @@ pub use digits::DigitsConfig;
 pub use emoji::EmojiConfig;
 pub use grid::{Picture, grid, side_by_side};
 pub use hold_out::HeldOut;
-pub use images::{ImageLabels, ImagesConfig};
+pub use images::{Decoded, ImageLabels, ImagesConfig};
+pub use inspect::{ClassCount, Inspection, ItemProblem};
 pub use item::{Item, TextItem};
 pub use latents::LatentsConfig;
 #[cfg(feature = "shipped")]
@@ -48,7 +52,7 @@ pub use photos::PhotosConfig;
 pub use ring::RingConfig;
 pub use scaling::Scaling;
 pub use set::DataSet;
-pub use split::DataSplit;
+pub use split::{DataSplit, ItemListing};
 #[cfg(feature = "shipped")]
 pub use table::TableConfig;
 pub use vectors::VectorsConfig;

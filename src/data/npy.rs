@@ -3,8 +3,18 @@
 //! Written here because the crates for it bring a parser of Python literals or a version of `ndarray`.
 use burn::tensor::{DType, TensorData};
 
-/// The numbers of a file.
-pub(crate) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
+/// Bytes in which every header that [`header`] accepts has ended.
+pub(super) const LONGEST_HEADER: u64 = 70_000;
+
+/// What a file says of itself, and what follows.
+pub(super) struct Header<'a> {
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    data: &'a [u8],
+}
+
+/// The header of a file.
+pub(super) fn header(bytes: &[u8]) -> Result<Header<'_>, String> {
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("not a .npy file")?;
     let (length, rest) = match rest {
         [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
@@ -28,6 +38,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
     let sides = shape.strip_prefix('(').and_then(|s| s.strip_suffix(')')).ok_or("the header has no shape")?;
     let side = |s: &str| s.parse::<usize>().map_err(|_| format!("the shape {shape} is not made of numbers"));
     let shape = sides.split(',').map(str::trim).filter(|s| !s.is_empty()).map(side).collect::<Result<Vec<_>, _>>()?;
+    Ok(Header { dtype, shape, data })
+}
+
+/// The numbers of a file.
+pub(crate) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
+    let Header { dtype, shape, data } = header(bytes)?;
     let count = shape.iter().try_fold(dtype.size(), |n, side| n.checked_mul(*side));
     if count != Some(data.len()) {
         return Err(format!("{} bytes of numbers do not fill the shape {shape:?}", data.len()));

@@ -8,6 +8,7 @@
 //!
 //! Patches overlap and are drawn with replacement, from 45,120 places in training and 4,212 held out.
 use super::memory::Names;
+use super::set::Unit;
 use super::{DataSet, DataSplit};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result};
@@ -77,13 +78,38 @@ struct Corner {
 
 /// The patches of a set, called by their corners.
 #[derive(Debug)]
-struct Corners(Vec<Corner>);
+struct Corners {
+    corners: Vec<Corner>,
+    patch: usize,
+}
 
 impl Names for Corners {
     fn name(&self, number: usize) -> String {
-        let Corner { photo, x, y } = self.0[number];
+        let Corner { photo, x, y } = self.corners[number];
         format!("{} at ({x}, {y})", FILES[photo].0)
     }
+
+    /// The cells that the patch touches: it shares pixels with no patch that touches none of them.
+    fn units(&self, number: usize) -> Vec<Unit> {
+        let (Corner { photo, x, y }, last) = (self.corners[number], self.patch - 1);
+        let ends = [(x, y), (x + last, y), (x, y + last), (x + last, y + last)];
+        let mut cells = ends.map(|(x, y)| cell(x, y, self.patch)).to_vec();
+        cells.sort_unstable();
+        cells.dedup();
+        let unit = |(row, column)| Unit {
+            name: format!("{} cell ({row}, {column})", FILES[photo].0),
+            stratum: Some(photo as i64),
+        };
+        cells.into_iter().map(unit).collect()
+    }
+}
+
+/// Row and column of the cell of a pixel: three patches wide and high, with one held-out tile in its upper left corner.
+fn cell(x: usize, y: usize, patch: usize) -> (isize, isize) {
+    let (x, y, patch) = (x as isize, y as isize, patch as isize);
+    let step = 3 * patch;
+    let row = (y - patch).div_euclid(step);
+    (row, (x - patch / 2 - row.rem_euclid(2) * step / 2).div_euclid(step))
 }
 
 /// Side and upper left corners of the held-out tiles of a photo.
@@ -163,7 +189,7 @@ pub(super) fn load(config: &PhotosConfig) -> Result<DataSplit> {
                 pixels.extend_from_slice(&photo.values[row * photo.width + x..][..patch]);
             }
         }
-        let (count, names) = (corners.len(), Arc::new(Corners(corners)));
+        let (count, names) = (corners.len(), Arc::new(Corners { corners, patch }));
         DataSet::named(shape, pixels, vec![0; count], (0..count).collect(), names)
     };
     Ok(DataSplit::new(set(false)?, set(true)?, 0))
@@ -197,6 +223,45 @@ mod tests {
             };
             let (train, held_out) = (touched(false), touched(true));
             assert!(!train.iter().zip(&held_out).any(|(a, b)| *a && *b), "patch {patch} overlaps");
+        }
+    }
+
+    #[test]
+    fn no_pixel_that_is_set_aside_is_in_a_training_patch() {
+        for patch in [5, 8, 16, 32] {
+            let split = load(&PhotosConfig { patch, train: 600, held_out: 10, seed: 0 }).unwrap();
+            let cut = split.set_aside().unwrap();
+            let touched = |set: &DataSet| {
+                let mut pixels = std::collections::HashSet::new();
+                for index in 0..set.len() {
+                    let name = set.name(index);
+                    let (photo, place) = name.trim_end_matches(')').split_once(" at (").unwrap();
+                    let (x, y) = place.split_once(", ").unwrap();
+                    let (x, y): (usize, usize) = (x.parse().unwrap(), y.parse().unwrap());
+                    let rows = (y..y + patch).flat_map(|y| (x..x + patch).map(move |x| (x, y)));
+                    pixels.extend(rows.map(|(x, y)| (photo.len(), x, y)));
+                }
+                pixels
+            };
+            let (stay, aside) = (touched(&cut.train), touched(&cut.held_out));
+            assert!(stay.is_disjoint(&aside), "patch {patch}");
+            let share = |set: &DataSet| set.len() as f64 / 600.0;
+            // The rest lies across a border.
+            let shares = (share(&cut.train), share(&cut.held_out));
+            assert!(shares.0 > 0.6 && shares.1 > 0.05, "patch {patch}: {shares:?}");
+            assert!(cut.held_out.in_memory().is_some());
+        }
+    }
+
+    #[test]
+    fn a_cell_holds_one_held_out_tile_whole() {
+        for (photo, patch) in photos().unwrap().iter().flat_map(|photo| [(photo, 5), (photo, 16), (photo, 32)]) {
+            let (side, tiles) = tiles(photo, patch);
+            let mut cells: Vec<_> = tiles.iter().map(|(x, y)| cell(*x, *y, patch)).collect();
+            let ends: Vec<_> = tiles.iter().map(|(x, y)| cell(x + side - 1, y + side - 1, patch)).collect();
+            assert_eq!(cells, ends);
+            cells.dedup();
+            assert_eq!(cells.len(), tiles.len());
         }
     }
 

@@ -19,6 +19,11 @@ pub(super) trait Source: Debug + Send + Sync {
     /// What a person calls the item: its file, row or place.
     fn name(&self, place: usize) -> String;
 
+    /// The kind of numbers that the item is stored as, for example `f32 [8, 32, 32]` or `jpeg`.
+    fn stored(&self, _place: usize) -> Result<String> {
+        Ok("in memory".into())
+    }
+
     /// What the item shares with other items, by name: both are set aside together, or neither.
     fn units(&self, place: usize) -> Vec<Unit> {
         vec![Unit { name: self.name(place), stratum: None }]
@@ -125,6 +130,11 @@ impl DataSet {
             Some(source) => Self { source, labels, places: None, ..*self },
             None => Self { source: self.source.clone(), labels, places: Some(places.into()), ..*self },
         }
+    }
+
+    /// What the item is stored as.
+    pub(super) fn stored(&self, index: usize) -> String {
+        self.source.stored(self.place(index)).unwrap_or_default()
     }
 
     /// What the item shares with others.

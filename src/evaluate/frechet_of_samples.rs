@@ -10,7 +10,7 @@ use faer::Mat;
 /// The squared Fréchet distance between Gaussians with the moments of two sample sets, vectors of `dim` values one after
 /// the other; at least 0, and biased as [`frechet_distance`] is.
 ///
-/// Takes the cheaper way: covariances (`O((n + m) dim² + dim³)`) if either set has at least `dim` vectors for each, else
+/// Takes the cheaper way: covariances (`O((n + m) dim² + dim³)`) if both sets have at least `dim` vectors, else
 /// inner products (`O(n m (dim + min(n, m)))` in time, `O(n m)` in memory beside the sets). Both agree but for rounding.
 /// # Errors
 /// [`Error::Invalid`] if `dim` is 0, a set is no whole number of vectors, has fewer than two of them, or holds a value that

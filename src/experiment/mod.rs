@@ -3,6 +3,7 @@
 //! [`config::ExperimentConfig`] is the file; [`Experiment`] opens it. [`Comparison`] fills the table of arms;
 //! [`GammaSearch`] chooses γ by short trainings; [`slow_flow`] measures what MixFlow repairs.
 //! [`Experiment::post_train`] and [`Experiment::sample`] do one training and its samples.
+mod check;
 mod claim;
 mod compare;
 mod condition;
@@ -14,13 +15,16 @@ mod gamma;
 mod generate;
 mod network_misfits;
 mod opened;
+pub mod plot;
 mod post_train;
+pub mod progress;
 mod samples;
 pub mod sets;
 pub mod slow_flow;
 mod start;
 mod statistics;
 
+pub use check::{CheckReport, Seen, comparison_takes};
 pub use claim::check as check_folder;
 pub use claim::folder as claim_folder;
 pub use compare::{Comparison, ComparisonResults, Floor, Job, ResultRow, TrainingTime};

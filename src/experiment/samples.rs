@@ -1,5 +1,6 @@
 //! Generated samples, and the files they are kept in.
-use crate::data::{Form, Picture, grid};
+use super::plot::{Picture, grid};
+use crate::data::Form;
 use crate::{Error, Result};
 use burn::tensor::Tensor;
 use safetensors::Dtype;

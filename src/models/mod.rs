@@ -6,6 +6,7 @@
 //! pure function of a seed ([`layers::init`]), the same on every device.
 mod any;
 mod condition;
+mod kept_in_f32;
 pub mod layers;
 pub mod mmdit;
 pub mod rae;

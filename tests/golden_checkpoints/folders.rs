@@ -1,8 +1,7 @@
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::data::latents::ImageFolder;
-use burn_mixflow::data::{DataSet, Item, LatentsConfig, Scaling, stack_data, stack_labels};
+use burn_mixflow::data::{DataSplit, HeldOut, ImagesConfig, Item, LatentsConfig, Scaling, stack_data, stack_labels};
 use std::path::Path;
 
 fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> LatentsConfig {
@@ -18,13 +17,17 @@ fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> Latent
         normalization: None,
         features: Vec::new(),
         text: None,
-        held_out,
+        held_out: HeldOut::Count(held_out),
+        seed: 0,
     }
 }
 
-fn item(sets: [&DataSet; 2], index: usize) -> Item {
-    let [train, held_out] = sets;
-    if index < train.len() { train.get(index) } else { held_out.get(index - train.len()) }.expect("an item")
+/// The item whose name ends in the number, wherever the split put it.
+fn item(split: &DataSplit, number: usize) -> Item {
+    let name = format!("{number:08}.");
+    let mut places = [&split.train, &split.held_out].into_iter().flat_map(|set| (0..set.len()).map(move |i| (set, i)));
+    let (set, index) = places.find(|(set, index)| set.name(*index).contains(&name)).expect("an item");
+    set.get(index).expect("a file")
 }
 
 #[test]
@@ -32,21 +35,21 @@ fn what_the_official_data_set_returns() {
     let golden = Arrays::golden("repa/dataset_expected.safetensors");
     let count = golden.0.keys().filter(|name| name.ends_with(".label")).count();
     let split = config(&path("repa/dataset/vae-sd"), &golden, "0.moments", 1).open().expect("a folder");
-    let images = ImageFolder::open(path("repa/dataset/images")).expect("a folder");
-    assert_eq!((split.train.len() + split.held_out.len(), images.len()), (count, count));
+    assert_eq!(split.train.len() + split.held_out.len(), count);
+    let cache = tempfile::tempdir().expect("a folder");
+    let size = golden.get("0.image").shape[1];
+    let mut images = ImagesConfig::new(path("repa/dataset/images"), size);
+    (images.held_out, images.cache) = (HeldOut::Count(1), Some(cache.path().into()));
+    let images = images.open(&mut |_| ()).expect("a folder");
     for index in 0..count {
-        let item = item([&split.train, &split.held_out], index);
+        let item = item(&split, index);
         let moments = [item.data, item.deviation.expect("a deviation")].concat();
         let moments: Vec<f64> = moments.into_iter().map(f64::from).collect();
         assert_eq!(moments, golden.get(&format!("{index}.moments")).values);
         assert_eq!(item.label as f64, golden.scalar(&format!("{index}.label")));
-        let expected = golden.get(&format!("{index}.image"));
-        let picture = images.get(index).expect("a picture");
-        assert_eq!([3, picture.height, picture.width].as_slice(), expected.shape);
-        let pixel = |i: usize| {
-            f64::from(picture.rgb[i % (picture.height * picture.width) * 3 + i / (picture.height * picture.width)])
-        };
-        assert_eq!((0..picture.rgb.len()).map(pixel).collect::<Vec<_>>(), expected.values);
+        let picture = self::item(&images, index).data;
+        let bytes: Vec<f64> = picture.into_iter().map(|v| f64::from(((v + 1.0) * 127.5).round())).collect();
+        assert_eq!(bytes, golden.get(&format!("{index}.image")).values);
     }
 }
 
@@ -77,7 +80,7 @@ fn the_posterior_of_the_official_preprocessing() {
     std::fs::write(folder.path().join("dataset.json"), list.to_string()).expect("a list");
     let config = LatentsConfig { scale: 0.18215, ..config(folder.path(), &golden, "moments", 1) };
     let split = config.open().expect("a folder");
-    let items: Vec<_> = (0..count).map(|index| item([&split.train, &split.held_out], index)).collect();
+    let items: Vec<_> = (0..count).map(|index| item(&split, index)).collect();
     let (mean, deviation) = stack_data(&items, config.shape, &device);
     let latent = mean + deviation.expect("a deviation") * golden.tensor::<4>("noise", &device);
     golden.check("latent", latent);
@@ -99,7 +102,8 @@ fn latents_of_stable_diffusion_3() {
         normalization: None,
         features: Vec::new(),
         text: None,
-        held_out: 1,
+        held_out: HeldOut::Count(1),
+        seed: 0,
     };
     let scaling = Scaling::of_latents(&config).expect("a scaling");
     let noise = golden.tensor::<4>("noise", &device);
@@ -124,7 +128,8 @@ pub fn rae_scaling(golden: &Arrays) -> Scaling {
         normalization: Some(folder.path().into()),
         features: Vec::new(),
         text: None,
-        held_out: 1,
+        held_out: HeldOut::Count(1),
+        seed: 0,
     };
     Scaling::of_latents(&config).expect("a scaling")
 }

@@ -1,4 +1,5 @@
 //! `mixflow`: does MixFlow post-training help this model, on these data, at these budgets?
+mod check;
 mod choose_gamma;
 mod compare;
 mod evaluate;
@@ -38,6 +39,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Open everything that an experiment names, time one step, and train nothing.
+    Check(Experiment),
     /// Post-train one model: the weights of `start` in, its average and samples out.
     PostTrain(Experiment),
     /// Post-train with and without MixFlow, and compare samples at every budget.
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::Check(arguments) => arguments.read().and_then(|(config, folder)| check::run(config, &folder)),
         Command::PostTrain(arguments) => arguments.read().and_then(|(config, folder)| post_train::run(config, &folder)),
         Command::Compare(arguments) => arguments.read().and_then(|(config, folder)| compare::run(config, &folder)),
         Command::ChooseGamma(arguments) => {

@@ -1,4 +1,5 @@
 //! The JSON of a folder of pictures.
+use super::Decoded;
 use crate::data::{DataSplit, HeldOut};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
@@ -103,12 +104,12 @@ impl ImagesConfig {
         problems
     }
 
-    /// Lists the pictures and reads their sizes.
+    /// Lists the pictures, and decodes them unless an earlier run did; `said` hears how far it is.
     ///
     /// # Errors
     /// [`Error::Config`] with every violated condition, [`Error::Io`] or [`Error::Format`] naming a file or folder.
-    pub fn open(&self) -> Result<DataSplit> {
+    pub fn open(&self, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
-        Err(Error::Invalid("data of kind \"images\" cannot be opened yet".into()))
+        super::source::open(self, said)
     }
 }

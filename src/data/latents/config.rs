@@ -1,7 +1,8 @@
 //! The JSON of a folder of latents.
-use super::listing;
+use super::labels::{Entries, labelled};
 use super::source::Latents;
-use crate::data::DataSplit;
+use crate::data::listing::first;
+use crate::data::{DataSplit, HeldOut};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -36,8 +37,11 @@ pub struct LatentsConfig {
     /// `null.safetensors` for the empty prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<PathBuf>,
-    /// The last so many latents of the sorted list are for validation, at least 1.
-    pub held_out: usize,
+    /// How many of each class are held out, a share in (0, 0.5] or a number of all; chosen by a hash of their names.
+    pub held_out: HeldOut,
+    /// Seed of the split.
+    #[serde(default)]
+    pub seed: u64,
 }
 
 impl LatentsConfig {
@@ -54,29 +58,31 @@ impl LatentsConfig {
         let scale = self.scale;
         check(scale.is_finite() && scale != 0.0, "scale", scale.to_string(), "must be finite and not 0");
         check(self.shift.is_finite(), "shift", self.shift.to_string(), "must be finite");
-        check(self.held_out > 0, "held_out", self.held_out.to_string(), "must be at least 1");
         for (i, folder) in self.features.iter().enumerate() {
             check(named(folder), &format!("features[{i}]"), "\"\"".into(), "must name a folder");
         }
         for (key, path) in [("normalization", &self.normalization), ("text", &self.text)] {
             check(path.as_ref().is_none_or(named), key, "\"\"".into(), "must name a file or folder");
         }
+        problems.extend(self.held_out.problems(path));
         problems
     }
 
-    /// Lists the files and reads the first item, so that a wrong shape shows at once.
+    /// Lists the files, pairs them by name and reads the first item, so that a wrong shape shows at once.
     ///
     /// # Errors
     /// [`Error::Config`] with every violated condition, [`Error::Io`] or [`Error::Format`] naming a file or folder
     /// that is absent or malformed.
     pub fn open(&self) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
-        let entries = listing::labelled(&self.folder, self.classes)?;
-        let (count, held_out) = (entries.len(), self.held_out);
-        let mut problems = Vec::new();
-        let condition = format!("must leave some of the {count} latents for training");
-        Problem::unless(&mut problems, held_out < count, "data", "held_out", held_out, condition);
-        Error::if_any(problems)?;
-        Latents::open(self, entries)?.split(held_out)
+        let Entries { entries, unlisted } = labelled(&self.folder, self.classes)?;
+        let mut split = Latents::open(self, entries)?.split(self.held_out, self.seed, "data")?;
+        if !unlisted.is_empty() {
+            let (folder, count) = (self.folder.display(), unlisted.len());
+            let note =
+                format!("{folder}: {count} file(s) are not listed in dataset.json and left out:{}", first(&unlisted));
+            split.notes.push(note);
+        }
+        Ok(split)
     }
 }

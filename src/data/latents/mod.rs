@@ -10,14 +10,13 @@
 //! text/00000/img-text-00000000.safetensors    `context` [tokens, width] and `pooled` [width]
 //! text/null.safetensors                       the same of the empty prompt
 //! ```
-//! Files of one item are those at the same place in the sorted lists; numbers at the end of their names must agree.
+//! Files of one item are paired by their names: the same path, the same file name, or the same number at its end.
 mod config;
-mod images;
-mod listing;
+mod labels;
+mod pairs;
 mod source;
 
 pub use config::LatentsConfig;
-pub use images::ImageFolder;
 
 #[cfg(test)]
 mod tests;

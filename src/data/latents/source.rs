@@ -1,9 +1,11 @@
 //! Latents on disk, read item by item.
 use super::LatentsConfig;
-use super::listing::{self, Entry, NULL_TEXT};
+use super::labels::{Entry, NULL_TEXT};
+use super::pairs::paired;
 use crate::data::set::Source;
-use crate::data::{Array, DataSet, DataSplit, Item, Scaling, TextItem};
+use crate::data::{Array, DataSet, DataSplit, HeldOut, Item, Scaling, TextItem, hold_out};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,9 +30,9 @@ impl Latents {
         if let Some((name, _)) = entries.first() {
             latent(&config.folder.join(name), config.shape, config.posterior)?;
         }
-        let beside = |folder: &PathBuf| Ok((folder.clone(), listing::paired(folder, &entries)?));
-        let features = config.features.iter().map(beside).collect::<Result<Vec<_>>>()?;
-        let text = config.text.as_ref().map(beside).transpose()?;
+        let beside = |folder: &PathBuf, what| Ok((folder.clone(), paired(folder, &entries, what)?));
+        let features = config.features.iter().map(|folder| beside(folder, "features")).collect::<Result<Vec<_>>>()?;
+        let text = config.text.as_ref().map(|folder| beside(folder, "embedded prompt")).transpose()?;
         let null_text = config.text.as_ref().map(|folder| TextItem::read(&folder.join(NULL_TEXT))).transpose()?;
         let mut source = Self {
             folder: config.folder.clone(),
@@ -60,15 +62,14 @@ impl Latents {
         self.features.iter().map(shape).collect()
     }
 
-    pub(super) fn split(self, held_out: usize) -> Result<DataSplit> {
-        let (shape, classes, count) = (self.shape, self.classes, self.entries.len());
-        let (features, null_text) = (self.feature_shapes.clone(), self.null_text.clone());
-        let scaling = self.scaling.clone();
-        let labels = self.entries.iter().map(|(_, label)| *label).collect();
+    pub(super) fn split(self, held_out: HeldOut, seed: u64, path: &str) -> Result<DataSplit> {
+        let (names, labels): (Vec<&str>, Vec<i64>) = self.entries.iter().map(|(n, l)| (n.as_str(), *l)).unzip();
+        let [stay, out] = hold_out::parts(&names, &labels, held_out, seed, path)?;
+        let (shape, classes, features) = (self.shape, self.classes, self.feature_shapes.clone());
+        let (null_text, scaling) = (self.null_text.clone(), self.scaling.clone());
         let all = DataSet::new(Arc::new(self), shape, labels);
-        let set = |places: std::ops::Range<usize>| all.only(&places.collect::<Vec<_>>());
-        let (train, held_out) = (set(0..count - held_out), set(count - held_out..count));
-        Ok(DataSplit { train, held_out, shape, classes, features, null_text, scaling })
+        let sets = DataSplit::new(all.only(&stay), all.only(&out), classes);
+        Ok(DataSplit { features, null_text, scaling, ..sets })
     }
 
     fn text(&self, index: usize) -> Result<Option<TextItem>> {
@@ -80,6 +81,19 @@ impl Latents {
         let pooled = pooled.of_shape(&null.pooled.shape, &file)?;
         Ok(Some(TextItem { context, pooled }))
     }
+}
+
+/// Fails for what is no standard deviation, as the logarithm of a variance is.
+fn check_deviation(file: &Path, values: &[f32]) -> Result<()> {
+    let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+    if least >= 0.0 {
+        return Ok(());
+    }
+    let message = format!(
+        "its standard deviations (the second half of the channels) go down to {least}: they must be at least 0; if these \
+         are log-variances v, store exp(v / 2)"
+    );
+    Err(Error::format(file, message))
 }
 
 /// The file of a latent, or of mean and deviation of one, as it is stored.
@@ -97,6 +111,7 @@ impl Source for Latents {
         let mut deviation = self.posterior.then(|| mean.split_off(channels * height * width));
         self.scaling.mean(&mut mean);
         if let Some(deviation) = &mut deviation {
+            check_deviation(&file, deviation)?;
             self.scaling.deviation(deviation);
         }
         let features = self.features.iter().zip(&self.feature_shapes).map(|((folder, names), shape)| {
@@ -115,5 +130,16 @@ impl Source for Latents {
 
     fn name(&self, place: usize) -> String {
         self.entries[place].0.clone()
+    }
+
+    /// The files are opened on all cores; the first problem in order is the one reported.
+    fn read_many(&self, places: &[usize]) -> Result<Vec<Item>> {
+        let items: Vec<Result<Item>> = places.par_iter().map(|place| self.read(*place)).collect();
+        items.into_iter().collect()
+    }
+
+    fn stored(&self, place: usize) -> Result<String> {
+        let (dtype, shape) = Array::header(&self.folder.join(&self.entries[place].0))?;
+        Ok(format!("{dtype} {shape:?}"))
     }
 }

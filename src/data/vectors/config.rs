@@ -84,6 +84,6 @@ impl VectorsConfig {
     /// [`Error::Config`] with every violated condition, [`Error::Io`] or [`Error::Format`] naming the file, row and column.
     pub fn open(&self) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
-        Err(Error::Invalid("data of kind \"vectors\" cannot be opened yet".into()))
+        super::scale::open(self)
     }
 }

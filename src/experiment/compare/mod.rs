@@ -15,6 +15,7 @@ mod markdown;
 mod pictures;
 mod results;
 
+pub(super) use pictures::save as save_chart;
 pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 
 use super::Experiment;

@@ -1,10 +1,156 @@
-//! What the table looks like.
-use super::{Comparison, ComparisonResults};
+//! What the table looks like: curves of distances, curves by γ, and samples of every arm from the same noise.
+use super::cell::{SHOWN, kept_samples};
+use super::{Comparison, ComparisonResults, Job, ResultRow};
 use crate::Result;
+use crate::data::Form;
+use crate::experiment::config::{Arm, ArmSampler, ArmWeights};
+use crate::experiment::files::{slug, write, write_bytes};
+use crate::experiment::plot::{
+    ArmCurve, ArmRole, Block, BudgetPoint, Cell, Chart, GammaCurve, GammaPoint, Sheet, SheetRow, distance_curves,
+    gamma_curves,
+};
+use crate::experiment::statistics::number;
+use std::path::Path;
+
+/// Samples of one cell that are drawn, in two rows.
+const DRAWN: usize = 8;
+
+/// Budgets that are drawn side by side.
+const COLUMNS: usize = 3;
 
 impl Comparison {
     /// Draws curves and samples.
-    pub(super) fn draw(&self, _results: &ComparisonResults) -> Result<()> {
+    pub(super) fn draw(&self, results: &ComparisonResults) -> Result<()> {
+        for (name, chart) in charts(results, self.arms()) {
+            save(&chart, &self.folder.join(name))?;
+        }
+        if self.config().data.form() == Form::Pictures {
+            if let Some(sheet) = self.sheet(results)? {
+                write_bytes(&self.folder.join("samples.png"), &sheet.picture()?.to_png()?)?;
+            }
+        }
         Ok(())
     }
+
+    /// Samples of the first seed: arms from top to bottom, budgets from left to right, samplers one below the other.
+    fn sheet(&self, results: &ComparisonResults) -> Result<Option<Sheet>> {
+        let compare = &self.config().compare;
+        let Some(&seed) = compare.seeds.first() else { return Ok(None) };
+        let shown: Vec<ArmSampler> = self.config().samplers();
+        let shown: Vec<&ArmSampler> = match shown.iter().any(|sampler| sampler.only_pictures) {
+            true => shown.iter().take(1).chain(shown.iter().filter(|sampler| sampler.only_pictures)).collect(),
+            false => shown.iter().take(1).collect(),
+        };
+        let metric = results.floors.first().map_or("", |floor| floor.metric.as_str());
+        let mut columns = Vec::new();
+        let mut blocks = Vec::new();
+        for sampler in shown {
+            let mut rows = Vec::new();
+            for (index, arm) in self.arms().iter().enumerate().filter(|(_, arm)| sampler.samples(&arm.entry)) {
+                let mut cells = Vec::new();
+                columns.clear();
+                for planned in
+                    self.plan(arm).iter().filter(|planned| planned.sampler.name == sampler.name).take(COLUMNS)
+                {
+                    let file = self.cell_file(Job { arm: index, seed }, planned);
+                    let size: usize = self.data.shape.iter().product();
+                    let mut samples = kept_samples(&file)?.unwrap_or_default();
+                    samples.truncate(DRAWN.min(SHOWN) * size);
+                    let row = results.row(metric, &sampler.name, &arm.name, planned.evaluations);
+                    let caption = row.map_or(String::new(), |row| format!("distance {}", number(row.mean)));
+                    cells.push(Cell { samples, caption });
+                    columns.push(format!("{} steps", planned.config.steps));
+                }
+                rows.push(SheetRow { title: arm.name.clone(), cells });
+            }
+            blocks.push(Block { title: sampler.name.clone(), rows });
+        }
+        let filled = blocks.iter().flat_map(|block| &block.rows).flat_map(|row| &row.cells);
+        if filled.clone().all(|cell| cell.samples.is_empty()) {
+            return Ok(None);
+        }
+        // Pictures in [-1, 1] are drawn so; fainter ones are stretched, or they would be one grey.
+        let top = filled.flat_map(|cell| &cell.samples).fold(0.0_f32, |top, value| top.max(value.abs()));
+        let white = if top > 0.6 { 1.0 } else { top.max(f32::EPSILON) };
+        let side = self.data.shape[1].max(self.data.shape[2]);
+        Ok(Some(Sheet {
+            title: String::new(),
+            columns,
+            blocks,
+            shape: self.data.shape,
+            black: -white,
+            white,
+            across: DRAWN / 2,
+            enlarge: (64 / side.max(1)).clamp(1, 8),
+        }))
+    }
+}
+
+/// Every chart of a table with the stem of its files.
+fn charts(results: &ComparisonResults, arms: &[Arm]) -> Vec<(String, Chart)> {
+    let mut charts = Vec::new();
+    for floor in &results.floors {
+        for sampler in results.samplers() {
+            let fits = |row: &&ResultRow| row.metric == floor.metric && row.sampler == sampler;
+            let rows: Vec<&ResultRow> = results.rows.iter().filter(fits).collect();
+            let name = format!("{}-{}", floor.metric, slug(sampler));
+            let title = format!("{}, {sampler}", floor.title);
+            if results.evaluations().len() > 1 && !rows.is_empty() {
+                let curves = arm_curves(&rows, results, arms);
+                let chart = distance_curves(&title, "distance", Some(floor.distance), &curves);
+                charts.push((format!("curves-{name}"), chart));
+            }
+            let curves = curves_by_gamma(&rows);
+            if curves.iter().any(|curve| curve.points.len() > 2) {
+                charts.push((format!("gamma-{name}"), gamma_curves(&title, &curves)));
+            }
+        }
+    }
+    charts
+}
+
+fn arm_curves(rows: &[&ResultRow], results: &ComparisonResults, arms: &[Arm]) -> Vec<ArmCurve> {
+    let curve = |name: &str| {
+        let mine = rows.iter().filter(|row| row.arm == name);
+        let point = |row: &&ResultRow| BudgetPoint {
+            evaluations: row.evaluations,
+            distance: row.mean,
+            deviation: row.standard_error,
+            change: row.paired_change,
+            change_error: row.paired_standard_error,
+        };
+        let untrained = arms.iter().any(|arm| arm.name == name && arm.weights == ArmWeights::Start);
+        let role = match name {
+            _ if untrained => ArmRole::Untrained,
+            _ if name == results.control => ArmRole::Control,
+            _ => ArmRole::Other,
+        };
+        let gamma = mine.clone().find_map(|row| row.gamma);
+        ArmCurve { name: name.into(), role, gamma, points: mine.map(point).collect() }
+    };
+    results.arms().into_iter().map(curve).filter(|curve| !curve.points.is_empty()).collect()
+}
+
+fn curves_by_gamma(rows: &[&ResultRow]) -> Vec<GammaCurve> {
+    let mut curves: Vec<GammaCurve> = Vec::new();
+    for row in rows {
+        let Some((gamma, change)) = row.gamma.zip(row.paired_change) else { continue };
+        let point = GammaPoint { gamma, change, error: row.paired_standard_error };
+        match curves.iter_mut().find(|curve| curve.evaluations == row.evaluations) {
+            Some(curve) => curve.points.push(point),
+            None => curves.push(GammaCurve { evaluations: row.evaluations, points: vec![point] }),
+        }
+    }
+    curves
+}
+
+/// Writes a chart as `.svg` and `.png`.
+pub(in crate::experiment) fn save(chart: &Chart, stem: &Path) -> Result<()> {
+    let named = |ending: &str| {
+        let mut name = stem.as_os_str().to_owned();
+        name.push(ending);
+        std::path::PathBuf::from(name)
+    };
+    write(&named(".svg"), &chart.svg()?)?;
+    write_bytes(&named(".png"), &chart.png()?.to_png()?)
 }

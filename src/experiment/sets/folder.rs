@@ -117,7 +117,8 @@ fn not_a_picture(file: &Path, reason: &image::ImageError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::{GrayImage, LumaA, RgbImage, RgbaImage};
+    use image::codecs::png::PngEncoder;
+    use image::{ExtendedColorType, GrayImage, ImageEncoder, LumaA, RgbImage, RgbaImage};
 
     #[test]
     fn all_kinds_of_pixels_at_any_depth_and_nothing_else() {
@@ -139,6 +140,24 @@ mod tests {
             [[1, 2, 3], [255; 3], [204; 3]]
         );
         assert_eq!(Pictures::list(&inner).unwrap().shape, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_turned_picture_lies_as_its_exif_says_and_webp_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        // Little-endian TIFF with one entry: orientation (0x0112), a short, 6: a quarter turn clockwise.
+        let entry = [0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0];
+        let exif = [b"II*\0\x08\0\0\0\x01\0".as_slice(), &entry, &[0; 4]].concat();
+        let mut encoder = PngEncoder::new(std::fs::File::create(folder.path().join("a.png")).unwrap());
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.write_image(&[10, 20, 30, 40, 50, 60], 3, 2, ExtendedColorType::L8).unwrap();
+        let upright = GrayImage::from_raw(2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        DynamicImage::from(upright).into_rgb8().save(folder.path().join("b.webp")).unwrap();
+        let pictures = Pictures::list(folder.path()).unwrap();
+        assert_eq!(pictures.shape, [3, 3, 2]);
+        let red = |bytes: &Vec<u8>| bytes.iter().step_by(3).copied().collect::<Vec<u8>>();
+        let decoded = pictures.decode(0..2).unwrap();
+        assert_eq!(decoded.iter().map(red).collect::<Vec<_>>(), [[40, 10, 50, 20, 60, 30], [1, 2, 3, 4, 5, 6]]);
     }
 
     #[test]

@@ -58,13 +58,11 @@ fn of_pictures(a: &Measured, b: &Measured, options: &MeasureOptions) -> Result<V
     let (convolutions, texture, pixels) =
         (compare(|set| &set.plain), compare(|set| &set.texture), compare(|set| &set.values));
     let few = pixels.at_most(options.most_for_pairs);
-    // Covariances of pixels are worth their time only if no sample is left out for them.
-    let for_frechet = if pixels.fewest() < pixels.dim() { &few } else { &pixels };
     let convolutions_for_pairs = convolutions.at_most(options.most_for_pairs);
     let mut found = vec![
         convolutions.frechet("frechet_random_convolutions", "Fréchet distance, 64 random convolutions")?,
         texture.frechet("frechet_texture", "Fréchet distance, texture: the same filters, zero-mean")?,
-        for_frechet.frechet("frechet_pixels", "Fréchet distance, pixels")?,
+        pixels.or_few(&few).frechet("frechet_pixels", "Fréchet distance, pixels")?,
         convolutions_for_pairs.kid("kid_random_convolutions", "Kernel distance, random convolutions")?,
         few.energy("energy_distance", "Energy distance, pixels")?,
     ];
@@ -78,10 +76,9 @@ fn of_pictures(a: &Measured, b: &Measured, options: &MeasureOptions) -> Result<V
 fn of_vectors(a: &Measured, b: &Measured, options: &MeasureOptions) -> Result<Vec<SetDistance>> {
     let vectors = Comparison::new(&a.values, &b.values, options.halves_seed);
     let few = vectors.at_most(options.most_for_pairs);
-    let for_frechet = if vectors.fewest() < vectors.dim() { &few } else { &vectors };
     let mut found = vec![
         few.energy("energy_distance", "Energy distance")?,
-        for_frechet.frechet("frechet_vectors", "Fréchet distance")?,
+        vectors.or_few(&few).frechet("frechet_vectors", "Fréchet distance")?,
         few.kid("kid_vectors", "Kernel distance")?,
     ];
     let names = [("precision", "Precision"), ("recall", "Recall")];
@@ -184,8 +181,11 @@ impl Comparison {
         self.whole[0].dim
     }
 
-    fn fewest(&self) -> usize {
-        self.whole[0].count().min(self.whole[1].count())
+    /// What a Fréchet distance is taken of: everything where covariances are of full rank and no larger than the products
+    /// of `few`, else `few`.
+    fn or_few<'a>(&'a self, few: &'a Self) -> &'a Self {
+        let [all, most] = [self, few].map(|set| set.whole[0].count().min(set.whole[1].count()));
+        if self.dim() <= most.min(all) { self } else { few }
     }
 
     /// The same measure of both sets, of two halves, and of a half and as many of the second.

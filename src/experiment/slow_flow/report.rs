@@ -1,6 +1,8 @@
 //! What was measured, as rows for JSON and CSV.
 use super::{Definition, MeasuredNetwork, Measurement, Recommendation};
+use crate::experiment::compare::save_chart as save;
 use crate::experiment::files::{create, pretty, write};
+use crate::experiment::plot::{SlowCurve, SlowPanel, SlowPoint, slow_flow_panels};
 use crate::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
@@ -71,12 +73,20 @@ impl Report {
         write(&folder.join("table.md"), &self.markdown())?;
         self.save_csv(&folder.join("slow_flow.csv"))?;
         let first = measured.iter().flat_map(|network| &network.measurements).map(|m| m.definition).next();
+        let point = |p: &super::Point| SlowPoint {
+            t: p.t,
+            slowness: p.slowness.value,
+            low: p.slowness.low,
+            high: p.slowness.high,
+        };
+        let curve = |m: &Measurement| SlowCurve { steps: m.steps, points: m.points.iter().map(point).collect() };
         let mut panels = Vec::new();
         for network in measured {
             let drawn = network.measurements.iter().filter(|m| Some(m.definition) == first);
-            panels.push((network.name, drawn.collect()));
+            let title = format!("{} post-training", network.name);
+            panels.push(SlowPanel { title, curves: drawn.map(curve).collect() });
         }
-        super::picture(&panels)?.save_png(folder.join("slow_flow.png"))
+        save(&slow_flow_panels("Slow Flow", &panels), &folder.join("slow_flow"))
     }
 
     fn save_csv(&self, file: &Path) -> Result<()> {

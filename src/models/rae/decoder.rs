@@ -25,8 +25,8 @@ pub struct RaeDecoder {
 }
 
 impl RaeDecoder {
-    /// Pixels `[batch, 3, height, width]` of `latents` `[batch, channels, grid, grid]`, not normalized ones (see
-    /// [`Scaling`](crate::data::Scaling)).
+    /// Pixels `[batch, 3, height, width]` of `latents` `[batch, channels, grid, grid]`, as the encoder gives them:
+    /// multiplied by the deviation and moved by the mean that the network's latents are normalized with.
     ///
     /// Values are nominally in [0, 1], but as officially not clamped. Latents of another size, which the official code
     /// resizes to the grid, are an error. Computes in the type of the weights; the result

@@ -1,0 +1,142 @@
+//! Decoded pictures in one file: magic, key, pictures `[N, C, H, W]` in bytes, key.
+//!
+//! The key is a hash of what makes them: the folder, the size, and name, length and time of every file. A file with
+//! another key, or one that was cut short, is not read; the new one replaces it whole.
+use super::decode::Target;
+use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
+
+const MAGIC: &[u8; 8] = b"mixflow1";
+const KEY: usize = 32;
+const HEADER: u64 = (MAGIC.len() + KEY) as u64;
+
+/// Where decoded pictures are kept unless the configuration says where.
+const FOLDER: &str = "runs/cache/images";
+
+/// The hash of what makes the decoded pictures.
+pub(super) fn key(folder: &Path, names: &[String], target: Target) -> Result<[u8; KEY]> {
+    let whole = std::fs::canonicalize(folder).map_err(|e| Error::io(folder, e))?;
+    let mut hash = Sha256::new_with_prefix(MAGIC);
+    hash.update(whole.as_os_str().as_encoded_bytes());
+    hash.update(format!("\0{target:?}"));
+    for name in names {
+        let file = folder.join(name);
+        let about = std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?;
+        let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        hash.update(format!("\0{name}\0{}\0{}", about.len(), time.map_or(0, |time| time.as_nanos())));
+    }
+    Ok(hash.finalize().into())
+}
+
+/// The file of a key below `folder`, or below the usual one.
+pub(super) fn file(folder: Option<&Path>, key: &[u8; KEY]) -> PathBuf {
+    let name: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    folder.unwrap_or(Path::new(FOLDER)).join(format!("{name}.u8"))
+}
+
+/// An open file of decoded pictures.
+#[derive(Debug)]
+pub(super) struct Cache {
+    path: PathBuf,
+    file: Mutex<File>,
+    size: usize,
+}
+
+impl Cache {
+    /// The pictures in `path`, if it holds `count` of `size` bytes with this key.
+    pub fn open(path: &Path, key: &[u8; KEY], count: usize, size: usize) -> Option<Self> {
+        let mut file = File::open(path).ok()?;
+        let pictures = (count * size) as u64;
+        if file.metadata().ok()?.len() != HEADER + pictures + KEY as u64 {
+            return None;
+        }
+        let (mut head, mut tail) = ([0; HEADER as usize], [0; KEY]);
+        file.read_exact(&mut head).ok()?;
+        file.seek(SeekFrom::Start(HEADER + pictures)).ok()?;
+        file.read_exact(&mut tail).ok()?;
+        let whole = head[..MAGIC.len()] == MAGIC[..] && head[MAGIC.len()..] == key[..] && tail == *key;
+        whole.then(|| Self { path: path.to_path_buf(), file: Mutex::new(file), size })
+    }
+
+    /// The picture at a place.
+    pub fn read(&self, place: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; self.size];
+        let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let start = SeekFrom::Start(HEADER + (place * self.size) as u64);
+        file.seek(start).and_then(|_| file.read_exact(&mut bytes)).map_err(|e| Error::io(&self.path, e))?;
+        Ok(bytes)
+    }
+}
+
+/// A file of decoded pictures being written; it takes its name when it is whole.
+pub(super) struct Writer {
+    part: PathBuf,
+    path: PathBuf,
+    key: [u8; KEY],
+    file: BufWriter<File>,
+}
+
+impl Writer {
+    pub fn create(path: &Path, key: [u8; KEY]) -> Result<Self> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        // Two programs may decode the same folder at once.
+        let part = path.with_extension(format!("{}.part", std::process::id()));
+        let file = File::create(&part).map_err(|e| Error::io(&part, e))?;
+        let mut writer = Self { part, path: path.to_path_buf(), key, file: BufWriter::new(file) };
+        writer.push(MAGIC)?;
+        writer.push(&key)?;
+        Ok(writer)
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| Error::io(&self.part, e))
+    }
+
+    pub fn finish(mut self) -> Result<()> {
+        let key = self.key;
+        self.push(&key)?;
+        let written = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        written.and_then(|()| std::fs::rename(&self.part, &self.path)).map_err(|e| Error::io(&self.part, e))
+    }
+}
+
+impl Drop for Writer {
+    /// What was not finished is of no use.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_file_with_its_key_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/a.u8");
+        let key = [7; KEY];
+        let mut writer = Writer::create(&path, key).unwrap();
+        for picture in [[1, 2], [3, 4], [5, 6]] {
+            writer.push(&picture).unwrap();
+        }
+        assert!(Cache::open(&path, &key, 3, 2).is_none(), "not finished");
+        writer.finish().unwrap();
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let cache = Cache::open(&path, &key, 3, 2).unwrap();
+        assert_eq!([cache.read(2).unwrap(), cache.read(0).unwrap()], [[5, 6], [1, 2]]);
+        assert!(Cache::open(&path, &[8; KEY], 3, 2).is_none());
+        assert!(Cache::open(&path, &key, 2, 2).is_none());
+        let bytes = std::fs::read(&path).unwrap();
+        for damaged in [&bytes[..bytes.len() - 1], &[0; 78], &[&bytes[..40], [0; 38].as_slice()].concat()] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(Cache::open(&path, &key, 3, 2).is_none());
+        }
+    }
+}

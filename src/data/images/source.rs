@@ -1,0 +1,196 @@
+//! Pictures as items: in memory where they are few, else from the file of decoded ones or from their own files.
+use super::cache::{self, Cache, Writer};
+use super::decode::Target;
+use super::{Decoded, ImageLabels, ImagesConfig, labels};
+use crate::data::classes::Classes;
+use crate::data::listing::{Listing, first};
+use crate::data::memory::Names;
+use crate::data::set::Source;
+use crate::data::{DataSet, DataSplit, HeldOut, Item, hold_out};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const EXTENSIONS: [&str; 4] = ["jpeg", "jpg", "png", "webp"];
+/// Pictures that cannot be read here; to leave them out silently would be to train on other data than there are.
+const FOREIGN: [&str; 9] = ["avif", "bmp", "gif", "heic", "heif", "jxl", "svg", "tif", "tiff"];
+
+/// Bytes of f32 values up to which all pictures are kept in memory.
+const MOST_IN_MEMORY: usize = 1 << 30;
+/// Bytes up to which decoded pictures are kept in a file.
+const MOST_IN_CACHE: usize = 16 << 30;
+/// Pictures decoded between two reports.
+const CHUNK: usize = 256;
+
+/// Some files of a folder.
+#[derive(Debug)]
+struct Pictures {
+    folder: PathBuf,
+    names: Vec<String>,
+    labels: Vec<i64>,
+    target: Target,
+    /// Decoded before, in the order of the names.
+    cache: Option<Cache>,
+}
+
+impl Pictures {
+    fn bytes(&self, place: usize) -> Result<Vec<u8>> {
+        let file = self.folder.join(&self.names[place]);
+        match &self.cache {
+            Some(cache) => cache.read(place),
+            None => self.target.decode(&file).map_err(|message| Error::format(file, message)),
+        }
+    }
+
+    /// Decodes everything into the file `path`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming every picture that cannot be read.
+    fn decode_all(&self, path: &Path, key: [u8; 32], said: &mut dyn FnMut(Decoded)) -> Result<()> {
+        let mut writer = Writer::create(path, key)?;
+        let (mut wrong, mut done, total) = (Vec::new(), 0, self.names.len());
+        said(Decoded { done, total });
+        for names in self.names.chunks(CHUNK) {
+            let decoded: Vec<_> = names.par_iter().map(|name| self.target.decode(&self.folder.join(name))).collect();
+            for (name, picture) in names.iter().zip(decoded) {
+                match picture {
+                    Ok(bytes) => writer.push(&bytes)?,
+                    Err(message) => wrong.push(format!("{name}: {message}")),
+                }
+            }
+            done += names.len();
+            said(Decoded { done, total });
+        }
+        if wrong.is_empty() {
+            return writer.finish();
+        }
+        let message = format!("{} of {total} pictures cannot be read:{}", wrong.len(), first(&wrong));
+        Err(Error::format(&self.folder, message))
+    }
+
+    /// All values of the items at `places`.
+    fn values(&self, places: &[usize]) -> Result<Vec<f32>> {
+        let mut values = Vec::with_capacity(places.len() * self.target.bytes());
+        for place in places {
+            values.extend(self.bytes(*place)?.into_iter().map(value));
+        }
+        Ok(values)
+    }
+}
+
+/// The names of pictures in memory.
+#[derive(Debug)]
+struct Files(Vec<String>);
+
+impl Names for Files {
+    fn name(&self, number: usize) -> String {
+        self.0[number].clone()
+    }
+
+    fn stored(&self, number: usize) -> String {
+        extension(&self.0[number])
+    }
+}
+
+fn extension(name: &str) -> String {
+    name.rsplit_once('.').map_or("", |(_, extension)| extension).to_lowercase()
+}
+
+fn value(byte: u8) -> f32 {
+    f32::from(byte) / 127.5 - 1.0
+}
+
+impl Source for Pictures {
+    fn read(&self, place: usize) -> Result<Item> {
+        let data = self.bytes(place)?.into_iter().map(value).collect();
+        Ok(Item { data, label: self.labels[place], ..Item::default() })
+    }
+
+    /// Pictures are decoded on all cores; the first problem in order is the one reported.
+    fn read_many(&self, places: &[usize]) -> Result<Vec<Item>> {
+        let items: Vec<Result<Item>> = places.par_iter().map(|place| self.read(*place)).collect();
+        items.into_iter().collect()
+    }
+
+    fn name(&self, place: usize) -> String {
+        self.names[place].clone()
+    }
+
+    fn stored(&self, place: usize) -> Result<String> {
+        Ok(extension(&self.names[place]))
+    }
+}
+
+/// The names of the pictures, the classes, and what a person should know.
+fn listed(config: &ImagesConfig) -> Result<(Vec<String>, Classes, Vec<String>)> {
+    let Listing { mut names, others } = Listing::of(&config.folder, &EXTENSIONS)?;
+    let foreign: Vec<String> = others
+        .iter()
+        .filter(|(extension, _)| FOREIGN.contains(&extension.as_str()))
+        .map(|(extension, count)| format!("{count} .{extension}"))
+        .collect();
+    if !foreign.is_empty() {
+        let message = "which cannot be read: convert them to PNG, JPEG or WebP, or move them elsewhere";
+        return Err(Error::format(&config.folder, format!("holds pictures {}, {message}", foreign.join(", "))));
+    }
+    if names.len() < 2 {
+        let listing = Listing { names: names.clone(), others };
+        let (count, found) = (names.len(), listing.found_instead());
+        let message =
+            format!("holds {count} .png, .jpg, .jpeg or .webp file(s), there must be two; beside them {found}");
+        return Err(Error::format(&config.folder, message));
+    }
+    let mut classes = labels::of(&config.labels, &config.folder, &names)?;
+    let mut notes: Vec<String> = classes.note().into_iter().collect();
+    if let Some(limit) = config.limit.filter(|limit| *limit < names.len()) {
+        notes.push(format!("{limit} of {} pictures are taken", names.len()));
+        // Another seed than that of the held-out items, which would otherwise be those that were taken first.
+        let marks = hold_out::by_hash(&names, &classes.labels, HeldOut::Count(limit), !config.seed);
+        let mut mark = marks.iter();
+        names.retain(|_| *mark.next().unwrap_or(&false));
+        let mut mark = marks.iter();
+        classes.labels.retain(|_| *mark.next().unwrap_or(&false));
+    }
+    Ok((names, classes, notes))
+}
+
+/// Lists, decodes and splits the pictures. `config` has no problems.
+pub(super) fn open(config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
+    let (names, classes, notes) = listed(config)?;
+    let [stay, out] = hold_out::parts(&names, &classes.labels, config.held_out, config.seed, "data")?;
+    let target = Target { size: config.size, channels: config.channels };
+    let (shape, count) = ([config.channels, config.size, config.size], names.len());
+    let (labels, folder) = (classes.labels, config.folder.clone());
+    let mut pictures = Pictures { folder, names, labels, target, cache: None };
+    if count.saturating_mul(target.bytes()) <= MOST_IN_CACHE {
+        let key = cache::key(&pictures.folder, &pictures.names, target)?;
+        let path = cache::file(config.cache.as_deref(), &key);
+        let open = || Cache::open(&path, &key, count, target.bytes());
+        pictures.cache = match open() {
+            Some(cache) => Some(cache),
+            None => {
+                pictures.decode_all(&path, key, said)?;
+                open()
+            }
+        };
+    } else {
+        // Before anything long begins.
+        pictures.bytes(0)?;
+    }
+    let (train, held_out) = if count.saturating_mul(4 * target.bytes()) <= MOST_IN_MEMORY {
+        let names = Arc::new(Files(pictures.names.clone()));
+        let part = |places: Vec<usize>| {
+            let labels = places.iter().map(|place| pictures.labels[*place]).collect();
+            DataSet::named(shape, pictures.values(&places)?, labels, places, names.clone())
+        };
+        (part(stay)?, part(out)?)
+    } else {
+        let labels = pictures.labels.clone();
+        let all = DataSet::new(Arc::new(pictures), shape, labels);
+        (all.only(&stay), all.only(&out))
+    };
+    let classes = if config.labels == ImageLabels::None { 0 } else { classes.names.len() };
+    let split = DataSplit::new(train.with_mirror(config.flip), held_out, classes);
+    Ok(DataSplit { notes, ..split })
+}

@@ -1,0 +1,68 @@
+//! The list of latents and their classes: `dataset.json`, as REPA and StyleGAN write it.
+use crate::data::listing::{Listing, first};
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::path::Path;
+
+const LABELS: &str = "dataset.json";
+const EXTENSIONS: [&str; 2] = ["npy", "safetensors"];
+pub(super) const NULL_TEXT: &str = "null.safetensors";
+
+/// Path below the folder, with `/`, and the label.
+pub(super) type Entry = (String, i64);
+
+/// The latents of a folder.
+#[derive(Debug)]
+pub(super) struct Entries {
+    /// Sorted by name.
+    pub entries: Vec<Entry>,
+    /// Files of the folder that the list does not name.
+    pub unlisted: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Labels {
+    labels: Option<Vec<Entry>>,
+}
+
+/// The files that `dataset.json` lists with a label in `0..classes`; without classes, all files of the folder.
+pub(super) fn labelled(folder: &Path, classes: usize) -> Result<Entries> {
+    let names = arrays(folder)?;
+    if classes == 0 {
+        return Ok(Entries { entries: names.into_iter().map(|name| (name, 0)).collect(), unlisted: Vec::new() });
+    }
+    let file = folder.join(LABELS);
+    let text = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+    let Labels { labels } = serde_json::from_slice(&text).map_err(|e| Error::format(&file, e.to_string()))?;
+    let mut entries = labels.ok_or_else(|| Error::format(&file, "has no labels, but there are classes"))?;
+    if entries.is_empty() {
+        return Err(Error::format(&file, "lists no latent"));
+    }
+    entries.sort();
+    let mut wrong = Vec::new();
+    let beyond = entries.iter().filter(|(_, label)| !(0..classes as i64).contains(label));
+    wrong.extend(beyond.map(|(name, label)| format!("{name} has label {label}: must be in 0..{classes}")));
+    let twice = entries.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    wrong.extend(twice.map(|pair| format!("{} is listed twice", pair[0].0)));
+    let there: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let absent = entries.iter().filter(|(name, _)| !there.contains(name.as_str()) && !folder.join(name).is_file());
+    wrong.extend(absent.map(|(name, _)| format!("{name} is listed but not there")));
+    if !wrong.is_empty() {
+        return Err(Error::format(&file, first(&wrong)));
+    }
+    let listed: HashSet<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+    let unlisted = names.iter().filter(|name| !listed.contains(name.as_str())).cloned().collect();
+    Ok(Entries { entries, unlisted })
+}
+
+/// The `.npy` and `.safetensors` files below a folder, at least one, but that of the empty prompt.
+pub(super) fn arrays(folder: &Path) -> Result<Vec<String>> {
+    let mut listing = Listing::of(folder, &EXTENSIONS)?;
+    listing.names.retain(|name| name != NULL_TEXT);
+    if listing.names.is_empty() {
+        let found = listing.found_instead();
+        return Err(Error::format(folder, format!("holds no .npy or .safetensors file; there is {found}")));
+    }
+    Ok(listing.names)
+}

@@ -1,0 +1,208 @@
+//! Opens everything that an experiment names, times one real step, and trains nothing.
+use super::compare::Comparison;
+use super::config::StartConfig;
+use super::estimate::{SecondsRange, StepCost};
+use super::opened::Experiment;
+use crate::Result;
+use crate::data::{Form, Inspection};
+use crate::models::rae::DECODER_OFFICIAL_NAMES;
+use crate::models::weights::{KeyMap, import};
+use burn::module::Module;
+
+/// What was found, part by part.
+#[derive(Debug, Clone, Default)]
+pub struct CheckReport {
+    /// What is as it should be, each with what was seen.
+    pub seen: Vec<Seen>,
+    /// What is wrong, or looks wrong, in sentences that say what to do.
+    pub wrong: Vec<String>,
+    /// What may be meant, but is seldom.
+    pub doubtful: Vec<String>,
+}
+
+/// Something that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What: data, start, a decoder, a step.
+    pub what: String,
+    /// What was seen.
+    pub found: String,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub fn is_ready(&self) -> bool {
+        self.wrong.is_empty()
+    }
+
+    fn see(&mut self, what: &str, found: impl Into<String>) {
+        self.seen.push(Seen { what: what.into(), found: found.into() });
+    }
+
+    /// Notes what `result` holds, or why it failed.
+    fn note<T>(&mut self, what: &str, result: Result<T>, found: impl FnOnce(&T) -> String) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.see(what, found(&value));
+                Some(value)
+            }
+            Err(error) => {
+                self.wrong.push(format!("{what}: {error}"));
+                None
+            }
+        }
+    }
+}
+
+impl Experiment {
+    /// Opens every file of the data and of the weights, compares names, shapes and scales with what the network expects,
+    /// and times a step. Nothing is written and nothing is trained.
+    pub fn check(&self) -> CheckReport {
+        let mut report = CheckReport::default();
+        self.check_data(&mut report);
+        self.check_start(&mut report);
+        self.check_sampling(&mut report);
+        self.check_step(&mut report);
+        report
+    }
+
+    fn check_data(&self, report: &mut CheckReport) {
+        let Some(found) = report.note("data", self.data().inspect(), data_text) else { return };
+        let named = found.problems.iter().map(|problem| format!("data: {}: {}", problem.name, problem.message));
+        report.wrong.extend(named);
+        let more = found.unusable.saturating_sub(found.problems.len());
+        if more > 0 {
+            report.wrong.push(format!("data: {more} further items cannot be used"));
+        }
+        let (mean, deviation) = (found.mean, found.deviation);
+        let [least, most] = match self.config().data.form() {
+            Form::Pictures => [0.1, 1.0],
+            Form::Latents | Form::Vectors => [0.4, 2.5],
+        };
+        if !(least..=most).contains(&deviation) {
+            report.doubtful.push(format!(
+                "data: the deviation of what the network sees is {deviation:.3}, expected is {least} to {most}; is `scale` right?"
+            ));
+        }
+        if !(mean.abs() <= 1.0) {
+            report.doubtful.push(format!("data: the mean of what the network sees is {mean:.3}, expected is about 0"));
+        }
+        let empty = found.labels.iter().enumerate().filter(|(_, count)| count.training == 0);
+        let empty: Vec<String> = empty.map(|(label, _)| label.to_string()).collect();
+        if !empty.is_empty() {
+            let classes = found.labels.len();
+            report.doubtful.push(format!(
+                "data: {} of {classes} classes have nothing to train on: {}",
+                empty.len(),
+                empty.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
+            ));
+        }
+    }
+
+    fn check_start(&self, report: &mut CheckReport) {
+        match &self.config().start {
+            StartConfig::Pretrain(stage) => {
+                let found = |work: &f64| match *work > 0.0 {
+                    true => format!("pretrained here first: {} steps of {}", stage.steps, stage.batch_size),
+                    false => "pretrained weights are in the cache".into(),
+                };
+                report.note("start", self.start_work(), found);
+            }
+            StartConfig::Exact(_) => report.see("start", "the exact field of a ring, nothing to train"),
+            StartConfig::Weights(_) | StartConfig::Run(_) => {
+                report.note("start", self.start(), |(network, imported)| {
+                    let parameters = network.num_params();
+                    let imported = imported.as_ref().map_or(String::new(), |imported| format!("; {imported}"));
+                    format!("{parameters} parameters{imported}")
+                });
+            }
+        }
+    }
+
+    fn check_sampling(&self, report: &mut CheckReport) {
+        let sample = &self.config().sample;
+        if let Some(weak) = &sample.weak {
+            let imported = weak
+                .network
+                .init(0, self.device())
+                .and_then(|network| network.import(&weak.weights.file, &weak.weights.options()));
+            report.note("sample.weak", imported, |(_, imported)| imported.to_string());
+        }
+        if let Some(decoder) = &sample.decoder {
+            let names = KeyMap(DECODER_OFFICIAL_NAMES);
+            let imported = decoder
+                .network
+                .init(self.device())
+                .and_then(|network| import(&network, &decoder.weights.file, &decoder.weights.options(), names));
+            report.note("sample.decoder", imported, |(_, imported)| imported.to_string());
+        }
+    }
+
+    fn check_step(&self, report: &mut CheckReport) {
+        if self.config().start.is_exact() {
+            return;
+        }
+        let Some(cost) = report.note("a step", self.time_steps(), |cost| self.step_text(cost)) else { return };
+        if let Ok(Some(pretraining)) = cost.pretraining(self) {
+            report.see("pretraining takes", range(pretraining));
+        }
+        report.see("post-train takes", range(cost.post_training(self)));
+    }
+
+    fn step_text(&self, cost: &StepCost) -> String {
+        let memory = peak_memory().map_or(String::new(), |bytes| {
+            format!("; this process has used {:.0} MiB at most", bytes as f64 / f64::from(1 << 20))
+        });
+        format!(
+            "{:.0} ms for {} samples, {:.2} ms for one evaluation of one{memory}",
+            1e3 * cost.step,
+            cost.batch,
+            1e3 * cost.evaluation
+        )
+    }
+}
+
+fn data_text(found: &Inspection) -> String {
+    let [channels, height, width] = found.shape;
+    let mut text =
+        format!("{} items to train on, {} held out, {channels} × {height} × {width}", found.training, found.held_out);
+    let stored: Vec<String> = found.stored.iter().map(|(stored, count)| format!("{count} as {stored}")).collect();
+    if !stored.is_empty() {
+        text += &format!("; stored: {}", stored.join(", "));
+    }
+    text += &format!(
+        "; the network sees mean {:.3}, deviation {:.3}, {:.3} to {:.3}",
+        found.mean, found.deviation, found.least, found.largest
+    );
+    if let Some(deviation) = found.posterior_deviation {
+        text += &format!("; posteriors are {deviation:.3} wide");
+    }
+    if !found.labels.is_empty() {
+        let counts: Vec<String> = found.labels.iter().take(20).map(|count| count.training.to_string()).collect();
+        let more = if found.labels.len() > 20 { ", …" } else { "" };
+        text += &format!("; items of each class: {}{more}", counts.join(", "));
+    }
+    found.notes.iter().for_each(|note| text += &format!("; {note}"));
+    text
+}
+
+/// What the comparison of an experiment takes.
+pub fn comparison_takes(comparison: &Comparison, cost: &StepCost) -> String {
+    range(cost.comparison(comparison))
+}
+
+/// The most memory that this process ever held; none where the system does not say.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
+}
+
+/// `3 to 5 min`.
+fn range(SecondsRange { low, high }: SecondsRange) -> String {
+    match high {
+        ..90.0 => format!("{:.0} to {:.0} s", low.ceil(), high.ceil()),
+        90.0..5400.0 => format!("{:.0} to {:.0} min", (low / 60.0).floor().max(1.0), (high / 60.0).ceil()),
+        _ => format!("{:.1} to {:.1} h", low / 3600.0, high / 3600.0),
+    }
+}

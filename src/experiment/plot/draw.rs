@@ -1,0 +1,317 @@
+//! The drawing itself: a panel's axes, guides, bands, lines, error bars and markers.
+use super::axis::{Extent, Tick};
+use super::canvas::SIZE_PER_EM;
+use super::chart::FINE;
+use super::legend::Legend;
+use super::palette::{LineStyle, Marker};
+use super::text::{self, FAMILY, Weight};
+use super::{Panel, Point, Series, Spread};
+use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// What drawing gives.
+pub(super) type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+/// A place in pixels, [`FINE`] to a pixel of the layout.
+type Spot = (i32, i32);
+
+pub(super) const GREY_LINE: RGBColor = RGBColor(0x60, 0x60, 0x60);
+const GUIDE: RGBColor = RGBColor(0xA0, 0xA0, 0xA0);
+const MESH: RGBColor = RGBColor(0xE9, 0xE9, 0xE9);
+const LETTERS: RGBColor = RGBColor(0x26, 0x26, 0x26);
+const TICK_EM: f64 = 13.0;
+const AXIS_EM: f64 = 14.0;
+const PANEL_EM: f64 = 15.0;
+const TITLE_EM: f64 = 18.0;
+const PANEL_TITLE_HEIGHT: i32 = 30;
+/// Room for the numbers and the label below the horizontal axis.
+const BELOW: i32 = 52;
+
+const RADIUS: f64 = 4.2;
+/// How far apart error bars of neighbouring lines stand.
+const BESIDE: f64 = 5.0;
+
+/// Where a panel stands, in pixels of the layout.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub left: i32,
+    pub top: i32,
+    pub width: i32,
+    pub height: i32,
+}
+
+/// Room beside the axes of every panel of a chart, so that they stand in line, in pixels of the layout.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Margins {
+    left: i32,
+    right: i32,
+}
+
+impl Margins {
+    /// What the widest numbers and guides of any panel need.
+    pub fn of(panels: &[Panel], height: i32) -> Self {
+        panels.iter().fold(Self::default(), |margins, panel| {
+            let numbers = panel.y_ticks(height).iter().map(|tick| size(&tick.label)).fold(0.0, f64::max);
+            let name = if panel.y.label.is_empty() { 0 } else { 26 };
+            let guides = panel.guides.iter().map(|guide| size(&guide.label)).fold(0.0, f64::max);
+            Self {
+                left: margins.left.max(numbers.ceil() as i32 + 12 + name),
+                right: margins.right.max(guides.ceil() as i32 + 14),
+            }
+        })
+    }
+}
+
+/// The length of a number beside an axis.
+fn size(label: &str) -> f64 {
+    f64::from(text::width(label, Weight::Regular, TICK_EM as f32))
+}
+
+impl Panel {
+    fn drawable(&self) -> impl Iterator<Item = &Point> {
+        self.series.iter().flat_map(|series| &series.points).filter(|point| self.shows(point))
+    }
+
+    fn x_extent(&self) -> Extent {
+        self.x.extent(self.drawable().filter_map(|point| self.x.scale.place(point.x)))
+    }
+
+    fn y_extent(&self) -> Extent {
+        let points = self.drawable().flat_map(|point| [point.y, point.low, point.high]);
+        let values = points.chain(self.references.iter().map(|reference| reference.y));
+        self.y.extent(values.filter_map(|value| self.y.scale.place(value)))
+    }
+
+    fn y_ticks(&self, height: i32) -> Vec<Tick> {
+        self.y.ticks(self.y_extent(), f64::from(self.plot_height(height)), |_| 14.0)
+    }
+
+    fn above(&self) -> i32 {
+        if self.title.is_empty() { 24 } else { PANEL_TITLE_HEIGHT }
+    }
+
+    fn plot_height(&self, height: i32) -> i32 {
+        (height - self.above() - BELOW).max(1)
+    }
+}
+
+/// How a line of letters looks.
+#[derive(Clone, Copy)]
+pub(super) struct Letters {
+    em: f64,
+    bold: bool,
+    anchor: HPos,
+    color: RGBColor,
+}
+
+impl Letters {
+    pub fn left(em: f64) -> Self {
+        Self { em, bold: false, anchor: HPos::Left, color: LETTERS }
+    }
+
+    fn style(self) -> TextStyle<'static> {
+        let font: FontDesc<'static> = (FAMILY, self.em * SIZE_PER_EM * f64::from(FINE)).into_font();
+        let font = if self.bold { font.style(FontStyle::Bold) } else { font };
+        font.color(&self.color).pos(Pos::new(self.anchor, VPos::Center))
+    }
+}
+
+pub(super) fn text<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    line: &str,
+    at: Spot,
+    letters: Letters,
+) -> Drawn<DB> {
+    area.draw(&Text::new(line.to_string(), at, letters.style()))
+}
+
+/// The chart's title, centred at pixels of the layout.
+pub(super) fn title<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, line: &str, x: i32, y: i32) -> Drawn<DB> {
+    let letters = Letters { bold: true, anchor: HPos::Center, ..Letters::left(TITLE_EM) };
+    if line.is_empty() { Ok(()) } else { text(area, line, (x * FINE, y * FINE), letters) }
+}
+
+fn rgb(color: [u8; 3]) -> RGBColor {
+    RGBColor(color[0], color[1], color[2])
+}
+
+fn stroke(color: RGBColor, width: i32) -> ShapeStyle {
+    // Half pixels of the layout.
+    color.stroke_width((width * FINE / 2) as u32)
+}
+
+pub(super) fn dashed<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    places: Vec<Spot>,
+    color: RGBColor,
+    width: i32,
+) -> Drawn<DB> {
+    area.draw(&DashedPathElement::new(places, 6 * FINE, 4 * FINE, stroke(color, width)))
+}
+
+pub(super) fn line<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    places: Vec<Spot>,
+    style: LineStyle,
+) -> Drawn<DB> {
+    let pen = stroke(rgb(style.color), 4);
+    match style.dash {
+        None => area.draw(&PathElement::new(places, pen)),
+        Some((dash, gap)) => area.draw(&DashedPathElement::new(places, dash * FINE, gap * FINE, pen)),
+    }
+}
+
+pub(super) fn band<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    corners: impl Into<Vec<Spot>>,
+    style: LineStyle,
+) -> Drawn<DB> {
+    area.draw(&Polygon::new(corners.into(), rgb(style.color).mix(0.22)))
+}
+
+/// A marker with a thin white rim, so that it stands out from what it covers.
+pub(super) fn marker<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, at: Spot, style: LineStyle) -> Drawn<DB> {
+    for (radius, color) in [(RADIUS + 1.0, WHITE), (RADIUS, rgb(style.color))] {
+        if style.marker == Marker::Circle {
+            area.draw(&Circle::new(at, radius * f64::from(FINE), color.filled()))?;
+            continue;
+        }
+        let corners = style.marker.corners(radius * f64::from(FINE)).into_iter();
+        area.draw(&Polygon::new(corners.map(|(dx, dy)| (at.0 + dx, at.1 + dy)).collect::<Vec<_>>(), color.filled()))?;
+    }
+    Ok(())
+}
+
+/// The axes of a panel in pixels.
+struct Frame {
+    left: i32,
+    top: i32,
+    width: i32,
+    height: i32,
+    x: Extent,
+    y: Extent,
+}
+
+impl Frame {
+    /// Pixels of places on the axes; what lies outside is moved to the border.
+    fn spot(&self, x: f64, y: f64) -> Spot {
+        let part = |v: f64, of: Extent| ((v - of.low) / (of.high - of.low)).clamp(0.0, 1.0);
+        let dx = part(x, self.x) * f64::from(self.width * FINE);
+        let dy = (1.0 - part(y, self.y)) * f64::from(self.height * FINE);
+        (self.left * FINE + dx.round() as i32, self.top * FINE + dy.round() as i32)
+    }
+}
+
+pub(super) fn panel<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    panel: &Panel,
+    place: Place,
+    margins: Margins,
+    legend: &Legend,
+) -> Drawn<DB> {
+    let drawable = |series: &Series| series.points.iter().copied().filter(|p| panel.shows(p)).collect::<Vec<_>>();
+    let lines: Vec<(&Series, Vec<Point>)> = panel.series.iter().map(|series| (series, drawable(series))).collect();
+    let (xs, ys, x, y) = (panel.x.scale, panel.y.scale, panel.x_extent(), panel.y_extent());
+    let Margins { left, right } = margins;
+    let (width, height) = ((place.width - left - right).max(1), panel.plot_height(place.height));
+    let frame = Frame { left: place.left + left, top: place.top + panel.above(), width, height, x, y };
+
+    let (x_ticks, y_ticks) = (panel.x.ticks(x, f64::from(width), size), panel.y_ticks(place.height));
+    mesh(area, &frame, &x_ticks, &y_ticks)?;
+    names(area, panel, place, &frame)?;
+    for guide in &panel.guides {
+        let ends = [guide.from, guide.to].map(|p| Some(frame.spot(xs.place(p.x)?, ys.place(p.y)?)));
+        if let [Some(from), Some(to)] = ends {
+            area.draw(&PathElement::new(vec![from, to], stroke(GUIDE, 2)))?;
+            let letters = Letters { color: GREY_LINE, ..Letters::left(TICK_EM) };
+            // A guide that leaves through the right side is named there, any other one above its end.
+            if to.0 >= (frame.left + frame.width - 1) * FINE {
+                text(area, &guide.label, (to.0 + 6 * FINE, to.1), letters)?;
+            } else {
+                let letters = Letters { anchor: HPos::Center, ..letters };
+                text(area, &guide.label, (to.0, to.1 - 10 * FINE), letters)?;
+            }
+        }
+    }
+    for at in panel.references.iter().filter_map(|reference| ys.place(reference.y)) {
+        dashed(area, vec![frame.spot(x.low, at), frame.spot(x.high, at)], GREY_LINE, 3)?;
+    }
+    let low = |p: &Point| ys.place(p.low).unwrap_or(y.low);
+    let high = |p: &Point| ys.place(p.high).unwrap_or(y.high);
+    for (series, points) in lines.iter().filter(|(series, _)| series.spread == Spread::Band) {
+        let at = |p: &Point, v: f64| frame.spot(xs.place(p.x).unwrap_or(x.low), v);
+        let corners = points.iter().map(|p| at(p, low(p))).chain(points.iter().rev().map(|p| at(p, high(p))));
+        band(area, corners.collect::<Vec<_>>(), legend.style(&series.name))?;
+    }
+    let with_bars = |series: &Series| series.spread == Spread::Bars && series.points.iter().any(|p| p.low < p.high);
+    let bars = lines.iter().filter(|(series, _)| with_bars(series)).count();
+    let mut bar = 0;
+    for (series, points) in &lines {
+        let style = legend.style(&series.name);
+        // Lines with bars stand a little beside each other, so that the bars do not cover each other.
+        let aside = if with_bars(series) && bars > 1 { bar as f64 - 0.5 * (bars - 1) as f64 } else { 0.0 };
+        bar += usize::from(with_bars(series));
+        let aside = (aside * BESIDE.min(24.0 / bars.max(1) as f64) * f64::from(FINE)).round() as i32;
+        let at = |p: &Point, v: f64| {
+            let spot = frame.spot(xs.place(p.x).unwrap_or(x.low), v);
+            (spot.0 + aside, spot.1)
+        };
+        let spots: Vec<Spot> = points.iter().map(|p| at(p, ys.place(p.y).unwrap_or(y.low))).collect();
+        line(area, spots.clone(), style)?;
+        if series.spread == Spread::Bars {
+            for point in points.iter().filter(|p| p.low < p.high) {
+                bar_of(area, at(point, low(point)), at(point, high(point)), style)?;
+            }
+            spots.into_iter().try_for_each(|spot| marker(area, spot, style))?;
+        }
+    }
+    Ok(())
+}
+
+fn bar_of<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, low: Spot, high: Spot, style: LineStyle) -> Drawn<DB> {
+    let pen = stroke(rgb(style.color), 2);
+    let cap = |spot: Spot| [(spot.0 - 3 * FINE, spot.1), (spot.0 + 3 * FINE, spot.1), spot];
+    area.draw(&PathElement::new([&cap(low)[..], &[high]].concat(), pen))?;
+    area.draw(&PathElement::new(cap(high)[..2].to_vec(), pen))
+}
+
+/// Grid lines, axis lines and the numbers beside them.
+fn mesh<DB: DrawingBackend>(
+    area: &DrawingArea<DB, Shift>,
+    frame: &Frame,
+    x_ticks: &[Tick],
+    y_ticks: &[Tick],
+) -> Drawn<DB> {
+    let Frame { x, y, .. } = *frame;
+    let letters = Letters::left(TICK_EM);
+    for tick in x_ticks {
+        let foot = frame.spot(tick.place, y.low);
+        area.draw(&PathElement::new(vec![foot, frame.spot(tick.place, y.high)], stroke(MESH, 2)))?;
+        area.draw(&PathElement::new(vec![foot, (foot.0, foot.1 + 4 * FINE)], stroke(GREY_LINE, 2)))?;
+        let letters = Letters { anchor: HPos::Center, ..letters };
+        text(area, &tick.label, (foot.0, foot.1 + 14 * FINE), letters)?;
+    }
+    for tick in y_ticks {
+        let foot = frame.spot(x.low, tick.place);
+        area.draw(&PathElement::new(vec![foot, frame.spot(x.high, tick.place)], stroke(MESH, 2)))?;
+        area.draw(&PathElement::new(vec![foot, (foot.0 - 4 * FINE, foot.1)], stroke(GREY_LINE, 2)))?;
+        let letters = Letters { anchor: HPos::Right, ..letters };
+        text(area, &tick.label, (foot.0 - 8 * FINE, foot.1), letters)?;
+    }
+    let corners = vec![frame.spot(x.low, y.high), frame.spot(x.low, y.low), frame.spot(x.high, y.low)];
+    area.draw(&PathElement::new(corners, stroke(GREY_LINE, 2)))
+}
+
+/// The panel's title and the names of its axes.
+fn names<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, panel: &Panel, place: Place, frame: &Frame) -> Drawn<DB> {
+    let middle = Letters { anchor: HPos::Center, ..Letters::left(AXIS_EM) };
+    let (x, y) = (frame.left + frame.width / 2, frame.top + frame.height / 2);
+    if !panel.title.is_empty() {
+        let letters = Letters { bold: true, em: PANEL_EM, ..middle };
+        text(area, &panel.title, (x * FINE, (place.top + 14) * FINE), letters)?;
+    }
+    text(area, &panel.x.label, (x * FINE, (frame.top + frame.height + 38) * FINE), middle)?;
+    let turned = middle.style().transform(FontTransform::Rotate270);
+    area.draw(&Text::new(panel.y.label.clone(), ((place.left + 10) * FINE, y * FINE), turned))
+}
