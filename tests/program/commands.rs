@@ -75,10 +75,20 @@ fn run_of_ours(place: &Place) -> Value {
     config
 }
 
-/// The four commands on one experiment, each in a folder of its own.
+/// The commands on one experiment, each in a folder of its own.
 fn all_commands(place: &Place, config: &Value) {
     place.write("mine/all.json", config);
     let on = |command: &str| -> Ran { place.run(&[command, "mine/all.json", "--folder", command]).done() };
+
+    let told = on("check").out;
+    assert!(told.ends_with("\nready\n") && !told.contains("doubtful"), "{told}");
+    for expected in ["data ", "start ", "post-train takes"] {
+        assert!(
+            told.contains(&format!("\n{expected}")) || told.starts_with(expected),
+            "`{expected}` is not in:\n{told}"
+        );
+    }
+    assert!(!place.path("check").exists(), "a check leaves results behind");
 
     let told = on("post-train").out;
     assert!(told.contains("items to train on") && told.contains("4 steps in"), "{told}");
