@@ -17,7 +17,7 @@ use burn_mixflow::experiment::{Distances, Experiment};
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::SampleKey;
-use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
+use burn_mixflow::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,9 +143,9 @@ fn bare_step(experiment: &Experiment, network: &Network) -> Result<f64, Box<dyn 
         NetworkCondition::from(stack_labels(items, device))
     });
     let batch: FlowBatch<4, NetworkCondition> = batcher.batch(items, &Device::flex().autodiff());
-    let mut step = MixFlowTrainStep::<Network, 4>::new(network.clone(), stage.strategy.build(None)?)
-        .with_ema(stage.ema)
-        .with_clip(stage.optimizer.clip);
+    let step =
+        MixFlowTrainStep::<Network, 4>::builder(network.clone(), stage.strategy.build(None)?).with_ema(stage.ema);
+    let mut step = stage.optimizer.clip.into_iter().fold(step, TrainStepBuilder::with_clip).build()?;
     let mut optimizer = stage.optimizer.build();
     let started = Instant::now();
     for epoch in 0..STEPS {

@@ -3,7 +3,6 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::TrainStep;
 use burn_mixflow::models::{ResidualMlp, ResidualMlpConfig};
-use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::timestep::StrategyConfig;
 use burn_mixflow::train::{Draws, FlowBatch, MixFlowTrainStep};
@@ -55,8 +54,8 @@ fn mixflow_step(bencher: Bencher) {
 fn draws(bencher: Bencher) {
     let (device, keys) = (Device::flex(), keys(256, 0));
     let strategy = MIXFLOW.build(None).expect("the configuration is valid");
-    let interval = TrainingInterval { start: 0.0, end: 1.0 };
+    let data = Tensor::<2>::zeros([256, 1024], &device);
     bencher
         .counter(divan::counter::ItemsCount::new(256 * 1024_u64))
-        .bench_local(|| Draws::new(black_box(&keys), [256, 1024], strategy.as_ref(), interval, 0.0, &device));
+        .bench_local(|| Draws::of(black_box(&keys), &data, strategy.as_ref()));
 }

@@ -1,78 +1,45 @@
-//! Your own network, trained with MixFlow by Burn's own learner. Run it twice: it resumes.
+//! Your own class-conditional network, post-trained with MixFlow. Run it twice: it resumes where it ended.
 use burn::data::{dataloader::batcher::Batcher, dataset::InMemDataset};
-use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::AdamWConfig;
-use burn::tensor::{Device, Tensor, activation::silu};
-use burn::train::logger::FileMetricLogger;
-use burn::train::metric::LossMetric;
-use burn::train::{Interrupter, Learner, SupervisedTraining};
-use burn_mixflow::checkpoint::CheckpointSets;
-use burn_mixflow::monitor::{TensorBoard, TensorBoardLogger, renderer};
-use burn_mixflow::network::{Prediction, PredictionNetwork};
-use burn_mixflow::timestep::StrategyConfig;
-use burn_mixflow::train::{EpochLoader, FlowBatch, MixFlowTrainStep, metrics};
-use std::sync::Arc;
+use burn::prelude::*;
+use burn_mixflow::prelude::*;
 
 #[derive(Module, Debug)]
 struct Mine {
-    first: Linear,
-    last: Linear,
+    layers: [Linear; 2],
 }
 
 impl PredictionNetwork<2> for Mine {
-    type Condition = ();
-    fn predict(&self, noisy: Tensor<2>, timestep: Tensor<1>, _: &()) -> Prediction<2> {
-        let input = Tensor::cat(vec![noisy, timestep.unsqueeze_dim(1)], 1);
-        self.last.forward(silu(self.first.forward(input))).into()
+    type Condition = Tensor<1, Int>;
+    fn predict(&self, noisy: Tensor<2>, timestep: Tensor<1>, classes: &Self::Condition) -> Prediction<2> {
+        let input = Tensor::cat(vec![noisy, timestep.unsqueeze_dim(1), classes.clone().one_hot::<2>(3).float()], 1);
+        self.layers[1].forward(self.layers[0].forward(input).tanh()).into()
+    }
+    fn drop_condition(&self, classes: &Self::Condition, dropped: &[bool]) -> Option<Self::Condition> {
+        Some(classes.clone().mask_fill(Tensor::from_data(dropped, &classes.device()), 2)) // 2: no class
     }
 }
 
+#[derive(Clone)]
 struct Points;
-impl Batcher<[f32; 2], FlowBatch<2, ()>> for Points {
-    fn batch(&self, items: Vec<[f32; 2]>, device: &Device) -> FlowBatch<2, ()> {
-        let count = items.len();
-        FlowBatch::new(Tensor::<1>::from_floats(items.concat().as_slice(), device).reshape([count, 2]), ())
+impl Batcher<([f32; 2], i32), FlowBatch<2, Tensor<1, Int>>> for Points {
+    fn batch(&self, items: Vec<([f32; 2], i32)>, device: &Device) -> FlowBatch<2, Tensor<1, Int>> {
+        let (points, classes): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        let points = TensorData::new(points.concat(), [classes.len(), 2]);
+        FlowBatch::new(Tensor::from_data(points, device), Tensor::from_data(classes.as_slice(), device))
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| "runs/wrap_your_model".into());
-    let strategy: StrategyConfig = serde_json::from_str(r#"{"kind": "mixflow", "gamma": 0.4}"#)?;
-    let circle = (0..2048).map(|i| i as f32 * 0.1).map(|a| [a.cos(), a.sin()]).collect();
-    let data = Arc::new(InMemDataset::<[f32; 2]>::new(circle));
-
-    let device = Device::flex();
-    let training_device = device.clone().autodiff();
-    training_device.seed(0);
-    let network = Mine {
-        first: LinearConfig::new(3, 64).init(&training_device),
-        last: LinearConfig::new(64, 2).init(&training_device),
-    };
-    let interrupter = Interrupter::new();
-    let step = MixFlowTrainStep::new(network, strategy.build(None)?).with_interrupter(interrupter.clone());
-
-    let sets = CheckpointSets::open(format!("{folder}/checkpoints"))?;
-    let finished = sets.latest()?;
-    let (model, optimizer, scheduler) = sets.parts();
-    let train = EpochLoader::training(data.clone(), Points, &training_device, 128, 0, finished.unwrap_or(0))?;
-    let valid = EpochLoader::validation(data, Points, &device, 512, 0)?;
-    let board = TensorBoard::create(format!("{folder}/tensorboard").as_ref(), finished.unwrap_or(0) as i64 * 16);
-    let training = SupervisedTraining::new(&folder, Arc::new(train), Arc::new(valid))
-        .metrics((LossMetric::new(), metrics::step()))
-        .with_metric_logger(FileMetricLogger::new(&folder))
-        .with_metric_logger(TensorBoardLogger::new(board, 1))
-        .with_custom_checkpointers(model, optimizer, scheduler)
-        .with_interrupter(interrupter.clone())
-        .with_application_logger(None)
-        .renderer(renderer("wrap_your_model", interrupter, finished))
-        .num_epochs(finished.unwrap_or(0) + 5);
-    let training = finished.into_iter().fold(training, |training, epoch| training.checkpoint(epoch));
-
-    let result = training.launch(Learner::new(step, AdamWConfig::new().init(), 1e-3));
-    if let Some(error) = result.error {
-        return Err(error.to_string().into());
-    }
-    println!("{} optimizer steps so far; run again to go on, delete {folder} to begin anew", result.model.updates());
+fn main() -> burn_mixflow::Result<()> {
+    let config = StageConfig::parse(include_str!("wrap_your_model.json"))?;
+    let (device, training) = (Device::flex(), Device::flex().autodiff());
+    let network = Mine { layers: [(6, 64), (64, 2)].map(|(from, to)| LinearConfig::new(from, to).init(&training)) };
+    let ring = |i: i32| [(i as f32).cos(), (i as f32).sin()].map(|x| x * (1 + i % 2) as f32); // class 1 is twice as wide
+    let data = |range: std::ops::Range<i32>| InMemDataset::new(range.map(|i| (ring(i), i % 2)).collect());
+    let trained = Stage::new(&config, "runs/wrap_your_model").run(network, data(0..2048), data(2048..2304), Points)?;
+    let sampler = Sampler::linear_velocity(SamplerConfig::new(SolverConfig::Heun, 10, 256))?;
+    let points = sampler.sample(&trained.ema, &Tensor::ones([256], &device), [256, 2], 0, &device, &mut |_| ())?;
+    let radii = points.square().sum_dim(1).sqrt();
+    println!("256 samples of class 1: mean radius {:.2}, of the data 2", radii.mean().into_scalar::<f32>());
     Ok(())
 }

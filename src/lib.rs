@@ -8,7 +8,7 @@
 //!
 //! Time runs from 0 (noise `x0`) to 1 (data `x1`) everywhere in this crate.
 //!
-//! Where to go: [`timestep`] is the paper; [`network::PredictionNetwork`] is what a model
+//! Where to go: [`prelude`] shows a first program; [`timestep`] is the paper; [`network::PredictionNetwork`] is what a model
 //! implements; [`train::MixFlowTrainStep`] goes into Burn's `SupervisedTraining`; [`post_train::Stage`]
 //! runs one stage from JSON; [`sample`] generates. Behind features stand the networks of the paper (`models`), distances
 //! (`evaluate`), data (`data`) and whole comparisons from one file (`experiment`).
@@ -17,11 +17,13 @@
 
 pub mod checkpoint;
 pub mod error;
+#[cfg(feature = "evaluate")]
 mod host;
 pub mod monitor;
 pub mod network;
 pub mod path;
 pub mod post_train;
+pub mod prelude;
 pub mod random;
 pub mod sample;
 mod statistics;

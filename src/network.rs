@@ -19,6 +19,35 @@ impl<const D: usize> From<Tensor<D>> for Prediction<D> {
     }
 }
 
+/// A prediction that is not shaped like the input it was made for. Without a check `[batch, 1]` would broadcast.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`predict` returned the shape {found:?} for an input of shape {expected:?}: its output must be shaped like `noisy`"
+)]
+pub struct WrongShape {
+    /// The shape of the output.
+    pub found: Vec<usize>,
+    /// The shape of the input.
+    pub expected: Vec<usize>,
+}
+
+/// `predict`, whose output must be shaped like its input.
+pub(crate) fn predict<N: PredictionNetwork<D>, const D: usize>(
+    network: &N,
+    noisy: Tensor<D>,
+    timestep: Tensor<1>,
+    condition: &N::Condition,
+) -> Result<Prediction<D>, WrongShape> {
+    let expected = noisy.dims();
+    let prediction = network.predict(noisy, timestep, condition);
+    let found = prediction.output.dims();
+    if found == expected {
+        Ok(prediction)
+    } else {
+        Err(WrongShape { found: found.to_vec(), expected: expected.to_vec() })
+    }
+}
+
 /// A network that predicts from a noisy input and the timestep it is told.
 ///
 /// `D` is the rank of the data: 2 for vectors `[batch, features]`, 3 tokens, 4 images, 5 video.

@@ -54,6 +54,11 @@ pub enum Purpose {
 }
 
 impl SampleKey {
+    /// The keys of the `size` samples of training step `step`, for a loop of one's own without an epoch's permutation.
+    pub fn batch(seed: u64, step: u64, size: usize) -> Vec<Self> {
+        (0..size as u64).map(|position| Self { seed, epoch: step, position }).collect()
+    }
+
     /// The stream of this sample for one purpose.
     pub fn rng(&self, purpose: Purpose) -> ChaCha8Rng {
         let mut key = [0; 32];
@@ -88,6 +93,12 @@ mod tests {
         let apart: Vec<f32> =
             keys.iter().flat_map(|k| normal(&[*k], Purpose::Noise, &[3, 2]).try_to_vec::<f32>().unwrap()).collect();
         assert_eq!(together, apart);
+    }
+
+    #[test]
+    fn a_batch_has_a_key_for_each_sample() {
+        let keys = SampleKey::batch(7, 3, 2);
+        assert_eq!(keys, [0, 1].map(|position| SampleKey { seed: 7, epoch: 3, position }));
     }
 
     #[test]

@@ -40,6 +40,17 @@ fn a_chart_has_its_size_its_colours_and_its_letters() {
 }
 
 #[test]
+fn a_long_title_is_written_smaller() {
+    let chart = |title: &str| {
+        let panel = Panel::new("", steps(), Axis::new("", Scale::Log)).with_series(Series::new("", falling()));
+        Chart::new(title).with_panel(panel).png().unwrap()
+    };
+    let long = chart(&"Distance of the features ".repeat(5));
+    assert!(inked(&long, [0, 20, 1800, 40]) > 2000);
+    assert_eq!(inked(&long, [0, 0, 16, 80]) + inked(&long, [1784, 0, 16, 80]), 0);
+}
+
+#[test]
 fn svg_says_the_same_with_letters_that_every_browser_has() {
     let svg = one_panel(Series::new("MixFlow γ=0.1 < \"control\" & <b>", falling())).svg().unwrap();
     for text in ["A title", "distance", "steps", "\n5\n", "\n10\n", "\n20\n", "\n50\n", "sans-serif", "γ=0.1"] {

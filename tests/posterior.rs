@@ -41,7 +41,7 @@ fn keys(epoch: u64, positions: Range<u64>) -> Vec<SampleKey> {
 fn batch(keys: &[SampleKey], deviation: Option<f32>) -> FlowBatch<2, ()> {
     let data = Tensor::from_data(normal(keys, Purpose::Data, &[3]), &device());
     let deviation = deviation.map(|d| data.ones_like() * d);
-    FlowBatch { keys: Some(keys.to_vec()), ..FlowBatch::new(data, ()).with_deviation(deviation) }
+    FlowBatch { deviation, ..FlowBatch::new(data, ()).with_keys(keys.to_vec()) }
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

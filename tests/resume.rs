@@ -59,16 +59,21 @@ fn train(folder: &Path, last: usize, pause: Duration) {
         ResidualMlpConfig { size: 4, width: 16, depth: 2, embedding: 8, num_classes: 3, ..Default::default() }
             .init_seeded(finished.unwrap_or(100) as u64, &device)
             .unwrap();
-    let step = MixFlowTrainStep::new(network, StrategyConfig::mixflow(0.4).build(None).unwrap())
+    let step = MixFlowTrainStep::builder(network, StrategyConfig::mixflow(0.4).build(None).unwrap())
         .with_ema(EmaConfig { decay: 0.9, ramp: true })
-        .with_clip(Some(0.5))
+        .with_clip(0.5)
         .with_condition_dropout(0.1)
-        .unwrap()
         .with_seed(3);
-    let training = EpochLoader::training(samples(56), Images { pause }, &device, 8, 3, finished.unwrap_or(0));
-    let training = training.unwrap().with_batches_per_epoch(BATCHES_PER_EPOCH);
+    let training = EpochLoader::training(samples(56), Images { pause }, &device)
+        .with_batch_size(8)
+        .with_seed(3)
+        .with_finished_epochs(finished.unwrap_or(0))
+        .with_batches_per_epoch(BATCHES_PER_EPOCH)
+        .build()
+        .unwrap();
     let images = Images { pause: Duration::ZERO };
-    let validation = EpochLoader::validation(samples(20), images, &device, 8, 4).unwrap();
+    let validation = EpochLoader::validation(samples(20), images, &device).with_batch_size(8).with_seed(4);
+    let validation = validation.build().unwrap();
     let (model, optim, scheduler) = sets.parts();
     let mut run = SupervisedTraining::new(folder, Arc::new(training), Arc::new(validation))
         .with_custom_checkpointers(model, optim, scheduler)
@@ -89,7 +94,7 @@ fn train(folder: &Path, last: usize, pause: Duration) {
     }
     let schedule = ScheduleConfig { warm_up: 8, decay: Decay::Cosine, final_fraction: 0.1, ..Default::default() };
     let rate = schedule.build(0.02, EPOCHS * BATCHES_PER_EPOCH);
-    let step = step.with_interrupter(run.interrupter());
+    let step = step.with_interrupter(run.interrupter()).build().unwrap();
     let result = run.launch(Learner::new(step, AdamWConfig::new().init(), rate));
     assert!(result.error.is_none(), "{:?}", result.error);
     assert_eq!(result.model.updates(), (last * BATCHES_PER_EPOCH) as u64);

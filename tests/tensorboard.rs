@@ -8,6 +8,11 @@ use std::process::Command;
 use burn_mixflow::monitor::TensorBoard;
 use serde_json::{Value, json};
 
+/// A PNG of 5 x 3 grey pixels.
+const GREY: &[u8] = b"\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x00\x05\x00\x00\x00\x03\
+    \x08\x02\x00\x00\x00\xd4\x54\x52\xaf\x00\x00\x00\x0e\x49\x44\x41\x54\x78\xda\x63\x38\x81\x0a\x18\
+    \x08\xf0\x01\x4c\x1d\x23\x29\x19\x49\x4a\x09\x00\x00\x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82";
+
 const NO_TENSORBOARD: i32 = 77;
 
 /// What TensorBoard reads from `dir`, or nothing if it is not installed.
@@ -43,7 +48,7 @@ fn tensorboard_reads_what_was_written() {
         board.scalar("train/loss", 1.0 / f64::from(1 << step), step.into());
     }
     board.histogram("train/t", &[0.1, 0.3, 0.6, 0.9], 2, Some((0.0, 1.0)), 2);
-    board.image("samples", 5, 3, &[200; 45], 3);
+    board.picture("samples", 5, 3, GREY, 3);
     board.text("config", "γ = 0.8", 0);
     board.flush();
     assert_eq!(board.error(), None);

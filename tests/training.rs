@@ -17,8 +17,12 @@ use burn_mixflow::models::{ResidualMlp, ResidualMlpConfig};
 use burn_mixflow::monitor::PlainRenderer;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
+use burn_mixflow::sample::{Sampler, SamplerConfig, SolverConfig};
 use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
-use burn_mixflow::train::{AntiDriftConfig, EmaConfig, EpochLoader, Fault, FlowBatch, FlowOutput, MixFlowTrainStep};
+use burn_mixflow::train::{
+    AntiDriftConfig, EmaConfig, EpochLoader, EpochLoaderBuilder, Fault, FlowBatch, FlowOutput, MixFlowTrainStep,
+    TrainStepBuilder,
+};
 use rand::RngExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -147,7 +151,8 @@ fn standard_is_plain_flow_matching_bit_for_bit() {
 #[test]
 fn anti_drift_adds_its_weight_and_is_off_bit_for_bit() {
     let plain = Step::<4>::new(network(3), strategy(StrategyConfig::Standard {}));
-    let with = |weight: f64| plain.clone().with_anti_drift(Some(AntiDriftConfig { weight }));
+    let builder = || Step::<4>::builder(network(3), strategy(StrategyConfig::Standard {}));
+    let with = |weight: f64| builder().with_anti_drift(AntiDriftConfig { weight }).build().unwrap();
     let losses = |step: &Step<4>| values(forward(step, batch(0..8)).loss);
     let (none, one, two) = (losses(&plain), losses(&with(1.0)), losses(&with(2.0)));
     for ((none, one), two) in none.iter().zip(&one).zip(&two) {
@@ -160,7 +165,6 @@ fn anti_drift_adds_its_weight_and_is_off_bit_for_bit() {
     assert_eq!(validate(&with(1.0), unkeyed(0..8)), validate(&plain, unkeyed(0..8)));
 
     let moved = |step: Step<4>| weights(update(step, &mut SgdConfig::new().init(), batch(0..8)).network());
-    assert_eq!(moved(with(1.0).with_anti_drift(None)), moved(plain.clone()));
     let (near, far) = (moved(with(1e-4)), moved(with(1.0)));
     assert_ne!(near, far);
     assert!(distance(&near, &moved(plain.clone())) < 1e-3 * distance(&far, &moved(plain)));
@@ -169,10 +173,14 @@ fn anti_drift_adds_its_weight_and_is_off_bit_for_bit() {
 #[test]
 fn two_micro_batches_make_the_update_of_one_batch() {
     for clip in [None, Some(0.05)] {
-        let step = Step::<4>::new(network(3), mixflow()).with_clip(clip);
+        let build = |micro_batches| {
+            let step = Step::<4>::builder(network(3), mixflow()).with_micro_batches(micro_batches);
+            clip.into_iter().fold(step, TrainStepBuilder::with_clip).build().unwrap()
+        };
+        let step = build(1);
         let start = weights(step.network());
-        let whole = update(step.clone(), &mut SgdConfig::new().init(), batch(0..16));
-        let micro = step.with_micro_batches(2);
+        let whole = update(step, &mut SgdConfig::new().init(), batch(0..16));
+        let micro = build(2);
         let mut accumulator = GradientsAccumulator::new();
         for part in [batch(0..8), batch(8..16)] {
             accumulator.accumulate(&micro, TrainStep::step(&micro, part).grads);
@@ -203,12 +211,17 @@ fn samples(count: u64) -> Vec<Sample> {
     (0..count).map(|p| (normal(&keys(p..p + 1), Purpose::Data, &[16]).iter().collect(), (p % 3) as i64)).collect()
 }
 
+fn loader_of(samples: Vec<Sample>, batch: usize) -> EpochLoaderBuilder<Sample, 4, Tensor<1, Int>> {
+    EpochLoader::training(InMemDataset::new(samples), Images, &device()).with_batch_size(batch).with_seed(7)
+}
+
 fn loader(samples: Vec<Sample>, batch: usize) -> EpochLoader<Sample, 4, Tensor<1, Int>> {
-    EpochLoader::training(InMemDataset::new(samples), Images, &device(), batch, 7, 0).unwrap()
+    loader_of(samples, batch).build().unwrap()
 }
 
 fn validation(samples: Vec<Sample>) -> EpochLoader<Sample, 4, Tensor<1, Int>> {
-    EpochLoader::validation(InMemDataset::new(samples), Images, &Device::flex(), 8, 7).unwrap()
+    let loader = EpochLoader::validation(InMemDataset::new(samples), Images, &Device::flex());
+    loader.with_batch_size(8).with_seed(7).build().unwrap()
 }
 
 fn training(folder: &Path, train: EpochLoader<Sample, 4, Tensor<1, Int>>) -> SupervisedTraining<Step<4>> {
@@ -227,11 +240,11 @@ fn two_devices_train_like_one_with_the_double_batch() {
         let folder = tempfile::tempdir().unwrap();
         let devices = 16 / batch;
         let run = training(folder.path(), loader(samples(70), batch)).num_epochs(2);
-        let step = Step::<4>::new(network(3), mixflow())
-            .with_clip(clip)
+        let step = Step::<4>::builder(network(3), mixflow())
             .with_ema(EmaConfig { decay: 0.5, ramp: false })
             .with_micro_batches(devices)
             .with_interrupter(run.interrupter());
+        let step = clip.into_iter().fold(step, TrainStepBuilder::with_clip).build().unwrap();
         let sgd = SgdConfig::new().init();
         let result: LearningResult<_> =
             run.with_training_strategy(execution.into()).launch(Learner::new(step, sgd, 0.1));
@@ -267,10 +280,10 @@ fn a_bad_batch_stops_the_run_before_its_update() {
     let folder = tempfile::tempdir().unwrap();
     let sets = CheckpointSets::open(folder.path().join("checkpoint")).unwrap();
     let (model, optim, scheduler) = sets.parts();
-    let run = training(folder.path(), loader(bad, 8).with_batches_per_epoch(1))
+    let run = training(folder.path(), loader_of(bad, 8).with_batches_per_epoch(1).build().unwrap())
         .with_custom_checkpointers(model, optim, scheduler)
         .num_epochs(4);
-    let step = Step::<4>::new(network(3), mixflow()).with_interrupter(run.interrupter());
+    let step = Step::<4>::builder(network(3), mixflow()).with_interrupter(run.interrupter()).build().unwrap();
     let result = run.launch(Learner::new(step, SgdConfig::new().init(), 0.1));
 
     let error = result.error.expect("the run must fail").to_string();
@@ -291,7 +304,7 @@ fn a_bad_batch_stops_the_run_before_its_update() {
 fn dropping_conditions_without_a_null_condition_makes_no_update() {
     let plain = ResidualMlpConfig { size: 4, width: 12, depth: 1, embedding: 8, num_classes: 0, ..Default::default() };
     let network = plain.init(&Device::flex().autodiff()).unwrap();
-    let step = Step::<4>::new(network.clone(), mixflow()).with_condition_dropout(1.0).unwrap();
+    let step = Step::<4>::builder(network.clone(), mixflow()).with_condition_dropout(1.0).build().unwrap();
     let step = update(step, &mut SgdConfig::new().init(), batch(0..8));
     assert_eq!(step.fault(), Some(Fault::NoNullCondition));
     assert_eq!(weights(step.network()), weights(&network));
@@ -301,16 +314,19 @@ fn dropping_conditions_without_a_null_condition_makes_no_update() {
 fn validation_depends_on_the_weights_alone() {
     let network = network(3);
     let standard = Step::<4>::new(network.clone(), strategy(StrategyConfig::Standard {}));
-    let mix = Step::<4>::new(network.clone(), mixflow()).with_condition_dropout(1.0).unwrap();
+    let mix = |decay: f64| {
+        let ema = EmaConfig { decay, ramp: false };
+        let step = Step::<4>::builder(network.clone(), mixflow()).with_condition_dropout(1.0).with_ema(ema);
+        step.build().unwrap()
+    };
     let loader = validation(samples(20));
     let pass = |step: &Step<4>| loader.iter().flat_map(|b| validate(step, b.unwrap())).collect::<Vec<_>>();
     let losses = pass(&standard);
     assert_eq!(losses.len(), 20);
     assert_eq!(pass(&standard), losses);
-    assert_eq!(pass(&mix), losses);
+    assert_eq!(pass(&mix(0.5)), losses);
     // Training in between moves the draws of training, not those of validation.
-    let frozen = mix.with_ema(EmaConfig { decay: 1.0, ramp: false });
-    let frozen = update(frozen, &mut SgdConfig::new().init(), batch(0..8));
+    let frozen = update(mix(1.0 - f64::EPSILON), &mut SgdConfig::new().init(), batch(0..8));
     assert_ne!(weights(frozen.network()), weights(&network));
     assert_eq!(pass(&frozen), losses);
 
@@ -323,7 +339,7 @@ fn validation_depends_on_the_weights_alone() {
 
 #[test]
 fn batches_without_keys_draw_anew_each_step_and_the_same_after_a_resume() {
-    let fresh = || Step::<4>::new(network(3), mixflow()).with_seed(11);
+    let fresh = || Step::<4>::builder(network(3), mixflow()).with_seed(11).build().unwrap();
     let sgd = || SgdConfig::new().init();
     let mut step = fresh();
     let mut seen = Vec::new();
@@ -377,7 +393,8 @@ fn condition_dropout_drops_what_it_says_and_moves_no_other_draw() {
     let run = |probability: f64| {
         let network = Recorder { layer: layer.clone(), seen: Arc::default() };
         let seen = network.seen.clone();
-        let step = MixFlowTrainStep::<_, 2>::new(network, mixflow()).with_condition_dropout(probability).unwrap();
+        let step = MixFlowTrainStep::<_, 2>::builder(network, mixflow());
+        let step = step.with_condition_dropout(probability).build().unwrap();
         let keys = keys(0..64);
         let data = Tensor::from_data(normal(&keys, Purpose::Data, &[5]), &device());
         let labels = Tensor::from_data(TensorData::new((0..64_i64).map(|i| i % 3).collect(), [64]), &device());
@@ -395,14 +412,14 @@ fn condition_dropout_drops_what_it_says_and_moves_no_other_draw() {
         assert_eq!((&other_timesteps, &other_loss), (&timesteps, &loss));
     }
     for impossible in [-0.1, 1.1, f64::NAN] {
-        assert!(Step::<4>::new(network(3), mixflow()).with_condition_dropout(impossible).is_err());
+        assert!(Step::<4>::builder(network(3), mixflow()).with_condition_dropout(impossible).build().is_err());
     }
 }
 
 #[test]
 fn the_ema_is_the_recursion_over_the_weights() {
     for ema in [EmaConfig { decay: 0.7, ramp: false }, EmaConfig { decay: 0.25, ramp: true }] {
-        let mut step = Step::<4>::new(network(3), mixflow()).with_ema(ema);
+        let mut step = Step::<4>::builder(network(3), mixflow()).with_ema(ema).build().unwrap();
         let mut sgd = SgdConfig::new().init();
         let mut expected: Vec<f64> = weights(step.network()).into_iter().map(f64::from).collect();
         for k in 0..6 {
@@ -433,3 +450,63 @@ fn vectors_and_images_train_alike() {
     assert_ne!(weights(image.network()), weights(&network(3)));
     assert_eq!(weights(image.network()), weights(vector.network()));
 }
+
+/// Returns one number for all features, which would broadcast.
+#[derive(Module, Debug)]
+struct Narrow {
+    layer: Linear,
+}
+
+impl PredictionNetwork<2> for Narrow {
+    type Condition = ();
+    fn predict(&self, noisy: Tensor<2>, _: Tensor<1>, _: &()) -> Prediction<2> {
+        self.layer.forward(noisy).into()
+    }
+}
+
+#[test]
+fn a_prediction_of_another_shape_is_an_error_with_both_shapes() {
+    for outputs in [1, 3] {
+        let network = Narrow { layer: LinearConfig::new(4, outputs).init(&device()) };
+        let data = Tensor::<2>::ones([8, 4], &device());
+        let step = MixFlowTrainStep::<_, 2>::new(network.clone(), mixflow());
+        let output = TrainStep::step(&step, FlowBatch::new(data.clone(), ()));
+        let fault = step.fault().unwrap().to_string();
+        let both = format!("`predict` returned the shape [8, {outputs}] for an input of shape [8, 4]");
+        assert!(fault.contains(&both), "{fault}");
+        assert!(values(output.item.loss).iter().all(|loss| loss.is_nan()));
+        let step = step.optimize(&mut SgdConfig::new().init(), RATE.into(), output.grads);
+        assert_eq!((step.updates(), weights(step.network())), (0, weights(&network)));
+
+        let step = MixFlowTrainStep::<_, 2>::new(network.clone(), mixflow());
+        InferenceStep::step(&step, FlowBatch::new(data, ()));
+        assert!(matches!(step.fault(), Some(Fault::PredictionShape(_))));
+
+        let config = SamplerConfig::new(SolverConfig::Heun, 3, 8);
+        let sampler = Sampler::linear_velocity(config).unwrap();
+        let sampled = sampler.sample(&network.valid(), &(), [8, 4], 0, &Device::flex(), &mut |_| ());
+        assert!(sampled.unwrap_err().to_string().contains(&both));
+    }
+}
+
+#[test]
+fn what_is_masked_teaches_nothing_and_a_wrong_mask_is_an_error() {
+    let loss = |junk: f32, weight: Tensor<2>| {
+        let network = Narrow { layer: LinearConfig::new(4, 4).with_initializer(ONES).init(&device()) };
+        let step = MixFlowTrainStep::<_, 2>::new(network, mixflow());
+        let data = Tensor::from_floats([[1.0, 2.0, 3.0, junk], [0.5, 1.5, -1.0, junk]], &device());
+        let batch = FlowBatch::new(data, ()).with_weight(weight).with_keys(keys(0..2));
+        let output = TrainStep::step(&step, batch);
+        let gradient = output.grads.get::<2>(step.network().layer.weight.id).map(values);
+        (values(output.item.loss), gradient, step.fault())
+    };
+    let mask = || Tensor::<2>::from_floats([[1.0, 1.0, 1.0, 0.0]; 2], &device());
+    let (found, gradient, fault) = loss(0.0, mask());
+    assert!(fault.is_none() && gradient.unwrap().iter().skip(3).step_by(4).all(|g| *g == 0.0));
+    assert!(found.iter().all(|loss| *loss > 0.0));
+    let (_, none, fault) = loss(0.0, Tensor::ones([1, 4], &device()));
+    assert!(none.is_none() && matches!(fault, Some(Fault::WeightShape { .. })));
+    assert!(fault.unwrap().to_string().contains("shape [1, 4], its data [2, 4]"));
+}
+
+const ONES: burn::nn::Initializer = burn::nn::Initializer::Ones;

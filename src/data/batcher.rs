@@ -34,7 +34,8 @@ where
     fn batch(&self, items: Vec<Item>, device: &Device) -> FlowBatch<4, C> {
         let (data, deviation) = stack_data(&items, self.shape, device);
         let mirror = !items.is_empty() && items.iter().all(|item| item.mirror);
-        FlowBatch::new(data, (self.condition)(&items, device)).with_deviation(deviation).with_mirror(mirror)
+        let batch = FlowBatch::new(data, (self.condition)(&items, device)).with_mirror(mirror);
+        deviation.into_iter().fold(batch, FlowBatch::with_deviation)
     }
 }
 

@@ -53,6 +53,19 @@ impl Picture {
         }
     }
 
+    /// The picture as the bytes of a PNG file.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the picture cannot be encoded.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        use image::ImageEncoder;
+        let (mut png, width, height) = (Vec::new(), self.width as u32, self.height as u32);
+        image::codecs::png::PngEncoder::new(&mut png)
+            .write_image(&self.rgb, width, height, image::ExtendedColorType::Rgb8)
+            .map_err(|error| Error::Invalid(format!("a picture of {width} x {height} pixels: {error}")))?;
+        Ok(png)
+    }
+
     /// Writes the picture as PNG, whatever the name's ending.
     ///
     /// # Errors

@@ -114,7 +114,9 @@ pub(super) fn parts<S: AsRef<str>>(
     let marks = by_hash(names, labels, held_out, seed);
     let (out, stay): (Vec<usize>, Vec<usize>) = (0..all).partition(|place| marks[*place]);
     let mut problems = Vec::new();
-    let must = format!("holds nothing out: no class of the {all} items has two");
+    let must = format!(
+        "holds nothing out: no class of the {all} items has two; leave the labels out, or give each class more"
+    );
     Problem::unless(&mut problems, !out.is_empty(), path, "held_out", held_out, must);
     Error::if_any(problems)?;
     Ok([stay, out])

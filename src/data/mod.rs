@@ -12,7 +12,7 @@ mod hold_out;
 mod images;
 mod inspect;
 mod item;
-pub mod latents;
+mod latents;
 mod listing;
 mod memory;
 pub(crate) mod npy;

@@ -38,7 +38,8 @@ impl DataSplit {
                 "of {count} training items {aside} would be set aside and {stay} stay: to choose γ, there must be more"
             )));
         }
-        Ok(Self { train: self.train.only(&stay), held_out: self.train.only(&aside), ..self.clone() })
+        let held_out = self.train.only(&aside).with_mirror(false);
+        Ok(Self { train: self.train.only(&stay), held_out, ..self.clone() })
     }
 
     /// Of the training items, those that stay and those that are set aside.

@@ -98,8 +98,9 @@ impl Experiment {
             self.batcher().batch(items.clone(), &self.device().clone().autodiff());
         batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
         let strategy = stage.strategy.build(stage.time_shift.as_ref())?;
-        let mut step =
-            MixFlowTrainStep::new(self.init(0)?, strategy).with_objective(config.flow.objective(stage.target));
+        let mut step = MixFlowTrainStep::builder(self.init(0)?, strategy)
+            .with_objective(config.flow.objective(stage.target))
+            .build()?;
         let mut optimizer = stage.optimizer.build();
         let mut one = |step: MixFlowTrainStep<_, 4>| {
             let grads = TrainStep::step(&step, batch.clone()).grads;

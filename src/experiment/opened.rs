@@ -135,13 +135,16 @@ impl Experiment {
     pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
         let Training { stage, data, seed, folder, label, until_epoch } = *what;
         let objective = self.config.flow.objective(stage.target);
-        let board = crate::monitor::TensorBoard::create(&folder.join("tensorboard"), 0);
-        board.text("config", &format!("```json\n{}\n```", super::files::pretty(stage)?), 0);
-        let runner =
-            Stage { config: stage, objective, seed, devices: &self.devices, folder, label, board: &board, until_epoch };
-        let trained = runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher());
-        board.flush();
-        trained
+        let mut runner = Stage::new(stage, folder)
+            .objective(objective)
+            .seed(seed)
+            .devices(&self.devices)
+            .label(label)
+            .text("experiment", format!("```json\n{}\n```", super::files::pretty(&self.config.to_json()?)?));
+        if let Some(epoch) = until_epoch {
+            runner = runner.until_epoch(epoch);
+        }
+        runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
     }
 }
 

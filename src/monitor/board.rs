@@ -19,6 +19,13 @@ struct State {
     error: Option<String>,
 }
 
+impl std::fmt::Debug for TensorBoard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (first_step, error) = (self.first_step, self.error());
+        f.debug_struct("TensorBoard").field("first_step", &first_step).field("error", &error).finish()
+    }
+}
+
 impl TensorBoard {
     /// Opens a new event file in `dir`.
     ///
@@ -57,9 +64,9 @@ impl TensorBoard {
         self.with(|w| w.histogram(tag, values, bins, range, step));
     }
 
-    /// An 8-bit RGB picture, see [`EventWriter::image`]; one of the wrong size is skipped with a warning line.
-    pub fn image(&self, tag: &str, width: u32, height: u32, rgb: &[u8], step: i64) {
-        self.with(|w| w.image(tag, width, height, rgb, step));
+    /// A picture encoded as PNG, see [`EventWriter::picture`]; one of another size is skipped with a warning line.
+    pub fn picture(&self, tag: &str, width: u32, height: u32, png: &[u8], step: i64) {
+        self.with(|w| w.picture(tag, width, height, png, step));
     }
 
     /// A Markdown text, see [`EventWriter::text`].
@@ -133,10 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_image_does_not_turn_it_off() {
+    fn a_wrong_picture_does_not_turn_it_off() {
         let dir = tempfile::tempdir().unwrap();
         let board = TensorBoard::create(dir.path(), 0);
-        board.image("i", 2, 2, &[0; 3], 0);
+        board.picture("i", 2, 2, &[0; 3], 0);
         board.scalar("a", 1.0, 0);
         board.flush();
         assert_eq!((board.error(), read_events(dir.path()).len()), (None, 2));

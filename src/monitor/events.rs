@@ -4,15 +4,16 @@ use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use image::ImageEncoder;
 use protobuf::{Message, RepeatedField};
 use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
-use tensorboard_proto::summary::{Summary, Summary_Image, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData};
+use tensorboard_proto::summary::{
+    HistogramProto, Summary, Summary_Image, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData,
+};
 use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::tensor_shape::{TensorShapeProto, TensorShapeProto_Dim};
 use tensorboard_proto::types::DataType;
-use tensorboard_rs::record_writer::RecordWriter;
-use tensorboard_rs::summary::{histogram_raw, scalar};
+
+use super::records::RecordWriter;
 
 /// A running TensorBoard sees values at most this late.
 const FLUSH_AFTER: Duration = Duration::from_secs(5);
@@ -76,7 +77,9 @@ impl EventWriter {
     /// # Errors
     /// The file cannot be written.
     pub fn scalar(&mut self, tag: &str, value: f64, step: i64) -> io::Result<()> {
-        self.summary(scalar(tag, value as f32), step)
+        let mut point = named(tag);
+        point.set_simple_value(value as f32);
+        self.value(point, step)
     }
 
     /// Counts of `values` in `bins` equal bins over `range`, or over their own range if it is absent or empty.
@@ -116,33 +119,38 @@ impl EventWriter {
             sum += value;
             squares += value * value;
         }
-        self.summary(histogram_raw(tag, min, max, count, sum, squares, &limits, &counts), step)
+        let mut histogram = HistogramProto::new();
+        histogram.set_min(min);
+        histogram.set_max(max);
+        histogram.set_num(count);
+        histogram.set_sum(sum);
+        histogram.set_sum_squares(squares);
+        histogram.set_bucket_limit(limits);
+        histogram.set_bucket(counts);
+        let mut value = named(tag);
+        value.set_histo(histogram);
+        self.value(value, step)
     }
 
-    /// An 8-bit RGB picture, `rgb` being rows of interleaved pixels of length `3 * width * height`.
+    /// A picture encoded as PNG, `width` by `height` pixels.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] if the sizes do not agree or are zero, else the file cannot be written.
-    pub fn image(&mut self, tag: &str, width: u32, height: u32, rgb: &[u8], step: i64) -> io::Result<()> {
-        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
-        let expected = u128::from(width) * u128::from(height) * 3;
-        if expected == 0 || rgb.len() as u128 != expected {
-            let found = rgb.len();
-            return Err(invalid(format!(
-                "image `{tag}`: {width} x {height} RGB needs {expected} bytes, found {found}"
-            )));
+    /// [`io::ErrorKind::InvalidInput`] if `png` is no PNG of this size, else the file cannot be written.
+    pub fn picture(&mut self, tag: &str, width: u32, height: u32, png: &[u8], step: i64) -> io::Result<()> {
+        let wrong = match png_size(png) {
+            Some(found) if found == (width, height) => None,
+            Some((w, h)) => Some(format!("picture `{tag}`: the PNG is {w} x {h}, must be {width} x {height}")),
+            None => Some(format!("picture `{tag}`: {} bytes that are no PNG; encode it as PNG first", png.len())),
+        };
+        if let Some(message) = wrong {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let mut png = Vec::new();
-        image::codecs::png::PngEncoder::new(&mut png)
-            .write_image(rgb, width, height, image::ExtendedColorType::Rgb8)
-            .map_err(|error| invalid(format!("image `{tag}`: {error}")))?;
         let mut picture = Summary_Image::new();
         picture.set_width(width as i32);
         picture.set_height(height as i32);
         picture.set_colorspace(3);
-        picture.set_encoded_image_string(png);
-        let mut value = Summary_Value::new();
-        value.set_tag(tag.to_string());
+        picture.set_encoded_image_string(png.to_vec());
+        let mut value = named(tag);
         value.set_image(picture);
         self.value(value, step)
     }
@@ -164,8 +172,7 @@ impl EventWriter {
         tensor.set_dtype(DataType::DT_STRING);
         tensor.set_tensor_shape(shape);
         tensor.set_string_val(RepeatedField::from(vec![text.as_bytes().to_vec()]));
-        let mut value = Summary_Value::new();
-        value.set_tag(tag.to_string());
+        let mut value = named(tag);
         value.set_metadata(metadata);
         value.set_tensor(tensor);
         self.value(value, step)
@@ -186,14 +193,8 @@ impl EventWriter {
     }
 
     fn value(&mut self, value: Summary_Value, step: i64) -> io::Result<()> {
-        let mut summary = Summary::new();
-        summary.set_value(RepeatedField::from(vec![value]));
-        self.summary(summary, step)
-    }
-
-    fn summary(&mut self, summary: Summary, step: i64) -> io::Result<()> {
         let mut event = Event::new();
-        event.set_summary(summary);
+        event.set_summary(summary(value));
         self.event(event, step)
     }
 
@@ -206,17 +207,37 @@ impl EventWriter {
     }
 }
 
+/// A value that stands under `tag`.
+fn named(tag: &str) -> Summary_Value {
+    let mut value = Summary_Value::new();
+    value.set_tag(tag.to_string());
+    value
+}
+
+fn summary(value: Summary_Value) -> Summary {
+    let mut summary = Summary::new();
+    summary.set_value(RepeatedField::from(vec![value]));
+    summary
+}
+
+/// Width and height in the header of a PNG.
+fn png_size(png: &[u8]) -> Option<(u32, u32)> {
+    let header = png.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")?;
+    let number = |at: usize| header.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    Some((number(0)?, number(4)?)).filter(|(width, height)| *width > 0 && *height > 0)
+}
+
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
-    use tensorboard_rs::masked_crc32c::masked_crc32c;
+    use crate::monitor::records::masked_crc;
 
     /// Parses every event file of `dir`, in the order of their names, checking both checksums of every record.
-    pub(in crate::monitor) fn read_events(dir: &Path) -> Vec<Event> {
+    pub(crate) fn read_events(dir: &Path) -> Vec<Event> {
         let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
         files.sort();
         let mut events = Vec::new();
@@ -225,9 +246,9 @@ pub(super) mod tests {
             let mut rest = &bytes[..];
             while !rest.is_empty() {
                 let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
-                assert_eq!(masked_crc32c(&rest[..8]).to_le_bytes(), rest[8..12]);
+                assert_eq!(masked_crc(&rest[..8]).to_le_bytes(), rest[8..12]);
                 let data = &rest[12..12 + length];
-                assert_eq!(masked_crc32c(data).to_le_bytes(), rest[12 + length..16 + length]);
+                assert_eq!(masked_crc(data).to_le_bytes(), rest[12 + length..16 + length]);
                 events.push(Event::parse_from_bytes(data).unwrap());
                 rest = &rest[16 + length..];
             }
@@ -291,24 +312,48 @@ pub(super) mod tests {
         }
     }
 
-    #[test]
-    fn image_keeps_width_height_and_pixels() {
-        let rgb: Vec<u8> = (0..3 * 2 * 3).map(|i| i * 10).collect();
-        let events = written(|w| w.image("samples", 3, 2, &rgb, 1));
-        let picture = first_value(&events).get_image();
-        assert_eq!((picture.width, picture.height, picture.colorspace), (3, 2, 3));
-        let decoded = image::load_from_memory(picture.get_encoded_image_string()).unwrap().to_rgb8();
-        assert_eq!((decoded.dimensions(), decoded.into_raw()), ((3, 2), rgb));
+    /// The head of a PNG, which is all that is looked at.
+    pub(in crate::monitor) fn png(width: u32, height: u32) -> Vec<u8> {
+        let head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+        [&head[..], &width.to_be_bytes(), &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat()
     }
 
     #[test]
-    fn image_of_the_wrong_size_is_an_error() {
+    fn a_picture_keeps_its_size_and_its_bytes() {
+        let events = written(|w| w.picture("samples", 3, 2, &png(3, 2), 1));
+        let picture = first_value(&events).get_image();
+        assert_eq!((picture.width, picture.height, picture.colorspace), (3, 2, 3));
+        assert_eq!(picture.get_encoded_image_string(), png(3, 2));
+    }
+
+    #[test]
+    fn a_picture_of_another_size_or_kind_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = EventWriter::create(dir.path()).unwrap();
-        for (width, height, bytes) in [(2, 2, 11), (0, 0, 0), (u32::MAX, u32::MAX, 3)] {
-            let error = writer.image("i", width, height, &vec![0; bytes], 0).unwrap_err();
+        for (png, part) in [(png(2, 3), "the PNG is 2 x 3, must be 3 x 2"), (vec![0; 18], "18 bytes that are no PNG")] {
+            let error = writer.picture("i", 3, 2, &png, 0).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(part), "{error}");
         }
+        assert!(writer.picture("i", 0, 0, &png(0, 0), 0).is_err());
+    }
+
+    fn hex(value: Summary_Value) -> String {
+        summary(value).write_to_bytes().unwrap().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn summaries_keep_their_bytes() {
+        let event = |write: &dyn Fn(&mut EventWriter) -> io::Result<()>| {
+            written(|w| write(w))[1].get_summary().value[0].clone()
+        };
+        let scalar = event(&|w| w.scalar("train/loss", 0.25, 7));
+        assert_eq!(hex(scalar), "0a110a0a747261696e2f6c6f7373150000803e");
+        let histogram = event(&|w| w.histogram("t", &[0.25, 0.5, 0.75], 2, Some((0.0, 1.0)), 3));
+        assert_eq!(
+            hex(histogram),
+            "0a560a01742a5109000000000000d03f11000000000000e83f19000000000000084021000000000000f83f29000000000000ec3f3210000000000000e03f000000000000f03f3a10000000000000f03f0000000000000040"
+        );
     }
 
     #[test]

@@ -9,9 +9,12 @@
 mod board;
 mod events;
 mod logger;
+mod records;
 mod renderer;
 
 pub use board::TensorBoard;
 pub use events::EventWriter;
+#[cfg(test)]
+pub(crate) use events::tests::read_events;
 pub use logger::TensorBoardLogger;
 pub use renderer::{PlainRenderer, renderer, silence};

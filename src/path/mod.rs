@@ -1,7 +1,7 @@
 //! Interpolation paths `x_t = α(t) x1 + σ(t) x0` and the quantities a network may predict on them.
 //!
-//! Time runs from 0 (noise `x0`) to 1 (data `x1`). Which path? [`Linear`] unless the weights were
-//! trained on another one. Models trained with time reversed go through [`reversed`].
+//! Time runs from 0 (noise `x0`) to 1 (data `x1`). Which path? [`PathConfig::Linear`] unless the weights were
+//! trained on another one. Models trained with time reversed are wrapped in [`Reversed`].
 //!
 //! A path of your own implements [`Path::coefficients`]; everything else follows.
 //! ```
@@ -34,6 +34,7 @@ pub use interpolate::{interpolate, velocity_target};
 pub use interval::TrainingInterval;
 pub use linear::Linear;
 pub use prediction::PredictionKind;
+pub use reversed::Reversed;
 pub use vp::Vp;
 
 use std::fmt::Debug;
@@ -79,6 +80,14 @@ pub trait Path: Debug + Send + Sync {
     fn likelihood_weight(&self, t: f64) -> f64 {
         self.drift_variance(t) / self.coefficients(t).sigma.powi(2)
     }
+}
+
+/// Whether `path` is the straight one.
+pub(crate) fn is_linear(path: &dyn Path) -> bool {
+    [0.25, 0.5, 0.75].into_iter().all(|t| {
+        let c = path.coefficients(t);
+        (c.alpha - t).abs() < 1e-12 && (c.sigma - (1.0 - t)).abs() < 1e-12
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,23 @@
 //! One stage of training.
 use super::{OptimizerConfig, ScheduleConfig};
-use crate::Problem;
 use crate::path::PathConfig;
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, Precision, TargetTime};
+use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// One training stage.
+///
+/// ```
+/// use burn_mixflow::post_train::StageConfig;
+///
+/// let config = StageConfig::parse(r#"{"strategy": {"kind": "mixflow", "gamma": 0.4}, "steps": 1000}"#)?;
+/// assert_eq!(config.batch_size, 128);
+/// let error = StageConfig::parse(r#"{"optimizer": {"lerning_rate": 1e-4}}"#).unwrap_err();
+/// assert!(error.to_string().contains("optimizer.lerning_rate"));
+/// # Ok::<(), burn_mixflow::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -69,44 +80,102 @@ impl Default for StageConfig {
 
 impl StageConfig {
     /// Network evaluations of the whole stage: three for a sample that is trained on, as a backward pass counts twice.
+    #[cfg(feature = "experiment")]
     pub(crate) fn evaluations(&self) -> usize {
         let input = self.input.map_or(0, |input| input.extra_evaluations());
         let anti_drift = self.anti_drift.map_or(0, |_| AntiDriftConfig::EXTRA_EVALUATIONS);
         self.steps * self.batch_size * (3 + input + anti_drift)
     }
 
-    pub(crate) fn problems(&self, path: &str, on: PathConfig) -> Vec<Problem> {
-        let mut problems = self.strategy.problems(&format!("{path}.strategy"));
-        if let Some(shift) = &self.time_shift {
-            problems.extend(shift.problems(&format!("{path}.time_shift")));
-        }
-        problems.extend(self.input.iter().flat_map(|input| input.problems(&format!("{path}.input"))));
-        let anti_drift = self.anti_drift.map(|a| a.problems(&format!("{path}.anti_drift"), &[self.strategy], on));
+    /// The stage of a JSON file. Values out of range are found later, by [`problems`](Self::problems) or
+    /// [`Stage::run`](super::Stage::run).
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, else as [`parse`](Self::parse).
+    pub fn read(file: impl AsRef<Path>) -> Result<Self> {
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+        Self::parse(&text).map_err(|error| Error::format(file, error.to_string()))
+    }
+
+    /// The stage of a JSON text. What the text leaves out has its default.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the path of a misspelt or mistyped key.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let wrong =
+            |path: String, message: String| Error::Config(vec![Problem { path, message: format!(": {message}") }]);
+        let config = serde_path_to_error::deserialize(&mut json)
+            .map_err(|error| wrong(error.path().to_string(), error.inner().to_string()))?;
+        json.end().map_err(|error| wrong(".".into(), error.to_string()))?;
+        Ok(config)
+    }
+
+    /// Everything wrong with this stage on the path `on`, with keys below `path`, which may be empty.
+    pub fn problems(&self, path: &str, on: PathConfig) -> Vec<Problem> {
+        self.problems_on(path, on == PathConfig::Linear)
+    }
+
+    /// The same for a path of which only this is known.
+    pub(super) fn problems_on(&self, path: &str, linear: bool) -> Vec<Problem> {
+        let under = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+        let mut problems = self.strategy.problems(&under("strategy"));
+        problems.extend(self.time_shift.iter().flat_map(|shift| shift.problems(&under("time_shift"))));
+        problems.extend(self.input.iter().flat_map(|input| input.problems(&under("input"))));
+        let anti_drift = self.anti_drift.map(|a| a.problems_on(&under("anti_drift"), &[self.strategy], linear));
         problems.extend(anti_drift.into_iter().flatten());
-        for (key, value) in
-            [("steps", self.steps), ("batch_size", self.batch_size), ("steps_per_epoch", self.steps_per_epoch)]
-        {
-            Problem::unless(&mut problems, value > 0, path, key, value, "must be at least 1");
+        let mut must = |holds: bool, key: &str, value: &dyn std::fmt::Display, condition: &str| {
+            Problem::unless(&mut problems, holds, path, key, value, condition);
+        };
+        let (steps, batch, passes, epoch) = (self.steps, self.batch_size, self.accumulation, self.steps_per_epoch);
+        for (key, value) in [("steps", steps), ("batch_size", batch), ("steps_per_epoch", epoch)] {
+            must(value > 0, key, &value, "must be at least 1");
         }
-        let (batch, passes) = (self.batch_size, self.accumulation);
         let shared = passes > 0 && batch.is_multiple_of(passes);
-        Problem::unless(
-            &mut problems,
-            shared,
-            path,
-            "accumulation",
-            passes,
-            format!("must divide batch_size = {batch}"),
-        );
-        let (epoch, dropout, decay) = (self.steps_per_epoch, self.condition_dropout, self.ema.decay);
-        let divides = epoch == 0 || self.steps.is_multiple_of(epoch);
-        let must = format!("must divide steps = {}", self.steps);
-        Problem::unless(&mut problems, divides, path, "steps_per_epoch", epoch, must);
-        let probability = (0.0..=1.0).contains(&dropout);
-        Problem::unless(&mut problems, probability, path, "condition_dropout", dropout, "must be in [0, 1]");
-        Problem::unless(&mut problems, (0.0..1.0).contains(&decay), path, "ema.decay", decay, "must be in [0, 1)");
-        problems.extend(self.optimizer.problems(&format!("{path}.optimizer")));
-        problems.extend(self.schedule.problems(&format!("{path}.schedule"), self.steps));
+        must(shared, "accumulation", &passes, &format!("must divide batch_size = {batch}"));
+        let divides = epoch == 0 || steps.is_multiple_of(epoch);
+        must(divides, "steps_per_epoch", &epoch, &format!("must divide steps = {steps}"));
+        let dropout = self.condition_dropout;
+        must((0.0..=1.0).contains(&dropout), "condition_dropout", &dropout, "must be in [0, 1]");
+        problems.extend(self.ema.problems(&under("ema")));
+        problems.extend(self.optimizer.problems(&under("optimizer")));
+        problems.extend(self.schedule.problems(&under("schedule"), self.steps));
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(json: &str) -> Vec<String> {
+        let config = StageConfig::parse(json).unwrap();
+        config.problems("", PathConfig::Linear).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_problem_has_its_key() {
+        let json = r#"{"steps": 20, "steps_per_epoch": 7, "batch_size": 10, "accumulation": 3, "condition_dropout": -1,
+            "optimizer": {"learning_rate": -5}, "ema": {"decay": 1.5}, "schedule": {"warm_up": 21}}"#;
+        let expected = [
+            "accumulation = 3: must divide batch_size = 10",
+            "steps_per_epoch = 7: must divide steps = 20",
+            "condition_dropout = -1: must be in [0, 1]",
+            "ema.decay = 1.5: must be in [0, 1)",
+            "optimizer.learning_rate = -5: must be in (0, 1]",
+            "schedule.warm_up = 21: must be at most the 20 steps of the stage",
+        ];
+        assert_eq!(problems(json), expected);
+        assert_eq!(problems(r#"{"steps_per_epoch": 0}"#), ["steps_per_epoch = 0: must be at least 1"]);
+        assert_eq!(problems("{}"), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_path() {
+        let error = |json: &str| StageConfig::parse(json).unwrap_err().to_string();
+        assert!(error(r#"{"strategy": {"kind": "mixflow", "gama": 1}}"#).contains("strategy : unknown field `gama`"));
+        assert!(error(r#"{"steps": "many"}"#).contains("steps : invalid type"));
+        assert!(error("{} {}").contains("trailing characters"));
+        assert!(StageConfig::read("no/such.json").unwrap_err().to_string().starts_with("no/such.json: "));
     }
 }

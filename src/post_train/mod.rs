@@ -1,14 +1,17 @@
 //! One stage of training from JSON: a [`StageConfig`] says how, a [`Stage`] runs it on Burn's learner.
 //!
 //! This is the last room of the plugin: [`Stage::run`] takes a network, data and a batcher of the user's own and gives
-//! keyed loaders, metrics, TensorBoard and checkpoints that resume. [`gamma`] chooses a mixture range γ by short stages.
+//! keyed loaders, metrics, TensorBoard and checkpoints that resume. [`Trials`] chooses a mixture range γ by short stages and
+//! says whether MixFlow helps; [`gamma`] holds how it chooses.
 mod config;
 mod device;
 pub mod gamma;
 mod optimizer;
 mod stage;
+mod trials;
 
 pub use config::StageConfig;
 pub use device::DeviceName;
 pub use optimizer::{Decay, OptimizerConfig, ScheduleConfig, Scheduler};
 pub use stage::{Stage, Trained};
+pub use trials::{ArmDistances, TrialComparison, TrialData, TrialMeasure, Trials};

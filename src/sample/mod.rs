@@ -28,6 +28,7 @@ mod weak;
 
 pub use adaptive::{AdaptiveConfig, solve_adaptive};
 pub use at::{At, Step};
+#[cfg(feature = "experiment")]
 pub(crate) use config::MOST_STEPS;
 pub use config::{SamplerConfig, StatePrecision};
 pub use corrections::{CorrectionConfig, DifferentialCorrection, EpsilonScaling, StaticShift, TimeShiftSampler};
@@ -37,7 +38,6 @@ pub use field::VelocityField;
 pub use grid::{StepCount, TimesConfig, uniform_times};
 pub use guidance::{GuidanceConfig, GuidancePer, GuidedChannels};
 pub use network_field::NetworkField;
-pub(crate) use sampler::is_linear;
 pub use sampler::{Networks, Progress, Sampler};
 pub use sde::{LastStep, LastTime, SdeConfig, SdeMethod, solve_sde};
 pub use solve::{Reached, solve};

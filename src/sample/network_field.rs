@@ -1,10 +1,10 @@
 //! How a network becomes a velocity field.
 use super::{At, GuidanceConfig, VelocityField, WeakGuidanceConfig};
-use crate::network::{Condition, PredictionNetwork};
+use crate::network::{Condition, PredictionNetwork, WrongShape, predict};
 use crate::path::{Path, PredictionKind};
 use crate::{Error, Result};
 use burn::tensor::{DType, Tensor, TensorData};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 /// The velocity that a network predicts for a batch of conditions, guided if so configured.
@@ -19,6 +19,7 @@ pub struct NetworkField<'a, N: PredictionNetwork<D>, const D: usize> {
     guidance: Option<Guidance<N::Condition>>,
     weak: Option<(&'a N, WeakGuidanceConfig)>,
     evaluations: Cell<usize>,
+    wrong: RefCell<Option<WrongShape>>,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,8 @@ impl Needs {
 impl<'a, N: PredictionNetwork<D>, const D: usize> NetworkField<'a, N, D> {
     /// The unguided field for a batch of conditions; `network` outputs `prediction` of `path`.
     pub fn new(network: &'a N, condition: N::Condition, prediction: PredictionKind, path: Arc<dyn Path>) -> Self {
-        Self { network, condition, prediction, path, guidance: None, weak: None, evaluations: Cell::new(0) }
+        let (evaluations, wrong) = (Cell::new(0), RefCell::new(None));
+        Self { network, condition, prediction, path, guidance: None, weak: None, evaluations, wrong }
     }
 
     /// With classifier-free guidance for the `batch` conditions; guidance of scale 1 changes nothing.
@@ -86,6 +88,14 @@ impl<'a, N: PredictionNetwork<D>, const D: usize> NetworkField<'a, N, D> {
         self.evaluations.get()
     }
 
+    /// Whether all predictions so far were shaped like their inputs; after one that was not, the field is 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with both shapes.
+    pub fn check(&self) -> Result<()> {
+        self.wrong.borrow().as_ref().map_or(Ok(()), |wrong| Err(Error::Invalid(wrong.to_string())))
+    }
+
     fn predict(&self, network: &N, condition: &N::Condition, x: Tensor<D>, at: At<'_>) -> Tensor<D> {
         let (dtype, device, batch) = (x.dtype(), x.device(), x.dims()[0]);
         let told = match at.told {
@@ -96,8 +106,16 @@ impl<'a, N: PredictionNetwork<D>, const D: usize> NetworkField<'a, N, D> {
                 Tensor::from_data(TensorData::new(told, [batch]), (&device, DType::F32))
             }
         };
-        let output = network.predict(single(x.clone()), told, condition).output;
-        let output = cast(output, dtype);
+        if self.wrong.borrow().is_some() {
+            return x.zeros_like();
+        }
+        let output = match predict(network, single(x.clone()), told, condition) {
+            Ok(prediction) => cast(prediction.output, dtype),
+            Err(wrong) => {
+                self.wrong.replace(Some(wrong));
+                return x.zeros_like();
+            }
+        };
         if self.prediction == PredictionKind::Velocity {
             return output;
         }

@@ -6,7 +6,7 @@ use super::{
     StatePrecision, StaticShift, Tableau, TimeShiftSampler, VelocityField, solve_adaptive, solve_dpmpp_2m, solve_sde,
 };
 use crate::network::{Condition, PredictionNetwork};
-use crate::path::{Path, PredictionKind, TrainingInterval};
+use crate::path::{Linear, Path, PredictionKind, TrainingInterval, is_linear};
 use crate::random::{Purpose, SampleKey, normal};
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Tensor};
@@ -52,6 +52,15 @@ pub struct Sampler {
 }
 
 impl Sampler {
+    /// A sampler for networks that predict the velocity on the linear path, from noise at 0 to data at 1.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn linear_velocity(config: SamplerConfig) -> Result<Self> {
+        let whole = TrainingInterval { start: 0.0, end: 1.0 };
+        Self::new(config, Arc::new(Linear), PredictionKind::Velocity, whole)
+    }
+
     /// A sampler for networks trained on `path` that output `prediction`, integrating over `interval`.
     ///
     /// [`TrainingInterval::sampling`] is the interval that keeps away from the singular ends of the path.
@@ -165,7 +174,7 @@ impl Sampler {
     /// (`Module::valid`).
     /// # Errors
     /// [`Error::Invalid`] for an autodiff device, a device without the precision of the state, an empty shape,
-    /// guidance without a null condition, a weak network without guidance by it or the other way round, or a state
+    /// guidance without a null condition, a prediction that is not shaped like its input, a weak network without guidance by it or the other way round, or a state
     /// that an adaptive solver cannot follow.
     pub fn sample<'a, N: PredictionNetwork<D> + 'a, const D: usize>(
         &self,
@@ -196,6 +205,7 @@ impl Sampler {
             };
             let mut noise = |step| draw(step, Purpose::Diffusion);
             let state = self.integrate(&field, draw(0, Purpose::InitialState), &mut noise, &mut observe)?;
+            field.check()?;
             batches.push(single(state));
         }
         Ok(Tensor::cat(batches, 0))
@@ -234,14 +244,6 @@ impl Sampler {
         };
         Err(Error::Invalid(wrong))
     }
-}
-
-/// Whether `path` is the straight one.
-pub(crate) fn is_linear(path: &dyn Path) -> bool {
-    [0.25, 0.5, 0.75].into_iter().all(|t| {
-        let c = path.coefficients(t);
-        (c.alpha - t).abs() < 1e-12 && (c.sigma - (1.0 - t)).abs() < 1e-12
-    })
 }
 
 #[cfg(test)]

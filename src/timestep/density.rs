@@ -1,4 +1,5 @@
 //! The law of the training timestep `t`.
+use super::Heights;
 use super::normal::normal_quantile;
 use crate::Problem;
 use rand::{Rng, RngExt};
@@ -52,6 +53,11 @@ pub enum Density {
     },
     /// `t = 1 − 1/(tan(πu/2) + 1)`, SD3's rf/cosmap; symmetric, so the same law in either direction of time.
     Cosmap {},
+    /// Piecewise constant: equal intervals of [0, 1], each with a density proportional to its value.
+    Table {
+        /// One value per interval, 1 to 32 of them, from the noise end to the data end. Finite, at least 0, not all 0.
+        values: Heights,
+    },
 }
 
 fn one() -> f64 {
@@ -78,6 +84,7 @@ impl Density {
             Self::LogitNormal { .. } | Self::GvpLogNormal { .. } => self.map_normal(normal_quantile(u))?,
             Self::Mode { scale } => u + scale * ((FRAC_PI_2 * u).cos().powi(2) - 1.0 + u),
             Self::Cosmap {} => 1.0 - 1.0 / ((FRAC_PI_2 * u).tan() + 1.0),
+            Self::Table { values } => values.quantile(u),
         };
         Some(t.clamp(0.0, 1.0))
     }
@@ -114,6 +121,7 @@ impl Density {
                 positive("std", std);
                 Problem::unless(&mut problems, mean.is_finite(), path, "mean", mean, "must be finite");
             }
+            Self::Table { values } => problems.extend(values.problems(path)),
             Self::Mode { scale } => {
                 let fulfilled = (-1.0..=MAX_MODE_SCALE).contains(&scale);
                 Problem::unless(&mut problems, fulfilled, path, "scale", scale, "must be in [-1, 2/(pi - 2)]");
@@ -158,6 +166,22 @@ mod tests {
         check(Density::Beta { a: 1.0, b: 3.0 }, |t| 1.0 - (1.0 - t).powi(3));
         check(Density::Beta { a: 2.0, b: 2.0 }, |t| t * t * (3.0 - 2.0 * t));
         check(Density::Cosmap {}, |t| (t / (1.0 - t)).atan() / FRAC_PI_2);
+    }
+
+    #[test]
+    fn a_table_is_piecewise_constant() {
+        let table = |json: &str| serde_json::from_str::<Density>(&format!(r#"{{"kind": "table", "values": {json}}}"#));
+        check(table("[1]").unwrap(), |t| t);
+        // Masses 1/8, 0, 2/8 and 5/8 of four quarters.
+        check(table("[0.5, 0, 1, 2.5]").unwrap(), |t| {
+            let part = |mass: f64, i: f64| mass * (4.0 * t - i).clamp(0.0, 1.0);
+            part(0.125, 0.0) + part(0.25, 2.0) + part(0.625, 3.0)
+        });
+        let text = |json: &str| table(json).unwrap().problems("p").iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(text("[1, -2, 3]"), ["p.values[1] = -2: must be finite and at least 0"]);
+        assert_eq!(text("[0, 0]"), ["p.values = [0.0, 0.0]: must not all be 0"]);
+        assert_eq!(text("[]"), ["p.values = []: must not all be 0"]);
+        assert!(table(&format!("{:?}", vec![1; 33])).unwrap_err().to_string().contains("at most 32 values, found 33"));
     }
 
     /// Φ(z), Abramowitz and Stegun 7.1.26, right to 1e-7.

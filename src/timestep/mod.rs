@@ -22,6 +22,7 @@
 //! ```
 mod config;
 mod density;
+mod heights;
 mod normal;
 mod product;
 mod shift;
@@ -32,6 +33,7 @@ mod truncation;
 
 pub use config::StrategyConfig;
 pub use density::Density;
+pub use heights::Heights;
 pub use product::Product;
 pub use shift::TimeShift;
 pub use slowing::Slowing;

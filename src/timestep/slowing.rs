@@ -26,6 +26,11 @@ pub enum Slowing {
         #[serde(default = "default_fraction")]
         fraction: f64,
     },
+    /// `m = f t`, fixed: nothing is drawn.
+    Factor {
+        /// The factor f in [0, 1].
+        factor: f64,
+    },
 }
 
 /// The paper's γ on ImageNet.
@@ -47,6 +52,7 @@ impl Slowing {
             Self::UniformBelow {} => r * t,
             Self::Range { gamma } => t - gamma * r * t,
             Self::Fraction { fraction } => fraction * r * t,
+            Self::Factor { factor } => factor * t,
         }
     }
 
@@ -58,20 +64,22 @@ impl Slowing {
             Self::UniformBelow {} => (0.0, t),
             Self::Range { gamma } => ((1.0 - gamma as f32) * t, t),
             Self::Fraction { fraction } => (0.0, fraction as f32 * t),
+            Self::Factor { factor } => (factor as f32 * t, factor as f32 * t),
         }
     }
 
     /// Whether `m = t` is certain.
     pub fn is_none(&self) -> bool {
-        matches!(self, Self::None {} | Self::Range { gamma: 0.0 })
+        matches!(self, Self::None {} | Self::Range { gamma: 0.0 } | Self::Factor { factor: 1.0 })
     }
 
-    /// One `m` within the [bounds](Self::bounds) to the last bit; draws nothing where `m = t` is certain.
+    /// One `m` within the [bounds](Self::bounds) to the last bit; draws nothing where `m` is certain.
     pub fn sample(&self, t: f32, rng: &mut dyn Rng) -> f32 {
-        if self.is_none() {
-            return t;
+        match self {
+            _ if self.is_none() => t,
+            Self::Factor { .. } => self.bounds(t).0,
+            _ => self.within_bounds(t, rng.random()),
         }
-        self.within_bounds(t, rng.random())
     }
 
     /// The map in f64, rounded once and held within the bounds, which the rounding can miss by one bit.
@@ -90,6 +98,7 @@ impl Slowing {
             Self::None {} | Self::UniformAll {} | Self::UniformBelow {} => {}
             Self::Range { gamma } => unit("gamma", gamma),
             Self::Fraction { fraction } => unit("fraction", fraction),
+            Self::Factor { factor } => unit("factor", factor),
         }
         problems
     }
@@ -138,6 +147,21 @@ mod tests {
                 assert!((1.0 - gamma as f32) * t <= m && m <= t, "gamma {gamma}, t {t}, m {m}");
             }
         }
+    }
+
+    #[test]
+    fn a_factor_is_fixed_and_draws_nothing() {
+        let mut rng = stream(24);
+        let slowing = Slowing::Factor { factor: 0.75 };
+        assert_eq!([0.0, 0.5, 1.0].map(|t| slowing.sample(t, &mut rng)), [0.0, 0.375, 0.75]);
+        assert_eq!(Slowing::Factor { factor: 1.0 }.sample(0.3, &mut rng), 0.3);
+        assert_eq!(rng.next_u64(), stream(24).next_u64());
+        let text =
+            |factor| Slowing::Factor { factor }.problems("slowing").iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(text(1.5), ["slowing.factor = 1.5: must be in [0, 1]"]);
+        assert_eq!(text(0.5), [""; 0]);
+        let parsed: Slowing = serde_json::from_str(r#"{"kind": "factor", "factor": 0.75}"#).unwrap();
+        assert_eq!(parsed, slowing);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Anti-drift: `L = L_FM + β ‖v̂/‖v̂‖ − a/‖a‖‖²` with `x̂ = x_t + (t1 − t) v(x_t, t)`, `v̂ = v(x̂, t1)`, `a = x1 − x̂`.
-use super::Objective;
+use super::pass::{Given, Predicted};
+use super::{Fault, Objective};
 use crate::Problem;
-use crate::network::PredictionNetwork;
+use crate::network::{PredictionNetwork, predict};
 use crate::path::{PathConfig, per_sample};
 use crate::random::{Purpose, SampleKey};
-use crate::timestep::{StrategyConfig, Timesteps};
+use crate::timestep::StrategyConfig;
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,11 @@ impl AntiDriftConfig {
 
     /// Every value out of its range, with keys below `key`, and what the stage's strategies and path rule out.
     pub fn problems(&self, key: &str, strategies: &[StrategyConfig], path: PathConfig) -> Vec<Problem> {
+        self.problems_on(key, strategies, path == PathConfig::Linear)
+    }
+
+    /// The same for a path of which only this is known.
+    pub(crate) fn problems_on(&self, key: &str, strategies: &[StrategyConfig], linear: bool) -> Vec<Problem> {
         let mut problems = Vec::new();
         let valid = self.weight.is_finite() && self.weight > 0.0;
         Problem::unless(&mut problems, valid, key, "weight", self.weight, "must be finite and greater than 0");
@@ -52,21 +58,23 @@ impl AntiDriftConfig {
         if !strategies.iter().all(|strategy| strategy.factors().1.is_none()) {
             refuse(": needs a strategy whose slowed timestep is the training timestep");
         }
-        if path != PathConfig::Linear {
+        if !linear {
             refuse(": needs the path \"linear\", where the velocity to one point of the data points at it");
         }
         problems
     }
 
-    /// `β ‖v̂/‖v̂‖ − a/‖a‖‖²` `[batch]` for data `x1` and the `output` of the network at the `state` it was shown.
+    /// `β ‖v̂/‖v̂‖ − a/‖a‖‖²` `[batch]` for data `x1` and what the network said of the state it was shown.
     pub(super) fn loss<N: PredictionNetwork<D>, const D: usize>(
         &self,
         network: &N,
         objective: &Objective,
         data: Tensor<D>,
-        (state, output): (Tensor<D>, Tensor<D>),
-        (condition, keys, timesteps): (&N::Condition, &[SampleKey], &[Timesteps]),
-    ) -> Tensor<1> {
+        predicted: Predicted<D>,
+        given: &Given<'_, N::Condition>,
+    ) -> Result<Tensor<1>, Fault> {
+        let Predicted { noisy: state, output } = predicted;
+        let Given { condition, keys, timesteps } = *given;
         let Objective { path, prediction, interval, .. } = objective;
         let now: Vec<f32> = timesteps.iter().map(|t| t.slowed).collect();
         let next = later(keys, &now, interval.end);
@@ -74,10 +82,10 @@ impl AntiDriftConfig {
         let velocity = prediction.to_velocity(path.as_ref(), output, state.clone(), &now);
         let carried = state + velocity * per_sample(&widths, &data);
         let told = Tensor::from_data(TensorData::new(next.clone(), [next.len()]), &data.device());
-        let output = network.predict(carried.clone(), told, condition).output;
+        let output = predict(network, carried.clone(), told, condition)?.output;
         let found = prediction.to_velocity(path.as_ref(), output, carried.clone(), &next);
         let apart = direction(found) - direction(data - carried);
-        apart.square().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(self.weight)
+        Ok(apart.square().sum_dim(1).squeeze_dim::<1>(1).mul_scalar(self.weight))
     }
 }
 
@@ -103,10 +111,9 @@ mod tests {
     use super::*;
     use crate::network::Prediction;
     use crate::path::{Linear, PredictionKind, TrainingInterval, interpolate};
-    use crate::train::{LossWeight, TargetTime};
+    use crate::timestep::Timesteps;
     use burn::module::{Module, Param};
     use burn::tensor::Device;
-    use std::sync::Arc;
 
     const NOW: [f32; 2] = [0.25, 0.6];
     const BETA: AntiDriftConfig = AntiDriftConfig { weight: 1.0 };
@@ -144,15 +151,16 @@ mod tests {
         let device = network.at.device();
         let prediction = network.kind;
         let interval = TrainingInterval { start: 0.001, end: 0.9 };
-        let (path, target, weight) = (Arc::new(Linear), TargetTime::Slowed, LossWeight::Uniform);
-        let objective = Objective { path, prediction, target, weight, interval };
+        let objective = Objective { prediction, interval, ..Objective::default() };
         let data = Tensor::<2>::from_floats([at, at], &device);
         let noise = Tensor::<2>::from_floats([[1.0, -0.5], [0.2, 2.0]], &device);
         let state = interpolate(&Linear, data.clone(), noise, &NOW);
         let output = network.predict(state.clone(), Tensor::from_floats(NOW, &device), &()).output;
         let output = if detached { output.detach() } else { output };
         let times = NOW.map(|t| Timesteps { training: t, slowed: t });
-        BETA.loss(network, &objective, data, (state, output), (&(), &keys(), &times))
+        let (predicted, keys) = (Predicted { noisy: state, output }, keys());
+        let given = Given { condition: &(), keys: &keys, timesteps: &times };
+        BETA.loss(network, &objective, data, predicted, &given).unwrap()
     }
 
     fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {

@@ -1,4 +1,5 @@
 //! Stops a run before something wrong reaches the weights.
+use crate::network::WrongShape;
 use crate::random::SampleKey;
 use burn::train::{Interrupter, TrainingError};
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,21 @@ pub enum Fault {
     },
     /// Condition dropout was asked for, and the network's `drop_condition` returns `None`.
     NoNullCondition,
+    /// The network's prediction is not shaped like its input.
+    PredictionShape(WrongShape),
+    /// The weight of a batch does not fit its data.
+    WeightShape {
+        /// The shape of the weight.
+        found: Vec<usize>,
+        /// The shape of the data.
+        data: Vec<usize>,
+    },
+}
+
+impl From<WrongShape> for Fault {
+    fn from(shape: WrongShape) -> Self {
+        Self::PredictionShape(shape)
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -28,10 +44,16 @@ impl std::fmt::Display for Fault {
                 if let Some(key) = batch {
                     write!(f, ", in the batch that starts at position {} of epoch {}", key.position, key.epoch)?;
                 }
+                write!(f, "; the update was not made and the last checkpoint is good")
             }
-            Self::NoNullCondition => write!(f, "condition dropout: the network's `drop_condition` returns `None`")?,
+            Self::NoNullCondition => write!(f, "condition dropout: the network's `drop_condition` returns `None`"),
+            Self::PredictionShape(shape) => shape.fmt(f),
+            Self::WeightShape { found, data } => write!(
+                f,
+                "the weight of a batch has the shape {found:?}, its data {data:?}: must be shaped like them, or 1 in \
+                 dimensions after the first"
+            ),
         }
-        write!(f, "; the update was not made and the last checkpoint is good")
     }
 }
 

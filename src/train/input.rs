@@ -1,11 +1,11 @@
 //! What the network is shown in training besides the exact interpolation: rivals of MixFlow on the training side; [`super::AntiDriftConfig`] is
 //! one, too, as a further loss.
-use super::Objective;
+use super::pass::{Given, Shown};
+use super::{Fault, Objective};
 use crate::Problem;
-use crate::network::PredictionNetwork;
+use crate::network::{PredictionNetwork, predict};
 use crate::path::{interpolate, per_sample};
-use crate::random::{Purpose, SampleKey, normal};
-use crate::timestep::Timesteps;
+use crate::random::{Purpose, normal};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -51,14 +51,6 @@ pub enum RolloutTarget {
 /// The least σ by which the displacement of a rolled-out state is divided; both vanish at the data.
 const LEAST_SIGMA: f64 = 1e-3;
 
-/// What one batch shows and what its targets are made of.
-pub(super) struct Shown<const D: usize> {
-    /// The network's input.
-    pub noisy: Tensor<D>,
-    /// The noise of the target.
-    pub noise: Tensor<D>,
-}
-
 impl InputConfig {
     /// Every value out of its range, with keys below `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
@@ -88,9 +80,9 @@ impl InputConfig {
         objective: &Objective,
         data: &Tensor<D>,
         noise: &Tensor<D>,
-        given: (&N::Condition, &[SampleKey], &[Timesteps]),
-    ) -> Shown<D> {
-        let (condition, keys, timesteps) = given;
+        given: &Given<'_, N::Condition>,
+    ) -> Result<Shown<D>, Fault> {
+        let Given { condition, keys, timesteps } = *given;
         let path = objective.path.as_ref();
         let slowed: Vec<f32> = timesteps.iter().map(|t| t.slowed).collect();
         match *self {
@@ -98,7 +90,7 @@ impl InputConfig {
                 let extra = normal(keys, Purpose::InputPerturbation, &data.dims()[1..]);
                 let extra = Tensor::<D>::from_data(extra, &data.device()).mul_scalar(gamma);
                 let noisy = interpolate(path, data.clone(), noise.clone() + extra, &slowed);
-                Shown { noisy, noise: noise.clone() }
+                Ok(Shown { noisy, noise: noise.clone() })
             }
             Self::Rollout { steps, span, target } => {
                 let first = f64::from(objective.interval.start as f32);
@@ -111,7 +103,7 @@ impl InputConfig {
                 for step in 0..steps {
                     let (now, next) = (at(step), at(step + 1));
                     let told = Tensor::from_data(TensorData::new(now.clone(), [now.len()]), &data.device());
-                    let output = network.predict(state.clone(), told, condition).output.detach();
+                    let output = predict(network, state.clone(), told, condition)?.output.detach();
                     let velocity = objective.prediction.to_velocity(path, output, state.clone(), &now);
                     let widths: Vec<f64> = next.iter().zip(&now).map(|(b, a)| f64::from(b - a)).collect();
                     state = state + velocity * per_sample(&widths, data);
@@ -126,7 +118,7 @@ impl InputConfig {
                         noise.clone() + (state.clone() - exact) * per_sample(&inverse, data)
                     }
                 };
-                Shown { noisy: state.detach(), noise: noise.detach() }
+                Ok(Shown { noisy: state.detach(), noise: noise.detach() })
             }
         }
     }
@@ -136,11 +128,11 @@ impl InputConfig {
 mod tests {
     use super::*;
     use crate::network::Prediction;
-    use crate::path::{Linear, PredictionKind, TrainingInterval};
-    use crate::train::{LossWeight, TargetTime};
+    use crate::path::Linear;
+    use crate::random::SampleKey;
+    use crate::timestep::Timesteps;
     use burn::module::{Module, Param};
     use burn::tensor::Device;
-    use std::sync::Arc;
 
     /// The exact velocity field of data that are all `at`: `(at − x)/(1 − t)`.
     #[derive(Module, Debug)]
@@ -156,16 +148,6 @@ mod tests {
         }
     }
 
-    fn objective() -> Objective {
-        Objective {
-            path: Arc::new(Linear),
-            prediction: PredictionKind::Velocity,
-            target: TargetTime::Slowed,
-            weight: LossWeight::Uniform,
-            interval: TrainingInterval { start: 0.0, end: 1.0 },
-        }
-    }
-
     fn shown(input: InputConfig, at: f32) -> (Shown<2>, Tensor<2>, Tensor<2>) {
         let device = Device::flex();
         let network = Point { at: Param::from_tensor(Tensor::from_floats([at, at], &device)) };
@@ -173,7 +155,8 @@ mod tests {
         let noise = Tensor::<2>::from_floats([[1.0, -0.5], [0.2, 2.0]], &device);
         let keys: Vec<_> = (0..2).map(|position| SampleKey { seed: 1, epoch: 0, position }).collect();
         let times = [0.5, 0.8].map(|slowed| Timesteps { training: 0.9, slowed });
-        let found = input.show(&network, &objective(), &data, &noise, (&(), &keys, &times));
+        let given = Given { condition: &(), keys: &keys, timesteps: &times };
+        let found = input.show(&network, &Objective::default(), &data, &noise, &given).unwrap();
         (found, data, noise)
     }
 

@@ -2,9 +2,8 @@
 //!
 //! Burn's own loader advances a generator each epoch and replays the first shuffles after a resume;
 //! this one is told the epoch, so a resumed run sees what the uninterrupted run would have seen.
-use super::FlowBatch;
+use super::{EpochLoaderBuilder, FlowBatch};
 use crate::random::{Purpose, SampleKey};
-use crate::{Error, Result};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
@@ -16,25 +15,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Loads keyed batches. Divided over `k` devices with batch `b`, iteration `j` sees together exactly
 /// the samples that one device with batch `k·b` sees.
 pub struct EpochLoader<I, const D: usize, C> {
-    dataset: Arc<dyn Dataset<I>>,
-    batcher: Arc<dyn Batcher<I, FlowBatch<D, C>>>,
-    device: Device,
-    batch_size: usize,
-    seed: u64,
-    training: bool,
-    batches_per_epoch: Option<usize>,
-    batches_per_step: usize,
-    shard: Shard,
-    epoch: AtomicU64,
+    pub(super) dataset: Arc<dyn Dataset<I>>,
+    pub(super) batcher: Arc<dyn Batcher<I, FlowBatch<D, C>>>,
+    pub(super) device: Device,
+    pub(super) batch_size: usize,
+    pub(super) seed: u64,
+    pub(super) training: bool,
+    pub(super) batches_per_epoch: Option<usize>,
+    pub(super) batches_per_step: usize,
+    pub(super) shard: Shard,
+    pub(super) epoch: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Shard {
+pub(super) struct Shard {
     index: usize,
     count: usize,
 }
 
 impl Shard {
+    /// All of it.
+    pub(super) const WHOLE: Self = Self { index: 0, count: 1 };
+
     /// The shard that Burn's equal division of `total` items cuts out as `start..end`.
     fn of(start: usize, end: usize, total: usize) -> Self {
         (1..=total)
@@ -44,42 +46,18 @@ impl Shard {
                 let stop = if index + 1 == count { total } else { start + step };
                 (index < count && index * step == start && stop == end).then_some(Self { index, count })
             })
-            .unwrap_or(Self { index: 0, count: 1 })
+            .unwrap_or(Self::WHOLE)
     }
 }
 
 impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I, D, C> {
-    /// A shuffled training loader that drops the last incomplete batch.
-    ///
-    /// `finished_epochs` is 0 for a new run, and the number of the checkpoint for a resumed one.
-    /// # Errors
-    /// [`Error::Invalid`] if the batch is empty or larger than the data set.
+    /// A shuffled training loader that drops the last incomplete batch of a pass.
     pub fn training(
         dataset: impl Dataset<I> + 'static,
         batcher: impl Batcher<I, FlowBatch<D, C>> + 'static,
         device: &Device,
-        batch_size: usize,
-        seed: u64,
-        finished_epochs: usize,
-    ) -> Result<Self> {
-        let items = dataset.len();
-        if batch_size == 0 || batch_size > items {
-            return Err(Error::Invalid(format!(
-                "batch size {batch_size}: must be in 1..={items}, the size of the data set"
-            )));
-        }
-        Ok(Self {
-            dataset: Arc::new(dataset),
-            batcher: Arc::new(batcher),
-            device: device.clone(),
-            batch_size,
-            seed,
-            training: true,
-            batches_per_epoch: None,
-            batches_per_step: 1,
-            shard: Shard { index: 0, count: 1 },
-            epoch: AtomicU64::new(finished_epochs as u64),
-        })
+    ) -> EpochLoaderBuilder<I, D, C> {
+        EpochLoaderBuilder::new(Arc::new(dataset), Arc::new(batcher), device, true)
     }
 
     /// A validation loader: fixed order, the same keys at every epoch, nothing dropped.
@@ -87,25 +65,8 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
         dataset: impl Dataset<I> + 'static,
         batcher: impl Batcher<I, FlowBatch<D, C>> + 'static,
         device: &Device,
-        batch_size: usize,
-        seed: u64,
-    ) -> Result<Self> {
-        let batch_size = batch_size.min(dataset.len());
-        Ok(Self { training: false, ..Self::training(dataset, batcher, device, batch_size, seed, 0)? })
-    }
-
-    /// Lets a Burn epoch be `batches` batches per device, so that checkpoints come every so many
-    /// steps. The passes over the data go on across epochs: the order does not change.
-    pub fn with_batches_per_epoch(mut self, batches: usize) -> Self {
-        self.batches_per_epoch = Some(batches.max(1));
-        self
-    }
-
-    /// Lets an optimizer step be made of `batches` batches per device (gradient accumulation): a pass over the data
-    /// then drops the last incomplete step, so that the steps are those of one large batch.
-    pub fn with_batches_per_step(mut self, batches: usize) -> Self {
-        self.batches_per_step = batches.max(1);
-        self
+    ) -> EpochLoaderBuilder<I, D, C> {
+        EpochLoaderBuilder::new(Arc::new(dataset), Arc::new(batcher), device, false)
     }
 
     fn derive(&self, device: Device, shard: Shard) -> Self {
@@ -232,9 +193,13 @@ mod tests {
 
     type Seen = Vec<(Vec<u32>, Vec<SampleKey>)>;
 
-    fn loader(batch: usize, finished: usize) -> EpochLoader<f32, 2, ()> {
+    fn builder(batch: usize) -> EpochLoaderBuilder<f32, 2, ()> {
         let data = InMemDataset::new((0..103).map(|i| i as f32).collect());
-        EpochLoader::training(data, Numbers, &Device::flex(), batch, 5, finished).unwrap()
+        EpochLoader::training(data, Numbers, &Device::flex()).with_batch_size(batch).with_seed(5)
+    }
+
+    fn loader(batch: usize) -> EpochLoader<f32, 2, ()> {
+        builder(batch).build().unwrap()
     }
 
     fn seen(loader: &dyn DataLoader<FlowBatch<2, ()>>) -> Seen {
@@ -245,18 +210,19 @@ mod tests {
 
     #[test]
     fn a_resumed_loader_goes_on_where_the_first_would() {
-        let whole = loader(10, 0).with_batches_per_epoch(7);
+        let whole = builder(10).with_batches_per_epoch(7).build().unwrap();
         let epochs: Vec<_> = (0..4).map(|_| seen(&whole)).collect();
-        assert_eq!(seen(&loader(10, 3).with_batches_per_epoch(7)), epochs[3]);
+        let resumed = builder(10).with_batches_per_epoch(7).with_finished_epochs(3).build().unwrap();
+        assert_eq!(seen(&resumed), epochs[3]);
         assert_ne!(epochs[0], epochs[1]);
     }
 
     #[test]
     fn devices_together_see_what_one_device_with_the_whole_batch_sees() {
         let devices = vec![Device::flex(); 3];
-        let shards = split_dataloader(Arc::new(loader(4, 0)) as Arc<dyn DataLoader<_>>, &devices);
+        let shards = split_dataloader(Arc::new(loader(4)) as Arc<dyn DataLoader<_>>, &devices);
         let parts: Vec<Seen> = shards.iter().map(|s| seen(s.as_ref())).collect();
-        let whole = seen(&loader(12, 0));
+        let whole = seen(&loader(12));
         assert_eq!(whole.len(), 8);
         for (j, (data, keys)) in whole.iter().enumerate() {
             assert_eq!(*data, parts.iter().flat_map(|p| p[j].0.clone()).collect::<Vec<_>>());
@@ -266,7 +232,7 @@ mod tests {
 
     #[test]
     fn accumulated_batches_are_those_of_one_large_batch() {
-        let (large, small) = (loader(20, 0), loader(5, 0).with_batches_per_step(4));
+        let (large, small) = (loader(20), builder(5).with_batches_per_step(4).build().unwrap());
         for _ in 0..2 {
             let flat = |loader: &dyn DataLoader<FlowBatch<2, ()>>| -> Vec<_> {
                 seen(loader).into_iter().flat_map(|(data, keys)| data.into_iter().zip(keys)).collect()
@@ -275,13 +241,7 @@ mod tests {
             assert_eq!(whole.len(), 100);
             assert_eq!(whole, flat(&small));
         }
-        assert!(!seen(&loader(4, 0).with_batches_per_step(1 << 62)).is_empty(), "fewer items than one step takes");
-    }
-
-    #[test]
-    fn an_impossible_batch_is_an_error() {
-        let data = InMemDataset::new(vec![1.0f32]);
-        let error = EpochLoader::training(data, Numbers, &Device::flex(), 2, 0, 0).err().unwrap();
-        assert_eq!(error.to_string(), "batch size 2: must be in 1..=1, the size of the data set");
+        let huge = builder(4).with_batches_per_step(1 << 62).build().unwrap();
+        assert!(!seen(&huge).is_empty(), "fewer items than one step takes");
     }
 }

@@ -6,27 +6,34 @@
 //! clipped them; the [`ema`] follows. Validation uses the EMA and the plain loss.
 mod anti_drift;
 mod batch;
+mod count;
 mod draws;
 pub mod ema;
 mod fault;
 pub mod gradients;
 mod input;
+mod keys;
 mod loader;
+mod loader_builder;
 mod loss;
 pub mod metrics;
 mod norm;
 mod output;
+mod pass;
 mod precision;
+mod settings;
 mod step;
 
 pub use anti_drift::AntiDriftConfig;
 pub use batch::FlowBatch;
 pub use draws::Draws;
-pub use ema::EmaConfig;
+pub use ema::{Ema, EmaConfig};
 pub use fault::Fault;
 pub use input::{InputConfig, RolloutTarget};
 pub use loader::EpochLoader;
+pub use loader_builder::EpochLoaderBuilder;
 pub use loss::{LossWeight, Objective, TargetTime};
 pub use output::FlowOutput;
 pub use precision::Precision;
+pub use settings::TrainStepBuilder;
 pub use step::MixFlowTrainStep;

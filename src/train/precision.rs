@@ -56,7 +56,7 @@ impl ModuleMapper for Cast {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "models"))]
 mod tests {
     use super::*;
     use crate::models::{Network, RaeConfig, SitConfig};

@@ -30,12 +30,30 @@ fn item(split: &DataSplit, number: usize) -> Item {
     set.get(index).expect("a file")
 }
 
+/// Writes the list with a second item of the class of `file`, for of a class of one nothing is held out.
+fn with_twin(folder: &Path, file: &str, mut list: serde_json::Value) {
+    let labels = list["labels"].as_array_mut().expect("labels");
+    let label = labels.iter().find(|pair| pair[0] == file).expect("the file")[1].clone();
+    labels.push(serde_json::json!(["twin.npy", label]));
+    std::fs::copy(folder.join(file), folder.join("twin.npy")).expect("a file");
+    std::fs::write(folder.join("dataset.json"), list.to_string()).expect("a list");
+}
+
 #[test]
 fn what_the_official_data_set_returns() {
     let golden = Arrays::golden("repa/dataset_expected.safetensors");
     let count = golden.0.keys().filter(|name| name.ends_with(".label")).count();
-    let split = config(&path("repa/dataset/vae-sd"), &golden, "0.moments", 1).open().expect("a folder");
-    assert_eq!(split.train.len() + split.held_out.len(), count);
+    let latents = tempfile::tempdir().expect("a folder");
+    let source = path("repa/dataset/vae-sd");
+    std::fs::create_dir(latents.path().join("00000")).expect("a folder");
+    for entry in std::fs::read_dir(source.join("00000")).expect("a folder") {
+        let entry = entry.expect("a file");
+        std::fs::copy(entry.path(), latents.path().join("00000").join(entry.file_name())).expect("a file");
+    }
+    let list = std::fs::read_to_string(source.join("dataset.json")).expect("a list");
+    with_twin(latents.path(), "00000/img-mean-std-00000000.npy", serde_json::from_str(&list).expect("JSON"));
+    let split = config(latents.path(), &golden, "0.moments", 1).open().expect("a folder");
+    assert_eq!(split.train.len() + split.held_out.len(), count + 1);
     let cache = tempfile::tempdir().expect("a folder");
     let size = golden.get("0.image").shape[1];
     let mut images = ImagesConfig::new(path("repa/dataset/images"), size);
@@ -76,8 +94,7 @@ fn the_posterior_of_the_official_preprocessing() {
         save_npy(&folder.path().join(&name), shape, values);
         labels.push((name, index));
     }
-    let list = serde_json::json!({ "labels": labels });
-    std::fs::write(folder.path().join("dataset.json"), list.to_string()).expect("a list");
+    with_twin(folder.path(), "img-mean-std-00000000.npy", serde_json::json!({ "labels": labels }));
     let config = LatentsConfig { scale: 0.18215, ..config(folder.path(), &golden, "moments", 1) };
     let split = config.open().expect("a folder");
     let items: Vec<_> = (0..count).map(|index| item(&split, index)).collect();

@@ -16,10 +16,16 @@ const EXTENSIONS: [&str; 4] = ["jpeg", "jpg", "png", "webp"];
 /// Pictures that cannot be read here; to leave them out silently would be to train on other data than there are.
 const FOREIGN: [&str; 9] = ["avif", "bmp", "gif", "heic", "heif", "jxl", "svg", "tif", "tiff"];
 
-/// Bytes of f32 values up to which all pictures are kept in memory.
-const MOST_IN_MEMORY: usize = 1 << 30;
-/// Bytes up to which decoded pictures are kept in a file.
-const MOST_IN_CACHE: usize = 16 << 30;
+/// How large a set may be to be kept.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Bytes of f32 values up to which all pictures are kept in memory.
+    memory: usize,
+    /// Bytes up to which decoded pictures are kept in a file.
+    cache: usize,
+}
+
+const LIMITS: Limits = Limits { memory: 1 << 30, cache: 16 << 30 };
 /// Pictures decoded between two reports.
 const CHUNK: usize = 256;
 
@@ -138,7 +144,7 @@ fn listed(config: &ImagesConfig) -> Result<(Vec<String>, Classes, Vec<String>)> 
         let listing = Listing { names: names.clone(), others };
         let (count, found) = (names.len(), listing.found_instead());
         let message =
-            format!("holds {count} .png, .jpg, .jpeg or .webp file(s), there must be two; beside them {found}");
+            format!("holds {count} .png, .jpg, .jpeg or .webp file(s): there must be two; found beside them: {found}");
         return Err(Error::format(&config.folder, message));
     }
     let mut classes = labels::of(&config.labels, &config.folder, &names)?;
@@ -157,13 +163,17 @@ fn listed(config: &ImagesConfig) -> Result<(Vec<String>, Classes, Vec<String>)> 
 
 /// Lists, decodes and splits the pictures. `config` has no problems.
 pub(super) fn open(config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
+    open_within(LIMITS, config, said)
+}
+
+fn open_within(limits: Limits, config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
     let (names, classes, notes) = listed(config)?;
     let [stay, out] = hold_out::parts(&names, &classes.labels, config.held_out, config.seed, "data")?;
     let target = Target { size: config.size, channels: config.channels };
     let (shape, count) = ([config.channels, config.size, config.size], names.len());
     let (labels, folder) = (classes.labels, config.folder.clone());
     let mut pictures = Pictures { folder, names, labels, target, cache: None };
-    if count.saturating_mul(target.bytes()) <= MOST_IN_CACHE {
+    if count.saturating_mul(target.bytes()) <= limits.cache {
         let key = cache::key(&pictures.folder, &pictures.names, target)?;
         let path = cache::file(config.cache.as_deref(), &key);
         let open = || Cache::open(&path, &key, count, target.bytes());
@@ -178,7 +188,7 @@ pub(super) fn open(config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Resu
         // Before anything long begins.
         pictures.bytes(0)?;
     }
-    let (train, held_out) = if count.saturating_mul(4 * target.bytes()) <= MOST_IN_MEMORY {
+    let (train, held_out) = if count.saturating_mul(4 * target.bytes()) <= limits.memory {
         let names = Arc::new(Files(pictures.names.clone()));
         let part = |places: Vec<usize>| {
             let labels = places.iter().map(|place| pictures.labels[*place]).collect();
@@ -193,4 +203,49 @@ pub(super) fn open(config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Resu
     let classes = if config.labels == ImageLabels::None { 0 } else { classes.names.len() };
     let split = DataSplit::new(train.with_mirror(config.flip), held_out, classes);
     Ok(DataSplit { notes, ..split })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::data::dataset::Dataset;
+
+    #[test]
+    fn large_sets_give_the_same_items_from_the_cache_and_from_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..10u8 {
+            let picture = image::RgbImage::from_fn(9, 12, |x, y| image::Rgb([i, x as u8, y as u8]));
+            picture.save(folder.path().join(format!("{i}.png"))).unwrap();
+        }
+        let config = ImagesConfig {
+            cache: Some(folder.path().join(".cache")),
+            flip: true,
+            ..ImagesConfig::new(folder.path(), 4)
+        };
+        let open = |memory, cache| {
+            let mut decoded = 0;
+            let split =
+                open_within(Limits { memory, cache }, &config, &mut |progress| decoded = progress.done).unwrap();
+            (split, decoded)
+        };
+        let (files, none) = open(0, 0);
+        let (cached, all) = open(0, usize::MAX);
+        let (kept, again) = open(usize::MAX, usize::MAX);
+        assert_eq!((none, all, again), (0, 10, 0));
+        let sets = |split: &DataSplit| [split.train.clone(), split.held_out.clone()];
+        for (kept, others) in sets(&kept).iter().zip(sets(&files).into_iter().zip(sets(&cached))) {
+            for other in [others.0, others.1] {
+                let places: Vec<usize> = (0..kept.len()).rev().collect();
+                assert_eq!((other.in_memory(), other.len(), other.labels()), (None, kept.len(), kept.labels()));
+                assert_eq!(other.get_many(places.clone()).unwrap(), kept.get_many(places.clone()).unwrap());
+                assert_eq!(other.values(&places).unwrap(), kept.values(&places).unwrap());
+                assert_eq!((other.name(0), other.stored(0)), (kept.name(0), "png".to_string()));
+            }
+        }
+        let aside = cached.set_aside();
+        assert!(aside.is_err_and(|e| e.to_string().contains("9 training item(s)")));
+        std::fs::write(folder.path().join(files.train.name(3)), b"broken").unwrap();
+        let error = files.train.get_many((0..9).collect()).unwrap_err().to_string();
+        assert!(error.contains(&files.train.name(3)), "{error}");
+    }
 }

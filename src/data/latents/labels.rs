@@ -62,7 +62,7 @@ pub(super) fn arrays(folder: &Path) -> Result<Vec<String>> {
     listing.names.retain(|name| name != NULL_TEXT);
     if listing.names.is_empty() {
         let found = listing.found_instead();
-        return Err(Error::format(folder, format!("holds no .npy or .safetensors file; there is {found}")));
+        return Err(Error::format(folder, format!("holds no .npy or .safetensors file; found: {found}")));
     }
     Ok(listing.names)
 }

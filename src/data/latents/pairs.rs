@@ -32,7 +32,7 @@ pub(super) fn paired(folder: &Path, entries: &[Entry], what: &str) -> Result<Vec
             nearest = Some(wrong);
         }
     }
-    let wrong = nearest.unwrap_or_else(|| vec!["names repeat".into()]);
+    let wrong = nearest.unwrap_or_else(|| vec!["several files have one name, but for folders or extensions".into()]);
     let (files, latents) = (names.len(), entries.len());
     let message = format!(
         "its {files} file(s) must have the names of the {latents} latent(s), or the same numbers at their ends:{}",

@@ -226,7 +226,8 @@ fn a_loader_yields_keyed_batches_and_an_absent_file_as_an_error() {
     let split = LatentsConfig { classes: 0, ..config }.open().unwrap();
     let file = split.train.name(6);
     let batcher = ItemBatcher::new([4, 8, 8], stack_labels);
-    let loader = EpochLoader::training(split.train, batcher, &Device::flex(), 5, 1, 0).unwrap();
+    let loader =
+        EpochLoader::training(split.train, batcher, &Device::flex()).with_batch_size(5).with_seed(1).build().unwrap();
     let batches: Vec<_> = loader.iter().map(|batch| batch.unwrap()).collect();
     assert_eq!(batches.len(), 4);
     for FlowBatch { data, deviation, condition, keys, .. } in batches {
@@ -276,7 +277,7 @@ fn a_wrong_list_is_an_error() {
     }
     let features = |folder: PathBuf| message(LatentsConfig { features: vec![folder], ..sit() }.open());
     let few = tempfile::tempdir().unwrap();
-    assert!(features(few.path().to_path_buf()).contains("holds no .npy or .safetensors file; there is nothing"));
+    assert!(features(few.path().to_path_buf()).contains("holds no .npy or .safetensors file; found: nothing"));
     std::fs::rename(folder.path().join("00000/img-mean-std-00000023.npy"), folder.path().join("00000/x-00000099.npy"))
         .unwrap();
     let moved = features(folder.path().to_path_buf());
@@ -306,7 +307,7 @@ fn listed_files_must_be_there_and_unlisted_ones_are_named() {
     let empty = tempfile::tempdir().unwrap();
     std::fs::write(empty.path().join("0.pt"), b"").unwrap();
     let error = message(LatentsConfig { folder: empty.path().into(), classes: 0, ..sit() }.open());
-    assert!(error.contains("holds no .npy or .safetensors file; there is 1 .pt"), "{error}");
+    assert!(error.contains("holds no .npy or .safetensors file; found: 1 .pt"), "{error}");
 }
 
 #[test]

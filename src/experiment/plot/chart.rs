@@ -1,5 +1,6 @@
 //! Panels of lines below a title, with one legend: as SVG and as PNG, at the same layout.
 use super::canvas::Canvas;
+use super::frame::{Margins, Place};
 use super::legend::Legend;
 use super::{Panel, Picture, draw};
 use crate::{Error, Result};
@@ -90,7 +91,8 @@ impl Chart {
         let rows = (self.panels.len() as i32 + columns - 1) / columns;
         let top = if self.title.is_empty() { MARGIN } else { TITLE_HEIGHT };
         let height = top + rows * self.panel_height + legend.height() + MARGIN;
-        let margins = draw::Margins::of(&self.panels, self.panel_height);
+        let of_column = |column| self.panels.iter().skip(column).step_by(columns as usize);
+        let margins = (0..columns as usize).map(|column| Margins::of(of_column(column), self.panel_height)).collect();
         Ok(Layout { width: self.width, height, top, columns, margins, legend })
     }
 
@@ -101,13 +103,14 @@ impl Chart {
         let failed = |e: String| Error::Invalid(format!("chart `{}`: {e}", self.title));
         let area = backend.into_drawing_area();
         area.fill(&plotters::style::WHITE).map_err(|e| failed(e.to_string()))?;
-        draw::title(&area, &self.title, layout.width / 2, layout.top / 2).map_err(|e| failed(e.to_string()))?;
+        draw::title(&area, &self.title, layout.width, layout.top / 2).map_err(|e| failed(e.to_string()))?;
         let width = (layout.width - 2 * MARGIN) / layout.columns;
         for (i, panel) in self.panels.iter().enumerate() {
             let (column, row) = (i as i32 % layout.columns, i as i32 / layout.columns);
             let (left, top) = (MARGIN + column * width, layout.top + row * self.panel_height);
-            let place = draw::Place { left, top, width, height: self.panel_height };
-            draw::panel(&area, panel, place, layout.margins, &layout.legend).map_err(|e| failed(e.to_string()))?;
+            let place = Place { left, top, width, height: self.panel_height };
+            draw::panel(&area, panel, place, layout.margins[column as usize], &layout.legend)
+                .map_err(|e| failed(e.to_string()))?;
         }
         let top = layout.height - MARGIN - layout.legend.height();
         layout.legend.draw(&area, layout.width, top).map_err(|e| failed(e.to_string()))?;
@@ -121,6 +124,7 @@ struct Layout {
     height: i32,
     top: i32,
     columns: i32,
-    margins: draw::Margins,
+    /// Of each column.
+    margins: Vec<Margins>,
     legend: Legend,
 }

@@ -1,7 +1,8 @@
 //! The drawing itself: a panel's axes, guides, bands, lines, error bars and markers.
-use super::axis::{Extent, Tick};
+use super::axis::Tick;
 use super::canvas::SIZE_PER_EM;
 use super::chart::FINE;
+use super::frame::{self, Frame, Margins, Place, Spot, TICK_EM};
 use super::legend::Legend;
 use super::palette::{LineStyle, Marker};
 use super::text::{self, FAMILY, Weight};
@@ -13,88 +14,16 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// What drawing gives.
 pub(super) type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
-/// A place in pixels, [`FINE`] to a pixel of the layout.
-type Spot = (i32, i32);
-
 pub(super) const GREY_LINE: RGBColor = RGBColor(0x60, 0x60, 0x60);
 const GUIDE: RGBColor = RGBColor(0xA0, 0xA0, 0xA0);
 const MESH: RGBColor = RGBColor(0xE9, 0xE9, 0xE9);
 const LETTERS: RGBColor = RGBColor(0x26, 0x26, 0x26);
-const TICK_EM: f64 = 13.0;
 const AXIS_EM: f64 = 14.0;
 const PANEL_EM: f64 = 15.0;
 const TITLE_EM: f64 = 18.0;
-const PANEL_TITLE_HEIGHT: i32 = 30;
-/// Room for the numbers and the label below the horizontal axis.
-const BELOW: i32 = 52;
-
 const RADIUS: f64 = 4.2;
 /// How far apart error bars of neighbouring lines stand.
 const BESIDE: f64 = 5.0;
-
-/// Where a panel stands, in pixels of the layout.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub left: i32,
-    pub top: i32,
-    pub width: i32,
-    pub height: i32,
-}
-
-/// Room beside the axes of every panel of a chart, so that they stand in line, in pixels of the layout.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Margins {
-    left: i32,
-    right: i32,
-}
-
-impl Margins {
-    /// What the widest numbers and guides of any panel need.
-    pub fn of(panels: &[Panel], height: i32) -> Self {
-        panels.iter().fold(Self::default(), |margins, panel| {
-            let numbers = panel.y_ticks(height).iter().map(|tick| size(&tick.label)).fold(0.0, f64::max);
-            let name = if panel.y.label.is_empty() { 0 } else { 26 };
-            let guides = panel.guides.iter().map(|guide| size(&guide.label)).fold(0.0, f64::max);
-            Self {
-                left: margins.left.max(numbers.ceil() as i32 + 12 + name),
-                right: margins.right.max(guides.ceil() as i32 + 14),
-            }
-        })
-    }
-}
-
-/// The length of a number beside an axis.
-fn size(label: &str) -> f64 {
-    f64::from(text::width(label, Weight::Regular, TICK_EM as f32))
-}
-
-impl Panel {
-    fn drawable(&self) -> impl Iterator<Item = &Point> {
-        self.series.iter().flat_map(|series| &series.points).filter(|point| self.shows(point))
-    }
-
-    fn x_extent(&self) -> Extent {
-        self.x.extent(self.drawable().filter_map(|point| self.x.scale.place(point.x)))
-    }
-
-    fn y_extent(&self) -> Extent {
-        let points = self.drawable().flat_map(|point| [point.y, point.low, point.high]);
-        let values = points.chain(self.references.iter().map(|reference| reference.y));
-        self.y.extent(values.filter_map(|value| self.y.scale.place(value)))
-    }
-
-    fn y_ticks(&self, height: i32) -> Vec<Tick> {
-        self.y.ticks(self.y_extent(), f64::from(self.plot_height(height)), |_| 14.0)
-    }
-
-    fn above(&self) -> i32 {
-        if self.title.is_empty() { 24 } else { PANEL_TITLE_HEIGHT }
-    }
-
-    fn plot_height(&self, height: i32) -> i32 {
-        (height - self.above() - BELOW).max(1)
-    }
-}
 
 /// How a line of letters looks.
 #[derive(Clone, Copy)]
@@ -110,6 +39,13 @@ impl Letters {
         Self { em, bold: false, anchor: HPos::Left, color: LETTERS }
     }
 
+    /// As small as `line` must be to fit into `room` pixels of the layout, and at least half as large.
+    fn within(self, line: &str, room: i32) -> Self {
+        let weight = if self.bold { Weight::Bold } else { Weight::Regular };
+        let part = f64::from(room) / f64::from(text::width(line, weight, self.em as f32)).max(1.0);
+        Self { em: self.em * part.clamp(0.5, 1.0), ..self }
+    }
+
     fn style(self) -> TextStyle<'static> {
         let font: FontDesc<'static> = (FAMILY, self.em * SIZE_PER_EM * f64::from(FINE)).into_font();
         let font = if self.bold { font.style(FontStyle::Bold) } else { font };
@@ -117,7 +53,7 @@ impl Letters {
     }
 }
 
-pub(super) fn text<DB: DrawingBackend>(
+pub(super) fn write<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     line: &str,
     at: Spot,
@@ -126,10 +62,10 @@ pub(super) fn text<DB: DrawingBackend>(
     area.draw(&Text::new(line.to_string(), at, letters.style()))
 }
 
-/// The chart's title, centred at pixels of the layout.
-pub(super) fn title<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, line: &str, x: i32, y: i32) -> Drawn<DB> {
-    let letters = Letters { bold: true, anchor: HPos::Center, ..Letters::left(TITLE_EM) };
-    if line.is_empty() { Ok(()) } else { text(area, line, (x * FINE, y * FINE), letters) }
+/// The chart's title, centred in a line of `width` whose middle is at `y`, in pixels of the layout.
+pub(super) fn title<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, line: &str, width: i32, y: i32) -> Drawn<DB> {
+    let letters = Letters { bold: true, anchor: HPos::Center, ..Letters::left(TITLE_EM) }.within(line, width - 20);
+    if line.is_empty() { Ok(()) } else { write(area, line, (width * FINE / 2, y * FINE), letters) }
 }
 
 fn rgb(color: [u8; 3]) -> RGBColor {
@@ -183,26 +119,6 @@ pub(super) fn marker<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, at: Spot
     Ok(())
 }
 
-/// The axes of a panel in pixels.
-struct Frame {
-    left: i32,
-    top: i32,
-    width: i32,
-    height: i32,
-    x: Extent,
-    y: Extent,
-}
-
-impl Frame {
-    /// Pixels of places on the axes; what lies outside is moved to the border.
-    fn spot(&self, x: f64, y: f64) -> Spot {
-        let part = |v: f64, of: Extent| ((v - of.low) / (of.high - of.low)).clamp(0.0, 1.0);
-        let dx = part(x, self.x) * f64::from(self.width * FINE);
-        let dy = (1.0 - part(y, self.y)) * f64::from(self.height * FINE);
-        (self.left * FINE + dx.round() as i32, self.top * FINE + dy.round() as i32)
-    }
-}
-
 pub(super) fn panel<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     panel: &Panel,
@@ -212,12 +128,9 @@ pub(super) fn panel<DB: DrawingBackend>(
 ) -> Drawn<DB> {
     let drawable = |series: &Series| series.points.iter().copied().filter(|p| panel.shows(p)).collect::<Vec<_>>();
     let lines: Vec<(&Series, Vec<Point>)> = panel.series.iter().map(|series| (series, drawable(series))).collect();
-    let (xs, ys, x, y) = (panel.x.scale, panel.y.scale, panel.x_extent(), panel.y_extent());
-    let Margins { left, right } = margins;
-    let (width, height) = ((place.width - left - right).max(1), panel.plot_height(place.height));
-    let frame = Frame { left: place.left + left, top: place.top + panel.above(), width, height, x, y };
-
-    let (x_ticks, y_ticks) = (panel.x.ticks(x, f64::from(width), size), panel.y_ticks(place.height));
+    let frame = Frame::of(panel, place, margins);
+    let (xs, ys, Frame { x, y, .. }) = (panel.x.scale, panel.y.scale, frame);
+    let (x_ticks, y_ticks) = (panel.x.ticks(x, f64::from(frame.width), frame::size), panel.y_ticks(place.height));
     mesh(area, &frame, &x_ticks, &y_ticks)?;
     names(area, panel, place, &frame)?;
     for guide in &panel.guides {
@@ -227,10 +140,10 @@ pub(super) fn panel<DB: DrawingBackend>(
             let letters = Letters { color: GREY_LINE, ..Letters::left(TICK_EM) };
             // A guide that leaves through the right side is named there, any other one above its end.
             if to.0 >= (frame.left + frame.width - 1) * FINE {
-                text(area, &guide.label, (to.0 + 6 * FINE, to.1), letters)?;
+                write(area, &guide.label, (to.0 + 6 * FINE, to.1), letters)?;
             } else {
                 let letters = Letters { anchor: HPos::Center, ..letters };
-                text(area, &guide.label, (to.0, to.1 - 10 * FINE), letters)?;
+                write(area, &guide.label, (to.0, to.1 - 10 * FINE), letters)?;
             }
         }
     }
@@ -290,14 +203,14 @@ fn mesh<DB: DrawingBackend>(
         area.draw(&PathElement::new(vec![foot, frame.spot(tick.place, y.high)], stroke(MESH, 2)))?;
         area.draw(&PathElement::new(vec![foot, (foot.0, foot.1 + 4 * FINE)], stroke(GREY_LINE, 2)))?;
         let letters = Letters { anchor: HPos::Center, ..letters };
-        text(area, &tick.label, (foot.0, foot.1 + 14 * FINE), letters)?;
+        write(area, &tick.label, (foot.0, foot.1 + 14 * FINE), letters)?;
     }
     for tick in y_ticks {
         let foot = frame.spot(x.low, tick.place);
         area.draw(&PathElement::new(vec![foot, frame.spot(x.high, tick.place)], stroke(MESH, 2)))?;
         area.draw(&PathElement::new(vec![foot, (foot.0 - 4 * FINE, foot.1)], stroke(GREY_LINE, 2)))?;
         let letters = Letters { anchor: HPos::Right, ..letters };
-        text(area, &tick.label, (foot.0 - 8 * FINE, foot.1), letters)?;
+        write(area, &tick.label, (foot.0 - 8 * FINE, foot.1), letters)?;
     }
     let corners = vec![frame.spot(x.low, y.high), frame.spot(x.low, y.low), frame.spot(x.high, y.low)];
     area.draw(&PathElement::new(corners, stroke(GREY_LINE, 2)))
@@ -308,10 +221,16 @@ fn names<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, panel: &Panel, place
     let middle = Letters { anchor: HPos::Center, ..Letters::left(AXIS_EM) };
     let (x, y) = (frame.left + frame.width / 2, frame.top + frame.height / 2);
     if !panel.title.is_empty() {
-        let letters = Letters { bold: true, em: PANEL_EM, ..middle };
-        text(area, &panel.title, (x * FINE, (place.top + 14) * FINE), letters)?;
+        let room = 2 * (x - place.left).min(place.left + place.width - x);
+        let letters = Letters { bold: true, em: PANEL_EM, ..middle }.within(&panel.title, room);
+        write(area, &panel.title, (x * FINE, (place.top + 14) * FINE), letters)?;
     }
-    text(area, &panel.x.label, (x * FINE, (frame.top + frame.height + 38) * FINE), middle)?;
-    let turned = middle.style().transform(FontTransform::Rotate270);
+    write(
+        area,
+        &panel.x.label,
+        (x * FINE, (frame.top + frame.height + 38) * FINE),
+        middle.within(&panel.x.label, frame.width),
+    )?;
+    let turned = middle.within(&panel.y.label, place.height).style().transform(FontTransform::Rotate270);
     area.draw(&Text::new(panel.y.label.clone(), ((place.left + 10) * FINE, y * FINE), turned))
 }

@@ -100,7 +100,7 @@ impl Legend {
                 }
                 Look::Reference => draw::dashed(area, vec![(x, y), (end, y)], GREY_LINE, 2)?,
             }
-            draw::text(area, &entry.name, (end + 8 * FINE, y), draw::Letters::left(EM))?;
+            draw::write(area, &entry.name, (end + 8 * FINE, y), draw::Letters::left(EM))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod canvas;
 mod chart;
 mod distance_curves;
 mod draw;
+mod frame;
 mod gamma_curves;
 mod grid;
 mod legend;

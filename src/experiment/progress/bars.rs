@@ -1,6 +1,7 @@
 //! Progress as bars in a terminal, by indicatif.
-use super::Progress;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use super::{Progress, spoken};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A bar for each running task, the innermost lowest, on the standard error stream.
@@ -11,7 +12,18 @@ pub struct Bars {
 }
 
 /// Name, bar, parts, and how long it will take.
-const LOOK: &str = "{msg:<24} {bar:32} {pos}/{len}  {eta} left";
+const LOOK: &str = "{msg:<24} {bar:32} {pos}/{len}  {left}";
+
+fn style() -> ProgressStyle {
+    let left = |state: &ProgressState, out: &mut dyn Write| {
+        if state.pos() > 0 {
+            // A terminal that has gone is no reason to stop.
+            let _ = write!(out, "about {} left", spoken(state.eta()));
+        }
+    };
+    let style = ProgressStyle::with_template(LOOK).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("left", left)
+}
 
 impl Bars {
     fn tasks(&self) -> MutexGuard<'_, Vec<ProgressBar>> {
@@ -21,8 +33,7 @@ impl Bars {
 
 impl Progress for Bars {
     fn begin(&self, what: &str, total: u64) {
-        let style = ProgressStyle::with_template(LOOK).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.screen.add(ProgressBar::new(total).with_style(style).with_message(what.to_string()));
+        let bar = self.screen.add(ProgressBar::new(total).with_style(style()).with_message(what.to_string()));
         bar.tick();
         self.tasks().push(bar);
     }

@@ -12,7 +12,6 @@ pub use bars::Bars;
 pub use lines::Lines;
 
 use std::fmt::Debug;
-use std::io::IsTerminal;
 use std::time::Duration;
 
 /// Takes reports of how far a task is.
@@ -79,7 +78,7 @@ pub fn for_stderr(quiet: bool) -> Box<dyn Progress> {
         return Box::new(Silent);
     }
     #[cfg(feature = "cli")]
-    if std::io::stderr().is_terminal() {
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         return Box::new(Bars::default());
     }
     Box::new(Lines::stderr())

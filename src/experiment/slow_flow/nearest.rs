@@ -1,7 +1,7 @@
 //! `argmin_s E|x − α(s) x1 − σ(s) x0|²`: the point of a segment, one s for a whole set.
 use super::minimise::minimise;
 use crate::path::Path;
-use crate::sample::is_linear;
+use crate::path::is_linear;
 use std::ops::{Add, Mul};
 
 /// The five averages that the distance depends on.

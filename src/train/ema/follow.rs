@@ -1,34 +1,8 @@
-//! `ema ← d·ema + (1 − d)·network`, parameter by parameter, in the type of the network: keep that f32, since in
-//! bf16 an update with d = 0.9999 is rounded away.
-use super::norm::Norm;
+//! `ema ← d·ema + (1 − d)·network`, parameter by parameter.
+use crate::train::norm::Norm;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::container::TensorContainer;
 use burn::tensor::{Bool, Int, Tensor};
-use serde::{Deserialize, Serialize};
-
-/// The exponential moving average that validation and sampling use.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct EmaConfig {
-    /// Decay `d` in [0, 1).
-    pub decay: f64,
-    /// Use `min(d, (1 + k)/(10 + k))` at update `k`, so that a short run is not dominated by its start.
-    pub ramp: bool,
-}
-
-impl Default for EmaConfig {
-    fn default() -> Self {
-        Self { decay: 0.9999, ramp: false }
-    }
-}
-
-impl EmaConfig {
-    /// The decay of update `k`, counted from 0.
-    pub fn decay_at(&self, update: u64) -> f64 {
-        if self.ramp { self.decay.min((1.0 + update as f64) / (10.0 + update as f64)) } else { self.decay }
-    }
-}
 
 /// A detached copy with parameter ids of its own, so that an optimizer can never reach it.
 pub fn start<M: Module>(network: &M) -> M {
@@ -221,12 +195,5 @@ mod tests {
         let input = Tensor::ones([4, 3], &device);
         let grads = loaded.forward::<2>(input).sum().backward();
         assert!(loaded.weight.val().grad(&grads).is_some());
-    }
-
-    #[test]
-    fn the_ramp_starts_low_and_ends_at_the_decay() {
-        let ema = EmaConfig { decay: 0.999, ramp: true };
-        assert_eq!(ema.decay_at(0), 0.1);
-        assert_eq!(ema.decay_at(1_000_000), 0.999);
     }
 }
