@@ -171,6 +171,29 @@ fn every_command_runs_on_a_run_of_ours() {
 }
 
 #[test]
+fn a_check_names_what_is_wrong_and_what_is_doubtful() {
+    let place = Place::new();
+    place.write("pictures.json", &jpegs(&place));
+    std::fs::write(place.path("pictures/left/4.jpg"), "no picture").unwrap();
+    let error = place.run(&["check", "pictures.json"]).failed();
+    assert!(error.contains("4.jpg"), "{error}");
+
+    let mut other = official(&place);
+    other["start"]["file"] = shipped("data/tiny/repa/ckpt.pt").into();
+    place.write("other.json", &other);
+    let error = place.run(&["check", "other.json"]).failed();
+    assert!(error.contains("not ready:\n  start: ") && error.contains("looks like a checkpoint of REPA"), "{error}");
+
+    let mut faint = csv(&place);
+    faint["data"]["scale"] = 0.01.into();
+    place.write("faint.json", &faint);
+    let told = place.run(&["check", "faint.json"]).done().out;
+    assert!(told.contains("doubtful: data: the deviation") && told.contains("is `scale` right?"), "{told}");
+    assert!(told.ends_with("\nready\n"), "{told}");
+    assert!(!place.path("runs/run-pictures").exists() && !place.path("runs/run-faint").exists());
+}
+
+#[test]
 fn gamma_is_chosen_where_the_file_says_auto() {
     let place = Place::new();
     let mut config = photos();
