@@ -2,22 +2,21 @@
 //!
 //! `cargo bench --bench overhead`, or with `-- probe`, `-- cells` or `-- training` one part of it.
 //!
-//! Prints shares of wall time. Of a cell, the fixed random convolutions count as measuring, not as network. Of a training step, everything that Burn's learner and this crate do around the forward
-//! pass, the backward pass, the optimizer and the EMA counts as overhead: loading, draws, metrics, event files,
-//! validation and checkpoints.
+//! Prints shares of wall time. Of a cell, the fixed random convolutions count as measuring, not as network. Of a
+//! training step, everything that Burn's learner and this crate do around the forward pass, the backward pass, the
+//! optimizer and the EMA counts as overhead: loading, draws, metrics, event files, validation and checkpoints.
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::TrainStep;
-use burn_mixflow::experiment::config::RunConfig;
+use burn_mixflow::data::{Item, ItemBatcher, stack_labels};
+use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::slow_flow::{
     GroundTruth, Networked, Probe, ProbeConfig, TimeRegressor, Tolerance, measure,
 };
-use burn_mixflow::experiment::{Comparison, Experiment, PostTraining, Setting, image_batcher};
+use burn_mixflow::experiment::{Distances, Experiment};
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::network::{Prediction, PredictionNetwork};
-use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::random::SampleKey;
-use burn_mixflow::sample::Sampler;
 use burn_mixflow::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
 use std::error::Error;
 use std::path::Path;
@@ -58,9 +57,11 @@ fn share<T>(what: &str, work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Res
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let config = RunConfig::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/photos/mixflow.json"))?;
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/photos/mixflow.json");
+    let folder = std::env::temp_dir().join(format!("mixflow-overhead-{}", std::process::id()));
+    let experiment = Experiment::open(ExperimentConfig::read(file)?, &folder)?;
+    let config = experiment.config();
     let device = Device::flex();
-    let experiment = Experiment::new(Setting::from(&config), device.clone())?;
     let network = config.network.init(0, &device.clone().autodiff())?;
     let timed = Timed { network: network.clone().valid() };
 
@@ -68,67 +69,62 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut parts = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
         parts.peek().is_none() || parts.any(|argument| argument == part)
     };
-
-    let probe_config = ProbeConfig::default();
-    let (count, path) = (probe_config.samples, config.path.build());
-    let [channels, height, width] = experiment.data.shape;
-    let truth = GroundTruth::new(
-        experiment.data.train.in_memory().ok_or("data in memory")?,
-        channels * height * width,
-        count,
-        path.clone(),
-        probe_config.seed,
-    )?;
-    let shape = [count, channels, height, width];
-    let probe = Probe { truth: &truth, config: &probe_config, shape, device: &device };
-    let labels = || -> NetworkCondition {
+    let labels = |count: usize| -> NetworkCondition {
         Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64; count], [count]), &device).into()
     };
+    let first = config.samplers().into_iter().next().ok_or("a sampler")?;
+    let sampler = |evaluations: usize| {
+        let config = first.with_evaluations(evaluations, config.compare.batch_size).ok_or("steps for the budget")?;
+        Ok::<_, Box<dyn Error>>(experiment.sampler(config)?)
+    };
+
+    let probe_config = ProbeConfig::default();
+    let (count, path, data) = (probe_config.samples, config.flow.path.build(), experiment.data());
+    let [channels, height, width] = data.shape;
+    let places = GroundTruth::places(data.train.len(), count);
+    let values = data.train.values(&places)?;
+    let truth = GroundTruth::new(values, channels * height * width, places, path.clone(), probe_config.seed)?;
+    let shape = [count, channels, height, width];
+    let probe = Probe { truth: &truth, config: &probe_config, shape, device: &device };
     let source = Networked {
         network: &timed,
-        prediction: config.prediction,
-        path: path.clone(),
+        prediction: config.flow.prediction,
+        path,
         guidance: None,
-        generated: labels(),
-        truth: labels(),
+        generated: labels(count),
+        truth: labels(count),
     };
-    let interval = TrainingInterval::sampling(config.path, config.prediction);
-    let sampler =
-        |steps| Sampler::new(config.evaluate.sampler(steps), config.path.build(), config.prediction, interval);
     let regressor = TimeRegressor::new(&truth)?;
-    for &steps in config.evaluate.steps.iter().filter(|_| asked("probe")) {
-        let found = share(&format!("probe, {steps} steps"), || Ok(measure(&probe, &source, &sampler(steps)?)?))?;
-        share(&format!("  tolerance of the data, {steps} steps"), || {
+    for &evaluations in config.compare.evaluations.iter().filter(|_| asked("probe")) {
+        let sampler = sampler(evaluations)?;
+        let found = share(&format!("probe, {evaluations} evaluations"), || Ok(measure(&probe, &source, &sampler)?))?;
+        share(&format!("  tolerance of the data, {evaluations} evaluations"), || {
             Ok(Tolerance::measure(&probe, &regressor, &source, &found[0])?)
         })?;
     }
 
-    let comparison = Comparison::new(&experiment, 0)?;
-    let samples = config.evaluate.samples;
-    let many: NetworkCondition =
-        Tensor::<1, Int>::from_data(TensorData::new(vec![0_i64; samples], [samples]), &device).into();
-    for &steps in config.evaluate.steps.iter().filter(|_| asked("cells")) {
-        share(&format!("a cell of {samples} samples, {steps} steps"), || {
-            let drawn =
-                sampler(steps)?.sample(&timed, &many, [samples, channels, height, width], 0, &device, &mut |_| ())?;
-            Ok(comparison.distances(&drawn.into_data().iter::<f32>().collect::<Vec<_>>())?)
+    let distances = Distances::new(&experiment, data)?;
+    let samples = config.compare.samples;
+    let many = labels(samples);
+    for &evaluations in config.compare.evaluations.iter().filter(|_| asked("cells")) {
+        let sampler = sampler(evaluations)?;
+        share(&format!("a cell of {samples} samples, {evaluations} evaluations"), || {
+            let drawn = sampler.sample(&timed, &many, [samples, channels, height, width], 0, &device, &mut |_| ())?;
+            Ok(distances.measure(&drawn.into_data().iter::<f32>().collect::<Vec<_>>())?)
         })?;
     }
 
     if !asked("training") {
         return Ok(());
     }
-    let stage = &config.post_train;
-    let before = bare_step(&experiment, &network, &config)?;
-    let folder = std::env::temp_dir().join(format!("mixflow-overhead-{}", std::process::id()));
-    let what = PostTraining { stage, seed: 0, label: "training" };
+    let before = bare_step(&experiment, &network)?;
     let started = Instant::now();
-    let trained = experiment.post_train(&network.valid(), &folder, &what)?;
+    let trained = experiment.post_train(&network.clone().valid(), &folder.join("training"), None)?;
     let all = started.elapsed().as_secs_f64();
     std::fs::remove_dir_all(&folder)?;
     let steps = trained.steps as f64;
     // The machine may have become slower or faster meanwhile, so both are averages, and one lies around the other.
-    let bare = 0.5 * (before + bare_step(&experiment, &network, &config)?);
+    let bare = 0.5 * (before + bare_step(&experiment, &network)?);
     println!(
         "training, {steps} steps: {:.2} ms a step, {:.1} % around forward, backward, optimizer and EMA",
         1e3 * all / steps,
@@ -138,15 +134,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Seconds of a forward and backward pass with optimizer and EMA, nothing around them; the average.
-fn bare_step(experiment: &Experiment, network: &Network, config: &RunConfig) -> Result<f64, Box<dyn Error>> {
+fn bare_step(experiment: &Experiment, network: &Network) -> Result<f64, Box<dyn Error>> {
     use burn::data::{dataloader::batcher::Batcher, dataset::Dataset};
     const STEPS: u64 = 300;
-    let (stage, data) = (&config.post_train, &experiment.data);
+    let (stage, data) = (&experiment.config().post_train, experiment.data());
     let items = (0..stage.batch_size).map(|i| data.train.get(i)).collect::<Result<Vec<_>, _>>()?;
-    let batch = image_batcher(data.shape).batch(items, &experiment.device.clone().autodiff());
-    let mut step = MixFlowTrainStep::<Network, 4>::new(network.clone(), stage.strategy.build(None)?)
-        .with_ema(stage.ema)
-        .with_clip(stage.optimizer.clip);
+    let batcher = ItemBatcher::new(data.shape, |items: &[Item], device: &Device| {
+        NetworkCondition::from(stack_labels(items, device))
+    });
+    let batch: FlowBatch<4, NetworkCondition> = batcher.batch(items, &Device::flex().autodiff());
+    let step =
+        MixFlowTrainStep::<Network, 4>::builder(network.clone(), stage.strategy.build(None)?).with_ema(stage.ema);
+    let mut step = stage.optimizer.clip.into_iter().fold(step, TrainStepBuilder::with_clip).build()?;
     let mut optimizer = stage.optimizer.build();
     let started = Instant::now();
     for epoch in 0..STEPS {

@@ -1,8 +1,7 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
 use burn_mixflow::Error;
-use burn_mixflow::experiment::config::{AblationConfig, RunConfig, SystemConfig};
-use burn_mixflow::experiment::slow_flow::SlowFlowConfig;
-use serde_json::Value;
+use burn_mixflow::experiment::config::ExperimentConfig;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -10,41 +9,14 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
 }
 
-/// The kinds of configurations: the name of the schema, the schema, and the problems of a text.
-struct Kind {
-    schema: &'static str,
-    generate: fn() -> Value,
-    problems: fn(&str) -> Result<(), Error>,
-}
-
-const KINDS: [Kind; 4] = [
-    Kind { schema: "schema.json", generate: RunConfig::schema, problems: |text| RunConfig::parse(text).map(drop) },
-    Kind {
-        schema: "slow_flow-schema.json",
-        generate: SlowFlowConfig::schema,
-        problems: |text| SlowFlowConfig::parse(text).map(drop),
-    },
-    Kind {
-        schema: "system-schema.json",
-        generate: SystemConfig::schema,
-        problems: |text| SystemConfig::parse(text).map(drop),
-    },
-    Kind {
-        schema: "ablation-schema.json",
-        generate: AblationConfig::schema,
-        problems: |text| AblationConfig::parse(text).map(drop),
-    },
-];
-
-/// Every `.json` below `folder`, sorted, without the schemas.
+/// Every `.json` below `folder`, sorted, without the schema.
 fn shipped(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_string();
         if path.is_dir() {
             found.extend(shipped(&path));
-        } else if name.ends_with(".json") && !name.ends_with("schema.json") {
+        } else if path.extension().is_some_and(|e| e == "json") && !path.ends_with("schema.json") {
             found.push(path);
         }
     }
@@ -52,14 +24,18 @@ fn shipped(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The kind of a configuration, by the schema it points at.
-fn kind(file: &Path) -> (&'static Kind, String) {
-    let text = std::fs::read_to_string(file).unwrap();
-    let value: Value = serde_json::from_str(&text).unwrap();
-    let pointer = value["$schema"].as_str().unwrap();
-    let pointed = file.parent().unwrap().join(pointer).canonicalize().unwrap();
-    let kind = KINDS.iter().find(|kind| pointed == folder().join(kind.schema).canonicalize().unwrap());
-    (kind.unwrap_or_else(|| panic!("{}: {pointer}", file.display())), text)
+fn json_of(file: &Path) -> Value {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The file laid over those that it extends, with what they are called.
+fn merged(file: &Path) -> Value {
+    let own = json_of(file);
+    let Some(base) = own["extends"].as_str() else { return own };
+    let mut whole = merged(&file.parent().unwrap().join(base));
+    json_patch::merge(&mut whole, &own);
+    whole
 }
 
 /// Every place in `value` that `schema` does not allow: unknown or missing keys and tags, and wrong types.
@@ -123,55 +99,177 @@ fn misfits(schema: &Value, root: &Value, value: &Value, path: &str) -> Vec<Strin
 fn every_shipped_configuration_is_usable() {
     let files = shipped(&folder());
     assert!(files.len() >= 15, "{files:?}");
+    let mut extended = 0;
     for file in files {
-        let (kind, text) = kind(&file);
-        (kind.problems)(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        extended += usize::from(json_of(&file).get("extends").is_some());
+        let config = ExperimentConfig::read(&file).unwrap_or_else(|error| panic!("{error}"));
+        // What a folder keeps of it is read back as the same.
+        let kept = config.to_json().unwrap();
+        assert_eq!(ExperimentConfig::parse(&kept.to_string()).unwrap(), config, "{}", file.display());
     }
+    assert!(extended >= 5, "only {extended} files extend another");
 }
 
 #[test]
-fn the_shipped_schemas_are_those_of_the_code() {
-    for kind in KINDS {
-        let file = folder().join(kind.schema);
-        let text = serde_json::to_string_pretty(&(kind.generate)()).unwrap() + "\n";
-        if std::env::var_os("MIXFLOW_WRITE_SCHEMA").is_some() {
-            std::fs::write(&file, &text).unwrap();
-        }
-        let shipped = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            shipped == text,
-            "configs/{} is not that of the code; write it with `MIXFLOW_WRITE_SCHEMA=1 cargo test --release --test configs`",
-            kind.schema
-        );
-    }
-}
-
-#[test]
-fn every_key_of_every_configuration_is_in_its_schema() {
+fn every_shipped_configuration_names_the_schema_for_editors() {
+    let schema = folder().join("schema.json").canonicalize().unwrap();
     for file in shipped(&folder()) {
-        let (kind, text) = kind(&file);
-        let (schema, value) = ((kind.generate)(), serde_json::from_str(&text).unwrap());
-        assert_eq!(misfits(&schema, &schema, &value, ""), Vec::<String>::new(), "{}", file.display());
+        let pointer = json_of(&file)["$schema"].as_str().map(str::to_owned);
+        let pointer = pointer.unwrap_or_else(|| panic!("{}: has no $schema", file.display()));
+        assert_eq!(file.parent().unwrap().join(pointer).canonicalize().unwrap(), schema, "{}", file.display());
+    }
+}
+
+#[test]
+fn every_shipped_configuration_has_one_indentation() {
+    for file in shipped(&folder()) {
+        for (number, line) in std::fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let spaces = line.len() - line.trim_start().len();
+            assert!(spaces % 2 == 0 && !line.contains('\t'), "{}:{}: {line}", file.display(), number + 1);
+            assert!(spaces <= 2 || number > 1, "{}:{}: {line}", file.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn no_shipped_configuration_repeats_what_it_extends() {
+    for file in shipped(&folder()) {
+        let mut own = json_of(&file);
+        let Some(base) = own["extends"].as_str().map(|base| merged(&file.parent().unwrap().join(base))) else {
+            continue;
+        };
+        own.as_object_mut().unwrap().retain(|key, _| key != "$schema");
+        let repeated = repeated(&own, &base, "");
+        assert!(repeated.is_empty(), "{}: {repeated:?} already hold", file.display());
+    }
+}
+
+/// The keys that say in `own` what `base` says already, and those that remove what is not there.
+fn repeated(own: &Value, base: &Value, path: &str) -> Vec<String> {
+    match (own, base) {
+        (Value::Object(own), Value::Object(base)) => {
+            let under = |(key, value)| repeated(value, base.get(key).unwrap_or(&Value::Null), &format!("{path}.{key}"));
+            own.iter().flat_map(under).collect()
+        }
+        (own, base) if own == base => vec![path.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_shipped_schema_is_that_of_the_code() {
+    let file = folder().join("schema.json");
+    let text = serde_json::to_string_pretty(&ExperimentConfig::schema()).unwrap() + "\n";
+    if std::env::var_os("MIXFLOW_WRITE_SCHEMA").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let shipped = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        shipped == text,
+        "configs/schema.json is not that of the code; write it with `cargo run --release -- schema > configs/schema.json`"
+    );
+}
+
+#[test]
+fn every_key_of_every_configuration_is_in_the_schema() {
+    let schema = ExperimentConfig::schema();
+    for file in shipped(&folder()) {
+        assert_eq!(misfits(&schema, &schema, &merged(&file), ""), Vec::<String>::new(), "{}", file.display());
+        let kept = ExperimentConfig::read(&file).unwrap().to_json().unwrap();
+        assert_eq!(misfits(&schema, &schema, &kept, ""), Vec::<String>::new(), "{}, as it is kept", file.display());
     }
 }
 
 #[test]
 fn the_schema_refuses_what_the_parser_refuses() {
-    let schema = RunConfig::schema();
-    let text = std::fs::read_to_string(folder().join("photos/tiny.json")).unwrap();
+    let schema = ExperimentConfig::schema();
+    let text = merged(&folder().join("photos/tiny.json")).to_string();
     for (from, to) in [
         ("\"gamma\"", "\"gama\""),
-        ("\"decay\": \"cosine\"", "\"decay\": \"cosin\""),
+        ("\"decay\":\"cosine\"", "\"decay\":\"cosin\""),
         ("\"mixflow\"", "\"mixfow\""),
-        ("\"steps\": 40", "\"steps\": \"many\""),
+        ("\"steps\":40", "\"steps\":\"many\""),
         ("\"width\"", "\"wdth\""),
     ] {
         let broken = text.replacen(from, to, 1);
         assert_ne!(broken, text);
-        assert!(RunConfig::parse(&broken).is_err(), "the parser accepts {to}");
+        assert!(ExperimentConfig::parse(&broken).is_err(), "the parser accepts {to}");
         let value: Value = serde_json::from_str(&broken).unwrap();
         assert!(!misfits(&schema, &schema, &value, "").is_empty(), "the schema accepts {to}");
     }
+}
+
+/// A file of each of the five dialects there were, and how its keys must be said to be called.
+#[test]
+fn a_file_of_an_old_dialect_is_told_the_new_names() {
+    let (data, network) = (json!({"kind": "photos"}), json!({"kind": "residual_mlp"}));
+    let run = json!({
+        "data": data, "network": network, "device": "cpu", "path": "gvp", "prediction": "noise", "loss_weight": "velocity",
+        "pretrain": {"steps": 40}, "post_train": {"steps": 20}, "seeds": [0, 1],
+        "evaluate": {"steps": [2, 4], "samples": 64, "batch_size": 64, "solver": "heun", "feature_seed": 1},
+        "gamma_search": {"steps": [2], "gammas": [0.1]}
+    });
+    let table = json!({
+        "data": data, "network": network, "device": "cpu", "pretrain": {}, "post_train": {}, "control": "control",
+        "arms": [{"name": "no post-training", "weights": "pretrained"}], "samplers": [{"name": "Euler"}],
+        "evaluations": [5], "seeds": [0], "samples": 100, "batch_size": 50, "feature_seed": 0, "workers": 1
+    });
+    let official = json!({
+        "devices": ["cpu"], "data": {"folder": "latents", "shape": [4, 8, 8], "classes": 10}, "network": {"kind": "sit"},
+        "weights": {"file": "model.pt"}, "post_train": {}, "sample": {"sampler": {"steps": 5, "batch_size": 4}}
+    });
+    let slow_flow = json!({"run": run, "probe": {"samples": 100}});
+    let choice =
+        json!({"data": data, "network": network, "reference": "set_aside", "evaluate": {"guidance": {"scale": 2}}});
+    let told = |file: &Value| ExperimentConfig::parse(&file.to_string()).unwrap_err().to_string();
+    for (file, expected) in [
+        (
+            &run,
+            &[
+                "device is called `devices` now",
+                "path is `flow.path` now",
+                "prediction is `flow.prediction` now",
+                "loss_weight is `flow.loss_weight` now",
+                "pretrain is `start` now, with \"kind\": \"pretrain\"",
+                "seeds is `compare.seeds` now",
+                "evaluate.steps is `compare.evaluations` now",
+                "evaluate.samples is `compare.samples` now",
+                "evaluate.batch_size is `compare.batch_size` now",
+                "evaluate.solver is `sample.sampler.solver` now",
+                "evaluate.feature_seed is `compare.feature_seed` now",
+                "gamma_search.steps is `gamma_search.evaluations` now",
+            ][..],
+        ),
+        (
+            &table,
+            &[
+                "device is called `devices` now",
+                "pretrain is `start` now",
+                "arms is `compare.arms` now",
+                "control is `compare.control` now",
+                "samplers is `compare.samplers` now",
+                "evaluations is `compare.evaluations` now",
+                "seeds is `compare.seeds` now",
+                "samples is `compare.samples` now",
+                "batch_size is `compare.batch_size` now",
+                "feature_seed is `compare.feature_seed` now",
+                "workers is `compare.workers` now",
+            ][..],
+        ),
+        (&official, &["weights is `start` now, with \"kind\": \"weights\"", "data needs \"kind\": \"latents\""][..]),
+        (&slow_flow, &["run is gone: what stood in `run` stands at the top now", "probe is `slow_flow` now"][..]),
+        (&choice, &["reference is `compare.reference` now", "evaluate.guidance is `sample.sampler.guidance` now"][..]),
+    ] {
+        let told = told(file);
+        for expected in expected {
+            assert!(told.contains(expected), "`{expected}` is not in:\n{told}");
+        }
+    }
+    // Arms that were moved to their new place with the old word.
+    let moved =
+        json!({"data": data, "network": network, "compare": {"arms": table["arms"], "control": "no post-training"}});
+    let told = told(&moved);
+    assert!(told.contains("compare.arms[0].weights = \"pretrained\": is called \"start\" now"), "{told}");
 }
 
 fn reference() -> String {
@@ -200,7 +298,7 @@ fn names(schema: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn the_reference_names_every_key_and_every_choice() {
     let (docs, mut found) = (reference(), BTreeSet::new());
-    KINDS.iter().for_each(|kind| names(&(kind.generate)(), &mut found));
+    names(&ExperimentConfig::schema(), &mut found);
     assert!(found.len() > 80 && found.contains("warm_up") && found.contains("cosine"), "{found:?}");
     let shown = |name: &&String| {
         ["`{}`", "`\"{}\"`", "\"{}\":", ".{}`", "\"kind\": \"{}\""]
@@ -216,23 +314,22 @@ fn the_reference_names_every_key_and_every_choice() {
 fn the_smallest_useful_file_of_the_reference_is_usable() {
     let docs = reference();
     let (json, _) = docs.split_once("```json\n").and_then(|(_, rest)| rest.split_once("```")).unwrap();
-    RunConfig::parse(json).unwrap();
+    ExperimentConfig::parse(json).unwrap();
 }
 
-/// The messages that docs/configuration.md shows.
+/// Every block of text in the reference that is an error, with the keys in the line above it that bring it about.
 #[test]
 fn the_documented_error_messages_are_real() {
     let docs = reference();
     let start = r#"{"data": {"kind": "photos"}, "network": {"kind": "residual_mlp", "channels": 1, "size": 16}"#;
-    for extra in [
-        r#", "post_train": {"stpes": 3}"#,
-        r#", "post_train": {"strategy": {"kind": "mixflow", "gama": 0.1}}"#,
-        r#", "post_train": {"steps": "many"}"#,
-        r#", "device": "tpu", "post_train": {"strategy": {"kind": "mixflow", "gamma": 1.1}, "steps": 10, "steps_per_epoch": 3, "condition_dropout": 0.1}"#,
-        r#", "post_train": {"strategy": {"kind": "mixflow"}, "target": "training", "schedule": {"final_fraction": 0.05}}"#,
-    ] {
-        let error = RunConfig::parse(&format!("{start}{extra}}}")).unwrap_err();
-        assert!(matches!(error, Error::Config(_)));
-        assert!(docs.contains(&error.to_string()), "docs/configuration.md does not show:\n{error}");
+    let mut shown = 0;
+    for (before, after) in docs.match_indices("```text\nthe configuration has").map(|(at, _)| docs.split_at(at)) {
+        let message = after.trim_start_matches("```text\n").split("\n```").next().unwrap();
+        let keys = before.trim_end().lines().last().unwrap().trim_matches('`');
+        let error = ExperimentConfig::parse(&format!("{start}, {keys}}}")).unwrap_err();
+        assert!(matches!(error, Error::Config(_)), "{keys}: {error}");
+        assert_eq!(error.to_string(), message, "{keys}");
+        shown += 1;
     }
+    assert!(shown >= 5, "docs/configuration.md shows only {shown} errors");
 }

@@ -2,7 +2,7 @@
 //!
 //! Needs Python with `numpy` and `safetensors`; `MIXFLOW_PYTHON` names the interpreter.
 use burn::tensor::{Device, Tensor};
-use burn_mixflow::experiment::config::SystemConfig;
+use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::models::Network;
 use burn_mixflow::models::layers::WeightInit;
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, SitBlock, SitConfig};
@@ -122,7 +122,7 @@ fn exports_of_the_other_systems_are_official() {
         [("repa", "repa/model.safetensors"), ("rae", "rae/model.safetensors"), ("sd35", "sd35/modelA.safetensors")]
     {
         let sizes = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(system).join("tiny.json");
-        let fresh = SystemConfig::read(&sizes).unwrap().network.init(0, &Device::default()).unwrap();
+        let fresh = ExperimentConfig::read(&sizes).unwrap().network.init(0, &Device::default()).unwrap();
         let (network, _) = fresh.import(&golden(file), &ImportOptions::default()).unwrap_or_else(|e| panic!("{e}"));
         let folder = tempfile::tempdir().unwrap();
         let export = folder.path().join("export.safetensors");

@@ -16,6 +16,12 @@ pub(super) fn weights_file(folder: &Path) -> PathBuf {
     folder.join("ema.bpk")
 }
 
+/// The file of the averaged weights of an earlier run: in its folder, or in the `post_train` below it.
+pub(super) fn weights_of_run(folder: &Path) -> PathBuf {
+    let below = weights_file(&folder.join("post_train"));
+    if !has_weights(folder) && below.exists() { below } else { weights_file(folder) }
+}
+
 /// Whether a folder holds finished weights.
 pub(super) fn has_weights(folder: &Path) -> bool {
     weights_file(folder).exists()
@@ -37,7 +43,7 @@ impl Experiment {
             match &config.start {
                 StartConfig::Pretrain(stage) => serde_json::json!([config.data, stage]),
                 StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint(&weights.file)?]),
-                StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_file(&run.folder))?]),
+                StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_of_run(&run.folder))?]),
                 StartConfig::Exact(_) => serde_json::json!([config.data]),
             },
         );
@@ -70,7 +76,7 @@ impl Experiment {
     pub fn start(&self) -> Result<(Network, Option<ImportReport>)> {
         match &self.config().start {
             StartConfig::Pretrain(_) => Ok((self.pretrained()?, None)),
-            StartConfig::Run(run) => Ok((self.load(&weights_file(&run.folder))?, None)),
+            StartConfig::Run(run) => Ok((self.load(&weights_of_run(&run.folder))?, None)),
             StartConfig::Weights(weights) => {
                 let network = self.init(self.config().post_train.seed)?;
                 let (network, report) = network.import(&weights.file, &weights.options())?;

@@ -4,7 +4,7 @@
 //!
 //! * [`TensorBoard`]: the handle that everything which draws shares;
 //! * [`TensorBoardLogger`]: Burn's metrics into that handle;
-//! * [`renderer()`]: Burn's dashboard in a terminal, [`PlainRenderer`] in a log file;
+//! * [`renderer()`]: Burn's dashboard in a terminal, [`PlainRenderer`] in a log file, nothing after [`silence`];
 //! * [`EventWriter`]: the event file itself, where every I/O error is a value.
 mod board;
 mod events;
@@ -17,4 +17,4 @@ pub use events::EventWriter;
 #[cfg(test)]
 pub(crate) use events::tests::read_events;
 pub use logger::TensorBoardLogger;
-pub use renderer::{PlainRenderer, renderer};
+pub use renderer::{PlainRenderer, renderer, silence};

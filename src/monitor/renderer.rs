@@ -2,6 +2,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -13,12 +14,22 @@ use burn::train::{Interrupter, LearnerSummary};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Lets every later [`renderer`] show nothing, for a program that is asked to be quiet.
+pub fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
 /// Burn's dashboard if standard output is a terminal, the feature `tui` is on and the environment variable
 /// `CI` is not set; [`PlainRenderer`] with a line every ten seconds otherwise.
 ///
 /// `interrupter` is the one of the training, so that the dashboard can stop it; `checkpoint` is the epoch
 /// it resumes from.
 pub fn renderer(label: &str, interrupter: Interrupter, checkpoint: Option<usize>) -> Box<dyn MetricsRenderer> {
+    if SILENT.load(Ordering::Relaxed) {
+        return Box::new(PlainRenderer::to(label, LINE_EVERY, Box::new(std::io::sink())));
+    }
     #[cfg(feature = "tui")]
     if std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("CI").is_none() {
         return burn::train::renderer::default_renderer(interrupter, checkpoint);

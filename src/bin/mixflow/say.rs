@@ -4,9 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Lets [`line`] print nothing.
+/// Lets [`line`] and trainings print nothing.
 pub fn set_quiet(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
+    if quiet {
+        burn_mixflow::monitor::silence();
+    }
 }
 
 /// Whether only errors are printed.

@@ -65,7 +65,8 @@ impl WeightsConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// The folder that `mixflow post-train` wrote, or one arm at one seed of `mixflow compare`; it holds `ema.bpk`.
+    /// The folder that `mixflow post-train` wrote, or one arm at one seed of `mixflow compare`; it, or the `post_train`
+    /// in it, holds `ema.bpk`.
     pub folder: PathBuf,
 }
 

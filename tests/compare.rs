@@ -1,32 +1,30 @@
-//! Small ablations from end to end: the facts that are robust, resuming, pairing.
-//!
-//! The settings are those that `cargo run --release --example ablate` takes.
-use burn_mixflow::experiment::config::{AblationConfig, ArmWeights};
-use burn_mixflow::experiment::{Ablation, Results, files};
+//! Small tables from end to end: the facts that are robust, resuming, pairing.
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::{Comparison, ComparisonResults, Experiment};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-fn shipped(name: &str) -> AblationConfig {
-    AblationConfig::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name)).unwrap()
+fn shipped(name: &str) -> ExperimentConfig {
+    ExperimentConfig::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(name)).unwrap()
 }
 
-fn open(config: AblationConfig, folder: &Path) -> Ablation {
-    Ablation::open(config, &folder.join("run"), &folder.join("cache")).unwrap()
+fn open(config: ExperimentConfig, folder: &Path) -> Comparison {
+    let experiment = Experiment::open(config, &folder.join("cache")).unwrap();
+    Comparison::open(experiment, &folder.join("run")).unwrap()
 }
 
-fn run(config: AblationConfig, folder: &Path) -> Results {
-    let ablation = open(config, folder);
-    for job in ablation.jobs() {
-        ablation.run(job).unwrap();
+fn run(config: ExperimentConfig, folder: &Path) -> ComparisonResults {
+    let comparison = open(config, folder);
+    for job in comparison.jobs() {
+        comparison.run(job).unwrap();
     }
-    ablation.write_results().unwrap();
-    ablation.results().unwrap()
+    comparison.write_results().unwrap();
+    comparison.results().unwrap()
 }
 
-/// The distances of every seed by the first metric.
-fn values(results: &Results, arm: &str, evaluations: usize) -> Vec<f64> {
-    let metric = results.floors[0].metric;
-    results.row(metric, &results.config.samplers[0].name, arm, evaluations).unwrap().values.clone()
+/// The distances of every seed by the first metric under the first sampler.
+fn values(results: &ComparisonResults, arm: &str, evaluations: usize) -> Vec<f64> {
+    results.row(&results.floors[0].metric, results.samplers()[0], arm, evaluations).unwrap().values.clone()
 }
 
 #[test]
@@ -56,23 +54,25 @@ fn on_the_exact_ring_in_two_dimensions_a_large_gamma_hurts() {
 const TINY: &str = r#"{
     "data": {"kind": "photos", "train": 200, "held_out": 100},
     "network": {"kind": "residual_mlp", "width": 16, "depth": 1},
-    "pretrain": {"steps": 10, "batch_size": 16, "steps_per_epoch": 5},
+    "start": {"kind": "pretrain", "steps": 10, "batch_size": 16, "steps_per_epoch": 5, "ema": {"ramp": false}},
     "post_train": {"steps": 10, "batch_size": 16, "steps_per_epoch": 5, "ema": {"ramp": true}},
-    "arms": [
-        {"name": "none", "weights": "pretrained"}, {"name": "control"}, {"name": "control again"},
-        {"name": "MixFlow", "strategy": {"kind": "mixflow"}, "gammas": [0.5, 1]},
-        {"name": "perturbed", "input": {"kind": "perturbation", "gamma": 0.1}},
-        {"name": "perturbed by nothing", "input": {"kind": "perturbation", "gamma": 0}},
-        {"name": "rollout", "input": {"kind": "rollout", "steps": 2, "span": 0.5}},
-        {"name": "anti-drift", "anti_drift": {"weight": 0.5}}
-    ],
-    "samplers": [
-        {"name": "Euler"}, {"name": "Heun", "solver": "heun"},
-        {"name": "all at once", "arms": ["control"], "corrections": [
-            {"kind": "static_shift", "delta": 0.1}, {"kind": "epsilon_scaling", "lambda": 1.01},
-            {"kind": "time_shift_sampler", "window": 0.2, "below": 0.5}, {"kind": "differential", "low": 0.1}]}
-    ],
-    "evaluations": [2, 3], "seeds": [0, 1], "samples": 32, "batch_size": 16
+    "compare": {
+        "arms": [
+            {"name": "none", "weights": "start"}, {"name": "control"}, {"name": "control again"},
+            {"name": "MixFlow", "strategy": {"kind": "mixflow"}, "gammas": [0.5, 1]},
+            {"name": "perturbed", "input": {"kind": "perturbation", "gamma": 0.1}},
+            {"name": "perturbed by nothing", "input": {"kind": "perturbation", "gamma": 0}},
+            {"name": "rollout", "input": {"kind": "rollout", "steps": 2, "span": 0.5}},
+            {"name": "anti-drift", "anti_drift": {"weight": 0.5}}
+        ],
+        "samplers": [
+            {"name": "Euler"}, {"name": "Heun", "solver": "heun"},
+            {"name": "all at once", "arms": ["control"], "corrections": [
+                {"kind": "static_shift", "delta": 0.1}, {"kind": "epsilon_scaling", "lambda": 1.01},
+                {"kind": "time_shift_sampler", "window": 0.2, "below": 0.5}, {"kind": "differential", "low": 0.1}]}
+        ],
+        "evaluations": [2, 3], "seeds": [0, 1], "samples": 32, "batch_size": 16
+    }
 }"#;
 
 fn cells(folder: &Path) -> BTreeMap<PathBuf, String> {
@@ -92,7 +92,7 @@ fn cells(folder: &Path) -> BTreeMap<PathBuf, String> {
 #[test]
 fn arms_are_paired_and_a_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let config = AblationConfig::parse(TINY).unwrap();
+    let config = ExperimentConfig::parse(TINY).unwrap();
     let results = run(config.clone(), folder.path());
     // Two samplers of 9 arms, Heun at 2 evaluations only, one more of the control; three metrics.
     assert_eq!(results.rows.len(), 3 * (9 * 2 + 9 + 2));
@@ -104,7 +104,7 @@ fn arms_are_paired_and_a_run_goes_on_where_it_was() {
             assert_ne!(of("control"), of(other), "{other}");
         }
     }
-    let metric = results.floors[0].metric;
+    let metric = &results.floors[0].metric;
     let again = results.row(metric, "Heun", "control again", 2).unwrap();
     assert_eq!((again.paired_change, again.against.as_str()), (Some(0.0), "Heun"));
     let heun = results.row(metric, "Heun", "control", 2).unwrap();
@@ -116,17 +116,17 @@ fn arms_are_paired_and_a_run_goes_on_where_it_was() {
     assert!(std::fs::read_to_string(written.join("curves-frechet_pixels-euler.svg")).unwrap().starts_with("<svg"));
 
     // Nothing is left to do; what is taken away is computed again, and comes out the same.
-    let ablation = open(config, folder.path());
-    assert!(ablation.jobs().into_iter().all(|job| ablation.work(job) == 0.0));
+    let comparison = open(config, folder.path());
+    assert!(comparison.jobs().into_iter().all(|job| comparison.work(job) == 0.0));
     let before = cells(&written);
     for file in before.keys().step_by(5) {
         std::fs::remove_file(file).unwrap();
     }
     let lost = before.keys().find(|p| p.to_string_lossy().contains("mixflow-gamma-1-")).unwrap();
     std::fs::remove_dir_all(lost.ancestors().nth(2).unwrap()).unwrap();
-    assert!(ablation.jobs().into_iter().any(|job| ablation.work(job) > 0.0));
-    for job in ablation.jobs() {
-        ablation.run(job).unwrap();
+    assert!(comparison.jobs().into_iter().any(|job| comparison.work(job) > 0.0));
+    for job in comparison.jobs() {
+        comparison.run(job).unwrap();
     }
     assert_eq!(cells(&written), before);
 }
@@ -140,13 +140,15 @@ fn vectors_are_measured_by_energy() {
             .replace(r#"{"kind": "photos", "train": 200, "held_out": 100}"#, data)
             .replace(r#""width": 16"#, &format!(r#""channels": {channels}, "size": 1, "width": 16"#))
             .replace(r#", {"kind": "differential", "low": 0.1}"#, "");
-        let mut config = AblationConfig::parse(&text).unwrap();
-        config.arms.retain(|arm| arm.weights == ArmWeights::PostTrained && arm.gammas.is_empty());
-        config.seeds = vec![3];
+        let mut config = ExperimentConfig::parse(&text).unwrap();
+        config.compare.arms.retain(|arm| arm.weights.is_none() && arm.gammas.is_empty());
+        config.compare.seeds = vec![3];
         let results = run(config, folder.path());
-        let metrics: Vec<_> = results.floors.iter().map(|f| f.metric).collect();
+        let metrics: Vec<_> = results.floors.iter().map(|f| f.metric.as_str()).collect();
         assert_eq!(metrics, ["energy_distance", "frechet_vectors"]);
         assert!(results.rows.iter().all(|row| row.mean.is_finite() && row.mean > 0.0));
-        assert!(files::pretty(&results).unwrap().contains("energy_distance"));
+        let written = ComparisonResults::read(&folder.path().join("run/results.json")).unwrap();
+        assert_eq!(written.rows, results.rows);
+        assert!(serde_json::to_string(&results).unwrap().contains("energy_distance"));
     }
 }

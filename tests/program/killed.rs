@@ -1,0 +1,126 @@
+//! Killed at any moment and started again, the program makes what it would have made in one sitting.
+use crate::place::{Place, photos};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Long enough to be killed in the middle of: several arms and seeds, checkpoints within each.
+fn long() -> Value {
+    let mut config = photos();
+    for stage in ["start", "post_train"] {
+        config[stage]["steps"] = 60.into();
+        config[stage]["steps_per_epoch"] = 10.into();
+    }
+    config["gamma_search"]["pilot_steps"] = 10.into();
+    config["compare"]["seeds"] = serde_json::json!([0, 1]);
+    config
+}
+
+/// What a table is made of, without the times that it took, and with weights as they are exported: the files that
+/// Burn writes name parameters by chance.
+fn made(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = place.files("runs/run-a");
+    let ends = |name: &Path, end: &str| name.to_string_lossy().ends_with(end);
+    files.retain(|name, _| {
+        let of_arm = ["ema.bpk", ".f32", ".json"].iter().any(|end| ends(name, end)) && !ends(name, "trained.json");
+        let of_table = ["config.json", "results.json", "table.md"].iter().any(|file| name.as_os_str() == *file);
+        name.starts_with("arms") && of_arm || of_table
+    });
+    for (name, bytes) in &mut files {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        match name.extension().and_then(|ending| ending.to_str()) {
+            Some("json") => {
+                let mut json: Value = serde_json::from_slice(bytes).unwrap();
+                let times = ["seconds", "sampling_seconds", "training"];
+                json.as_object_mut().unwrap().retain(|key, _| !times.contains(&key.as_str()));
+                *bytes = json.to_string().into_bytes();
+            }
+            Some("bpk") => {
+                let run = Path::new("runs/run-a").join(name.parent().unwrap());
+                place.run(&["export", run.to_str().unwrap(), "weights.safetensors"]).done();
+                *bytes = std::fs::read(place.path("weights.safetensors")).unwrap();
+            }
+            Some("md") => {
+                let lines = text(bytes);
+                let timeless =
+                    lines.lines().filter(|l| !l.starts_with("Milliseconds") && !l.starts_with("Sampling and"));
+                *bytes = timeless.collect::<Vec<_>>().join("\n").into_bytes();
+            }
+            _ => {}
+        }
+    }
+    files
+}
+
+/// Waits for `reached`, then kills the program; whether it was still at work.
+fn killed_once(place: &Place, reached: impl Fn(&Place) -> bool) -> bool {
+    let mut child = place.start(&["compare", "a.json"]);
+    let started = Instant::now();
+    while !reached(place) && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(120), "nothing to kill after two minutes");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let at_work = child.try_wait().unwrap().is_none();
+    // On Unix this is SIGKILL.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    at_work
+}
+
+/// Whether a file whose name ends so is below the folder.
+fn there(place: &Place, below: &str, end: &str) -> bool {
+    let mut waiting = vec![place.path(below)];
+    while let Some(folder) = waiting.pop() {
+        // Folders come and go while the program works.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.path().to_string_lossy().ends_with(end) {
+                return true;
+            }
+            waiting.extend(entry.path().is_dir().then(|| entry.path()));
+        }
+    }
+    false
+}
+
+#[test]
+fn a_table_in_many_sittings_is_that_of_one() {
+    let (whole, parts) = (Place::new(), Place::new());
+    for place in [&whole, &parts] {
+        place.write("a.json", &long());
+    }
+    whole.run(&["compare", "a.json"]).done();
+    let moments: [(&str, &str); 4] = [
+        ("runs/cache", "epoch-000003/COMPLETE"),
+        ("runs/run-a/arms", "epoch-000002/COMPLETE"),
+        ("runs/run-a/arms", "ema.bpk"),
+        ("runs/run-a/arms", "seed-1/checkpoints/epoch-000004/COMPLETE"),
+    ];
+    let killed = moments.map(|(below, end)| killed_once(&parts, |place| there(place, below, end)));
+    assert!(killed.iter().filter(|killed| **killed).count() >= 3, "too fast to be killed: {killed:?}");
+    assert!(!parts.path("runs/run-a/results.json").exists());
+    let told = parts.run(&["compare", "a.json"]).done().out;
+    assert!(told.contains(" arms × seeds to do"), "{told}");
+    let (whole, parts) = (made(&whole), made(&parts));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), parts.keys().collect::<Vec<_>>());
+    assert!(whole.len() > 12, "{:?}", whole.keys());
+    for (name, bytes) in &whole {
+        assert!(bytes == &parts[name], "{} differs", name.display());
+    }
+}
+
+#[test]
+fn a_table_that_is_there_is_not_computed_again() {
+    let place = Place::new();
+    place.write("a.json", &photos());
+    place.run(&["compare", "a.json"]).done();
+    let before = place.files("runs/run-a");
+    let told = place.run(&["compare", "a.json"]).done().out;
+    assert!(!told.contains("to do"), "{told}");
+    let after = place.files("runs/run-a");
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    assert!(before == after, "a table that is there was written differently");
+    // A seed more is computed for the table, and the rest is kept.
+    let told = place.run(&["compare", "a.json", "--set", "compare.seeds=[0, 5]"]).done().out;
+    assert!(told.contains("3 of 6 arms × seeds to do"), "{told}");
+}

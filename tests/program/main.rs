@@ -1,0 +1,6 @@
+//! The program as people run it: a process in a folder, its files, its words and its exit code.
+mod commands;
+mod finished;
+mod killed;
+mod place;
+mod usage;
