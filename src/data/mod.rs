@@ -6,8 +6,6 @@ mod array;
 mod batcher;
 mod classes;
 mod config;
-pub mod font;
-pub mod grid;
 mod hold_out;
 mod images;
 mod inspect;
@@ -40,7 +38,6 @@ pub use config::{DataConfig, Declared, Form};
 pub use digits::DigitsConfig;
 #[cfg(feature = "shipped")]
 pub use emoji::EmojiConfig;
-pub use grid::{Picture, grid, side_by_side};
 pub use hold_out::HeldOut;
 pub use images::{Decoded, ImageLabels, ImagesConfig};
 pub use inspect::{ClassCount, Inspection, ItemProblem};

@@ -186,9 +186,13 @@ fn data_text(found: &Inspection) -> String {
     text
 }
 
-/// What the comparison of an experiment takes.
+/// What is left of the comparison of an experiment, and of the pretraining before it.
 pub fn comparison_takes(comparison: &Comparison, cost: &StepCost) -> String {
-    range(cost.comparison(comparison))
+    let SecondsRange { mut low, mut high } = cost.comparison(comparison);
+    if let Ok(Some(pretraining)) = cost.pretraining(comparison.experiment()) {
+        (low, high) = (low + pretraining.low, high + pretraining.high);
+    }
+    range(SecondsRange { low, high })
 }
 
 /// The most memory that this process ever held; none where the system does not say.

@@ -1,6 +1,7 @@
 //! The weights that post-training starts with: pretrained here, an official file, or an earlier run.
+use super::claim::CONFIG;
 use super::config::StartConfig;
-use super::files::{create, hash};
+use super::files::{create, hash, pretty, write};
 use super::opened::{Experiment, Training, stage_seed};
 use crate::models::Network;
 use crate::models::weights::ImportReport;
@@ -94,6 +95,7 @@ impl Experiment {
             return self.load(&weights_file(&folder));
         }
         create(&folder)?;
+        write(&folder.join(CONFIG), &pretty(&self.config().to_json()?)?)?;
         let seed = stage_seed("pretrain", stage.seed, 0);
         let data = self.data();
         let what = Training { stage, data, seed, folder: &folder, label: "pretrain", until_epoch: None };

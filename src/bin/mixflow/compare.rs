@@ -3,7 +3,7 @@ use crate::place::CACHE;
 use crate::{choose_gamma, say, workers};
 use burn_mixflow::Result;
 use burn_mixflow::experiment::config::ExperimentConfig;
-use burn_mixflow::experiment::{Comparison, Experiment, check_folder};
+use burn_mixflow::experiment::{Comparison, Experiment, check_folder, comparison_takes};
 use std::path::Path;
 
 /// The table of arms.
@@ -12,6 +12,11 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     let config = choose_gamma::decided(config, folder)?;
     let comparison = Comparison::open(Experiment::open(config, Path::new(CACHE))?, folder)?;
     say::line(format!("results: {}", folder.display()));
+    let experiment = comparison.experiment();
+    let left = comparison.jobs().into_iter().any(|job| comparison.work(job) > 0.0);
+    if left && !experiment.config().start.is_exact() {
+        say::line(format!("this takes {}", comparison_takes(&comparison, &experiment.time_steps()?)));
+    }
     workers::run(&comparison, &comparison.jobs())?;
     say::result(&format!("\n{}", comparison.write_results()?));
     say::line(format!("written: {}: results.json, table.md, pictures", folder.display()));
