@@ -152,13 +152,13 @@ impl<'a> Distances<'a> {
         Ok(distances)
     }
 
-    /// How far `count` training samples are from the reference: no model can be expected to do better.
+    /// How far `count` training samples, evenly chosen, are from the reference: no model can be expected to do better.
     ///
     /// # Errors
     /// As [`measure`](Self::measure).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
         let train = &self.data.train;
-        self.measure(&train.values(&(0..train.len().min(count)).collect::<Vec<_>>())?)
+        self.measure(&train.values(&evenly(train.len(), count))?)
     }
 
     /// The conditions that `count` samples are generated for, the same for every arm: labels in the proportions of the
