@@ -84,7 +84,7 @@ impl Experiment {
                 "data: the deviation of what the network sees is {deviation:.3}, expected is {least} to {most}; is `scale` right?"
             ));
         }
-        if !(mean.abs() <= 1.0) {
+        if mean.is_nan() || mean.abs() > 1.0 {
             report.doubtful.push(format!("data: the mean of what the network sees is {mean:.3}, expected is about 0"));
         }
         let empty = found.labels.iter().enumerate().filter(|(_, count)| count.training == 0);

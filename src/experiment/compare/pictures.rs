@@ -24,12 +24,10 @@ impl Comparison {
         for (name, chart) in charts(results, self.arms()) {
             save(&chart, &self.folder.join(name))?;
         }
-        if self.config().data.form() == Form::Pictures {
-            if let Some(sheet) = self.sheet(results)? {
-                write_bytes(&self.folder.join("samples.png"), &sheet.picture()?.to_png()?)?;
-            }
+        match self.sheet(results)?.filter(|_| self.config().data.form() == Form::Pictures) {
+            Some(sheet) => write_bytes(&self.folder.join("samples.png"), &sheet.picture()?.to_png()?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Samples of the first seed: arms from top to bottom, budgets from left to right, samplers one below the other.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum StartConfig {
     /// Plain flow matching from scratch; its average is kept under a hash of what made it, and not trained twice.
-    Pretrain(StageConfig),
+    Pretrain(Box<StageConfig>),
     /// An official checkpoint, or any file of weights under official names.
     Weights(WeightsConfig),
     /// The average of an earlier run of this program.
@@ -22,7 +22,7 @@ pub enum StartConfig {
 
 impl Default for StartConfig {
     fn default() -> Self {
-        Self::Pretrain(StageConfig::default())
+        Self::Pretrain(Box::default())
     }
 }
 

@@ -161,15 +161,15 @@ fn the_least_error_is_recommended_where_it_is_beyond_chance() {
 #[test]
 fn pictures_and_tables_hold_what_was_measured() {
     let found = measured(0.8, &ProbeConfig { samples: 100, resamples: 20, ..config(&[Definition::Distribution]) });
-    let drawn = picture(&[("before", found.iter().collect()), ("after", found.iter().collect())]).unwrap();
-    assert_eq!(drawn.rgb.len(), 3 * drawn.width * drawn.height);
-    assert!(picture(&[]).is_err());
     let mut report = Report::default();
     report.push("before", &found[0]);
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("a.csv");
-    report.save_csv(&file).unwrap();
-    let text = std::fs::read_to_string(file).unwrap();
+    let networks = ["before", "after"].map(|name| MeasuredNetwork { name, measurements: found.clone() });
+    report.write(folder.path(), &networks).unwrap();
+    let drawn = image::open(folder.path().join("slow_flow.png")).unwrap().into_rgb8();
+    assert!(drawn.pixels().any(|pixel| pixel.0 != [255; 3]));
+    assert!(std::fs::read_to_string(folder.path().join("slow_flow.svg")).unwrap().contains("after post-training"));
+    let text = std::fs::read_to_string(folder.path().join("slow_flow.csv")).unwrap();
     assert_eq!(text.lines().count(), 1 + found[0].points.len() + 1);
     assert!(text.starts_with("model,definition,steps,evaluations,t,m,slowness,low,high,standard_error,bias"));
     assert!(report.markdown().contains("| before | distribution | 30 |"));

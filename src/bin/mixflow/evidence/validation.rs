@@ -129,9 +129,9 @@ pub fn markdown(kept: &Path) -> Result<String> {
             let best = cell.best();
             let _ = writeln!(
                 text,
-                "| {data} | {title} | {steps} | {} | {} | {} | {by_probe} |",
+                "| {data} | {title} | {steps} | {} | {:.3} | {} | {by_probe} |",
                 name(best.gamma),
-                format!("{:.3}", best.mean),
+                best.mean,
                 cell.judged(choice.gamma, &mut pilots),
             );
         }
