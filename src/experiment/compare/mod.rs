@@ -80,16 +80,12 @@ impl Comparison {
             ));
         }
         let arms = config.arms();
-        let alike = |(i, arm): (usize, &Arm)| {
-            arms[..i]
-                .iter()
-                .find(|other| (other.weights, &other.stage) == (arm.weights, &arm.stage))
-                .map(|other| (arm, other))
-        };
-        if let Some((arm, other)) = arms.iter().enumerate().find_map(alike) {
+        let same = |a: &Arm, b: &Arm| (a.weights, &a.stage) == (b.weights, &b.stage);
+        let alike = (0..arms.len()).find_map(|i| Some((i, arms[..i].iter().position(|other| same(other, &arms[i]))?)));
+        if let Some((one, other)) = alike {
             let message = format!(
                 ": `{}` and `{}` are the same; name a strategy in `post_train`, or other arms",
-                other.name, arm.name
+                arms[other].name, arms[one].name
             );
             return Err(Error::Config(vec![Problem { path: "compare.arms".into(), message }]));
         }
