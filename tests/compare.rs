@@ -58,7 +58,7 @@ const TINY: &str = r#"{
     "post_train": {"steps": 10, "batch_size": 16, "steps_per_epoch": 5, "ema": {"ramp": true}},
     "compare": {
         "arms": [
-            {"name": "none", "weights": "start"}, {"name": "control"}, {"name": "control again"},
+            {"name": "none", "weights": "start"}, {"name": "control"},
             {"name": "MixFlow", "strategy": {"kind": "mixflow"}, "gammas": [0.5, 1]},
             {"name": "perturbed", "input": {"kind": "perturbation", "gamma": 0.1}},
             {"name": "perturbed by nothing", "input": {"kind": "perturbation", "gamma": 0}},
@@ -94,19 +94,18 @@ fn arms_are_paired_and_a_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let config = ExperimentConfig::parse(TINY).unwrap();
     let results = run(config.clone(), folder.path());
-    // Two samplers of 9 arms, Heun at 2 evaluations only, one more of the control; three metrics.
-    assert_eq!(results.rows.len(), 3 * (9 * 2 + 9 + 2));
+    // Two samplers of 8 arms, Heun at 2 evaluations only, one more of the control; three metrics.
+    assert_eq!(results.rows.len(), 3 * (8 * 2 + 8 + 2));
     for evaluations in [2, 3] {
         let of = |arm: &str| values(&results, arm, evaluations);
-        assert_eq!(of("control"), of("control again"));
         assert_eq!(of("control"), of("perturbed by nothing"));
         for other in ["none", "MixFlow γ=0.5", "perturbed", "rollout", "anti-drift"] {
             assert_ne!(of("control"), of(other), "{other}");
         }
     }
     let metric = &results.floors[0].metric;
-    let again = results.row(metric, "Heun", "control again", 2).unwrap();
-    assert_eq!((again.paired_change, again.against.as_str()), (Some(0.0), "Heun"));
+    let same = results.row(metric, "Heun", "perturbed by nothing", 2).unwrap();
+    assert_eq!((same.paired_change, same.against.as_str()), (Some(0.0), "Heun"));
     let heun = results.row(metric, "Heun", "control", 2).unwrap();
     assert_eq!((heun.steps, heun.against.as_str()), (1, "Euler"));
     let plain = results.row(metric, "Euler", "control", 2).unwrap();
@@ -129,6 +128,19 @@ fn arms_are_paired_and_a_run_goes_on_where_it_was() {
         comparison.run(job).unwrap();
     }
     assert_eq!(cells(&written), before);
+}
+
+#[test]
+fn two_arms_alike_are_refused_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = ExperimentConfig::parse(TINY).unwrap();
+    let mut alike = config.clone();
+    alike.compare.arms[1].name = "once".into();
+    alike.compare.arms.push(config.compare.arms[1].clone());
+    let experiment = Experiment::open(alike, &folder.path().join("cache")).unwrap();
+    let error = Comparison::open(experiment, &folder.path().join("run")).map(drop).unwrap_err().to_string();
+    assert!(error.contains("compare.arms : `once` and `control` are the same"), "{error}");
+    assert!(!folder.path().join("run").exists());
 }
 
 #[test]
