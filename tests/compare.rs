@@ -81,7 +81,7 @@ fn cells(folder: &Path) -> BTreeMap<PathBuf, String> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(cells(&path));
-        } else if path.parent().is_some_and(|p| p.ends_with("cells")) {
+        } else if path.parent().is_some_and(|p| p.ends_with("cells")) && path.extension().is_some_and(|e| e == "json") {
             let cell: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
             found.insert(path, cell["distances"].to_string());
         }

@@ -208,7 +208,7 @@ fn data_and_files_that_do_not_fit_are_found_before_training() {
         (
             "sit",
             |c| c.post_train.batch_size = 64,
-            "post_train.batch_size = 64: over devices × accumulation must be at most 20",
+            "post_train.batch_size = 64: over devices × accumulation must be at most 14",
         ),
         ("rae", |c| c.sample.weak.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
         ("rae", |c| c.sample.decoder.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),

@@ -54,6 +54,8 @@ fn official(_: &Place) -> Value {
     let mut config: Value = serde_json::from_str(&text).unwrap();
     config["data"]["folder"] = shipped("data/tiny/sit/vae-sd").into();
     config["start"]["file"] = shipped("data/tiny/sit/ckpt.pt").into();
+    // With ten classes ten of the 24 latents are held out, and the rest are too few to measure Slow Flow on.
+    config["data"]["classes"] = 0.into();
     let sizes = small(config["data"].clone(), config["network"].clone());
     for section in ["post_train", "compare", "gamma_search", "slow_flow"] {
         config[section] = sizes[section].clone();

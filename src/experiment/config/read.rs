@@ -48,7 +48,8 @@ impl ExperimentConfig {
     fn from_value(mut config: Value) -> Result<Self> {
         let auto = auto_gamma::take(&mut config);
         Error::if_any(retired::problems(&config))?;
-        Error::if_any(keys::problems(&config, &Self::schema()))?;
+        // The word is taken out by now, so that anywhere else it is no number.
+        Error::if_any(keys::problems(&config, &schemars::schema_for!(Self).to_value()))?;
         let config: Self = serde_path_to_error::deserialize(config).map_err(|e| {
             let path = e.path().to_string();
             Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])

@@ -91,7 +91,7 @@ fn every_problem_is_reported_at_once() {
         "compare": {"seeds": [1, 1], "evaluations": [0, 3], "samples": 1, "batch_size": 0, "control": "c",
             "arms": [{"name": "a", "gammas": [2]}, {"name": "a", "weights": "exact"},
                 {"name": "b", "weights": "start", "strategy": {"kind": "beta"}, "input": {"kind": "perturbation", "gamma": 1}},
-                {"name": "e", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.1], "anti_drift": {"weight": 0}}]}"#,
+                {"name": "e", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.1], "anti_drift": {"weight": 0}}, {"name": "b"}]}"#,
     );
     for expected in [
         "post_train.strategy.gamma = 1.1: must be in [0, 1]",
