@@ -138,6 +138,29 @@ fn fingerprint(file: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::config::ExperimentConfig;
+    use crate::post_train::StageConfig;
+
+    /// The first losses of the training that made `data/emoji/sit.safetensors`.
+    #[test]
+    fn pretraining_on_the_emoji_starts_as_that_of_the_shipped_weights() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/emoji/pretrain.json");
+        let experiment = Experiment::open(ExperimentConfig::read(file).unwrap(), folder.path()).unwrap();
+        let stage = experiment.config().start.pretrain().unwrap().clone();
+        // Two steps in an epoch, so that the first epoch is enough; no draw depends on it.
+        let stage = StageConfig { steps_per_epoch: 2, ..stage };
+        let seed = stage_seed("pretrain", stage.seed, 0);
+        let (data, folder) = (experiment.data(), folder.path());
+        let what = Training { stage: &stage, data, seed, folder, label: "pretrain", until_epoch: Some(1) };
+        experiment.train(experiment.init(stage.seed).unwrap(), &what).unwrap();
+        let log = std::fs::read_to_string(folder.join("train/epoch-1/Loss.log")).unwrap();
+        let losses: Vec<f64> = log.lines().map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+        for (found, expected) in losses.iter().zip([1.632_707_7, 1.678_763_4]) {
+            assert!((found - expected).abs() < 1e-4, "{losses:?}");
+        }
+        assert_eq!(losses.len(), 2);
+    }
 
     #[test]
     fn a_fingerprint_sees_each_part_of_a_file() {
