@@ -6,12 +6,15 @@ use std::path::Path;
 /// Folders within folders that are listed.
 const DEEPEST: usize = 16;
 
+/// The extensions of pictures that can be read.
+pub(crate) const PICTURES: [&str; 4] = ["jpeg", "jpg", "png", "webp"];
+
 /// Problems that one message lists.
 pub(super) const MOST_LISTED: usize = 10;
 
 /// Files below a folder.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     /// Those with one of the extensions, below the folder, with `/`, sorted.
     pub names: Vec<String>,
     /// How many others there are, by their extension in lower case.

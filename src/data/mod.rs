@@ -11,7 +11,7 @@ mod images;
 mod inspect;
 mod item;
 mod latents;
-mod listing;
+pub(crate) mod listing;
 mod memory;
 pub(crate) mod npy;
 mod scaling;

@@ -3,7 +3,7 @@ use super::cache::{self, Cache, Writer};
 use super::decode::Target;
 use super::{Decoded, ImageLabels, ImagesConfig, labels};
 use crate::data::classes::Classes;
-use crate::data::listing::{Listing, first};
+use crate::data::listing::{Listing, PICTURES, first};
 use crate::data::memory::Names;
 use crate::data::set::Source;
 use crate::data::{DataSet, DataSplit, HeldOut, Item, hold_out};
@@ -12,7 +12,6 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const EXTENSIONS: [&str; 4] = ["jpeg", "jpg", "png", "webp"];
 /// Pictures that cannot be read here; to leave them out silently would be to train on other data than there are.
 const FOREIGN: [&str; 9] = ["avif", "bmp", "gif", "heic", "heif", "jxl", "svg", "tif", "tiff"];
 
@@ -130,7 +129,7 @@ impl Source for Pictures {
 
 /// The names of the pictures, the classes, and what a person should know.
 fn listed(config: &ImagesConfig) -> Result<(Vec<String>, Classes, Vec<String>)> {
-    let Listing { mut names, others } = Listing::of(&config.folder, &EXTENSIONS)?;
+    let Listing { mut names, others } = Listing::of(&config.folder, &PICTURES)?;
     let foreign: Vec<String> = others
         .iter()
         .filter(|(extension, _)| FOREIGN.contains(&extension.as_str()))

@@ -1,14 +1,10 @@
 //! A folder of pictures of one size, decoded when they are asked for.
+use crate::data::listing::{Listing, PICTURES};
 use crate::{Error, Result};
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
-
-/// Folders within folders that are listed: deeper is a folder linked into itself.
-const DEEPEST: usize = 16;
 
 /// The pictures of a folder, sorted by name.
 #[derive(Debug, Clone)]
@@ -29,8 +25,9 @@ struct Header {
 impl Pictures {
     /// Lists the pictures of a folder and of those within it, and reads their headers. Hidden files are none.
     pub fn list(folder: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        walk(folder, 0, &mut files)?;
+        let names = Listing::of(folder, &PICTURES)?.names;
+        let mut files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+        // By folder, then by name: `a/z.png` stands before `a.png`.
         files.sort();
         let headers = files.par_iter().map(|file| header(file)).collect::<Result<Vec<_>>>()?;
         let Some(first) = headers.first() else {
@@ -56,25 +53,6 @@ impl Pictures {
         };
         self.files[range].par_iter().map(decode).collect()
     }
-}
-
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
-    if depth > DEEPEST {
-        return Err(Error::format(folder, "lies too deep: is a folder linked into itself?"));
-    }
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
-        let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if hidden {
-            continue;
-        } else if path.is_dir() {
-            walk(&path, depth + 1, files)?;
-        } else if extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 fn open(file: &Path) -> Result<impl ImageDecoder> {
