@@ -7,7 +7,7 @@ mod batcher;
 mod classes;
 mod config;
 mod hold_out;
-mod images;
+pub(crate) mod images;
 mod inspect;
 mod item;
 mod latents;

@@ -190,7 +190,7 @@ impl<'a> Distances<'a> {
 }
 
 /// At most `most` of `all` places, evenly chosen.
-fn evenly(all: usize, most: usize) -> Vec<usize> {
+pub(super) fn evenly(all: usize, most: usize) -> Vec<usize> {
     let count = all.min(most);
     (0..count).map(|i| i * all / count).collect()
 }

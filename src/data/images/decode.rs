@@ -24,20 +24,7 @@ impl Target {
 
     /// The bytes `[C, H, W]` of a file.
     pub fn decode(&self, file: &Path) -> Result<Vec<u8>, String> {
-        let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
-        // By its content: many pictures have the name of another format.
-        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-        match reader.format() {
-            Some(ImageFormat::Png | ImageFormat::WebP) => {}
-            Some(ImageFormat::Jpeg) if jpeg::is_whole(&bytes) => {}
-            Some(ImageFormat::Jpeg) => return Err("is cut short: the JPEG has no end".into()),
-            _ => return Err("is no picture that can be read: must be PNG, JPEG or WebP".into()),
-        }
-        let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
-        let orientation = decoder.orientation().map_err(|e| e.to_string())?;
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
-        picture.apply_orientation(orientation);
-        Ok(self.planes(&on_white(picture)))
+        upright(file).map(|picture| self.planes(&picture))
     }
 
     fn planes(&self, picture: &RgbImage) -> Vec<u8> {
@@ -50,6 +37,27 @@ impl Target {
             _ => (0..3).flat_map(|channel| square.pixels().map(move |pixel| pixel.0[channel])).collect(),
         }
     }
+}
+
+/// The picture of a file: turned as its EXIF says, transparency laid on white.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn upright(file: &Path) -> Result<RgbImage, String> {
+    let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
+    // By its content: many pictures have the name of another format.
+    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    match reader.format() {
+        Some(ImageFormat::Png | ImageFormat::WebP) => {}
+        Some(ImageFormat::Jpeg) if jpeg::is_whole(&bytes) => {}
+        Some(ImageFormat::Jpeg) => return Err("is cut short: the JPEG has no end".into()),
+        _ => return Err("is no picture that can be read: must be PNG, JPEG or WebP".into()),
+    }
+    let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let orientation = decoder.orientation().map_err(|e| e.to_string())?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    picture.apply_orientation(orientation);
+    Ok(on_white(picture))
 }
 
 /// Eight bits a channel; what is transparent shows white.

@@ -9,6 +9,9 @@ mod jpeg;
 mod labels;
 mod source;
 
+#[cfg(feature = "experiment")]
+pub(crate) use decode::upright;
+
 pub use config::{ImageLabels, ImagesConfig};
 
 /// How far the pictures of a folder are decoded.

@@ -15,9 +15,7 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn misfits(&self, schema: &'a Value, value: &Value, path: &str) -> Vec<Problem> {
-        if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/")) {
-            return self.misfits(&self.root["$defs"][name], value, path);
-        }
+        let schema = self.resolved(schema);
         for choices in ["oneOf", "anyOf"].iter().filter_map(|key| schema[*key].as_array()) {
             let found = self.of_choices(choices, value, path);
             if !found.is_empty() {
@@ -83,7 +81,7 @@ impl<'a> Checker<'a> {
 
     fn resolved(&self, schema: &'a Value) -> &'a Value {
         let name = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/"));
-        name.map_or(schema, |name| &self.root["$defs"][name])
+        name.map_or(schema, |name| self.resolved(&self.root["$defs"][name]))
     }
 
     fn mistyped(&self, schema: &Value, value: &Value, path: &str) -> Option<Problem> {

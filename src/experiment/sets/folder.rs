@@ -1,8 +1,10 @@
 //! A folder of pictures of one size, decoded when they are asked for.
+use crate::data::images::upright;
 use crate::data::listing::{Listing, PICTURES};
 use crate::{Error, Result};
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{ImageDecoder, ImageReader};
 use rayon::prelude::*;
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -72,23 +74,12 @@ fn header(file: &Path) -> Result<Header> {
 }
 
 fn pixels(file: &Path, channels: usize) -> Result<Vec<u8>> {
-    let mut decoder = open(file)?;
-    let orientation = decoder.orientation().map_err(|e| not_a_picture(file, &e))?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| not_a_picture(file, &e))?;
-    picture.apply_orientation(orientation);
-    if picture.color().has_alpha() {
-        let rgba = picture.into_rgba8();
-        return Ok(rgba.pixels().flat_map(|pixel| on_white(pixel.0).into_iter().take(channels)).collect());
-    }
-    Ok(if channels == 1 { picture.into_luma8().into_raw() } else { picture.into_rgb8().into_raw() })
+    let picture = upright(file).map_err(|message| not_a_picture(file, &message))?;
+    // One channel is asked for only where all pictures are grey, so that their three are equal.
+    Ok(if channels == 1 { picture.pixels().map(|pixel| pixel.0[0]).collect() } else { picture.into_raw() })
 }
 
-fn on_white([red, green, blue, alpha]: [u8; 4]) -> [u8; 3] {
-    let alpha = u32::from(alpha);
-    [red, green, blue].map(|value| ((u32::from(value) * alpha + 255 * (255 - alpha) + 127) / 255) as u8)
-}
-
-fn not_a_picture(file: &Path, reason: &image::ImageError) -> Error {
+fn not_a_picture(file: &Path, reason: &dyn Display) -> Error {
     Error::format(file, format!("not a picture that can be read: {reason}"))
 }
 
@@ -96,7 +87,7 @@ fn not_a_picture(file: &Path, reason: &image::ImageError) -> Error {
 mod tests {
     use super::*;
     use image::codecs::png::PngEncoder;
-    use image::{ExtendedColorType, GrayImage, ImageEncoder, LumaA, RgbImage, RgbaImage};
+    use image::{DynamicImage, ExtendedColorType, GrayImage, ImageEncoder, LumaA, RgbImage, RgbaImage};
 
     #[test]
     fn all_kinds_of_pixels_at_any_depth_and_nothing_else() {
@@ -152,5 +143,18 @@ mod tests {
         GrayImage::new(3, 2).save(folder.path().join("a.png")).unwrap();
         GrayImage::new(2, 3).save(folder.path().join("b.png")).unwrap();
         says(&["a.png of 2×3", "b.png of 3×2", "one size"]);
+    }
+
+    /// Its header is whole, and the decoder would fill the rest with grey.
+    #[test]
+    fn a_jpeg_that_is_cut_short_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.jpg");
+        RgbImage::from_fn(32, 32, |x, y| image::Rgb([8 * x as u8, 8 * y as u8, 0])).save(&file).unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        assert!(Pictures::list(folder.path()).unwrap().decode(0..1).is_ok());
+        std::fs::write(&file, &whole[..whole.len() - 40]).unwrap();
+        let message = Pictures::list(folder.path()).unwrap().decode(0..1).unwrap_err().to_string();
+        assert!(message.contains("a.jpg") && message.contains("cut short"), "{message}");
     }
 }

@@ -5,6 +5,7 @@ use crate::evaluate::{
     FeatureExtractor, PairAverage, RandomConvolutions, energy_distance_with, frechet_distance_of_samples, kid,
     precision_recall,
 };
+use crate::experiment::distances::evenly;
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Result, host};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -105,8 +106,7 @@ impl Rows {
 
     /// At most `most` of them, evenly chosen.
     fn evenly(&self, most: usize) -> Self {
-        let (all, count) = (self.count(), self.count().min(most));
-        self.only((0..count).map(|i| i * all / count))
+        self.only(evenly(self.count(), most))
     }
 }
 
@@ -128,7 +128,7 @@ impl Measured {
         let rows = |dim| Rows { dim, values: Vec::new() };
         let mut this = Self { values: rows(size), plain: rows(filters), texture: rows(filters) };
         let kept = (MOST_VALUES / size).clamp(least, count);
-        let mut places = (0..kept).map(|i| i * count / kept).peekable();
+        let mut places = evenly(count, kept).into_iter().peekable();
         for start in (0..count).step_by(BATCH) {
             let end = count.min(start + BATCH);
             let values = set.values(start..end)?;
