@@ -17,10 +17,14 @@ pub(super) fn weights_file(folder: &Path) -> PathBuf {
     folder.join("ema.bpk")
 }
 
-/// The file of the averaged weights of an earlier run: in its folder, or in the `post_train` below it.
-pub(super) fn weights_of_run(folder: &Path) -> PathBuf {
-    let below = weights_file(&folder.join("post_train"));
-    if !has_weights(folder) && below.exists() { below } else { weights_file(folder) }
+/// The folder that holds the averaged weights `ema.bpk` of an earlier run: its own, or the `post_train` below it.
+pub fn folder_of_weights(run: &Path) -> Option<PathBuf> {
+    [run.to_path_buf(), run.join("post_train")].into_iter().find(|folder| has_weights(folder))
+}
+
+/// The file of the averaged weights of an earlier run; where it would be if there is none.
+pub(super) fn weights_of_run(run: &Path) -> PathBuf {
+    weights_file(&folder_of_weights(run).unwrap_or_else(|| run.to_path_buf()))
 }
 
 /// Whether a folder holds finished weights.
@@ -141,15 +145,16 @@ mod tests {
     use crate::experiment::config::ExperimentConfig;
     use crate::post_train::StageConfig;
 
-    /// The first losses of the training that made `data/emoji/sit.safetensors`.
+    /// The first losses of the training that made `data/emoji/sit.safetensors`, which ran on a GPU.
     #[test]
     fn pretraining_on_the_emoji_starts_as_that_of_the_shipped_weights() {
         let folder = tempfile::tempdir().unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/emoji/pretrain.json");
         let experiment = Experiment::open(ExperimentConfig::read(file).unwrap(), folder.path()).unwrap();
         let stage = experiment.config().start.pretrain().unwrap().clone();
-        // Two steps in an epoch, so that the first epoch is enough; no draw depends on it.
-        let stage = StageConfig { steps_per_epoch: 2, ..stage };
+        // Few steps in an epoch, so that the first epoch is enough; no draw depends on it.
+        let recorded = [1.663_349_6, 1.647_371_3, 1.651_102_3];
+        let stage = StageConfig { steps_per_epoch: recorded.len(), ..stage };
         let seed = stage_seed("pretrain", stage.seed, 0);
         let (data, folder) = (experiment.data(), folder.path());
         let what = Training { stage: &stage, data, seed, folder, label: "pretrain", until_epoch: Some(1) };
@@ -160,10 +165,10 @@ mod tests {
             .filter(|line| !line.ends_with("final"))
             .map(|line| line.split(',').next().unwrap().parse().unwrap())
             .collect();
-        for (found, expected) in losses.iter().zip([1.632_707_7, 1.678_763_4]) {
+        for (found, expected) in losses.iter().zip(recorded) {
             assert!((found - expected).abs() < 1e-4, "{losses:?}");
         }
-        assert_eq!(losses.len(), 2);
+        assert_eq!(losses.len(), recorded.len());
     }
 
     #[test]

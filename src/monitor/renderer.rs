@@ -57,7 +57,8 @@ pub struct PlainRenderer {
     items: usize,
     total_items: usize,
     first_epoch: usize,
-    started: Instant,
+    /// When the first step had been made, and the epochs done by then.
+    first_step: Option<(Instant, f64)>,
     printed: Option<Instant>,
 }
 
@@ -82,7 +83,7 @@ impl PlainRenderer {
             items: 0,
             total_items: 0,
             first_epoch: 1,
-            started: Instant::now(),
+            first_step: None,
             printed: None,
         }
     }
@@ -124,14 +125,20 @@ impl PlainRenderer {
         self.line(&text);
     }
 
+    /// The time that is left at the pace since the first step, which alone may compile kernels for minutes.
     fn left(&self) -> Option<Duration> {
-        let within = self.items as f64 / self.total_items.max(1) as f64;
-        let done = self.epoch.saturating_sub(self.first_epoch) as f64 + within;
-        let all = (self.epochs + 1).saturating_sub(self.first_epoch) as f64;
-        if done <= 0.0 {
+        let (at, before) = self.first_step?;
+        let (done, all) = (self.done(), (self.epochs + 1).saturating_sub(self.first_epoch) as f64);
+        if done <= before {
             return None;
         }
-        Duration::try_from_secs_f64(self.started.elapsed().as_secs_f64() * (all - done).max(0.0) / done).ok()
+        Duration::try_from_secs_f64(at.elapsed().as_secs_f64() * (all - done).max(0.0) / (done - before)).ok()
+    }
+
+    /// Epochs that this process has done, the one in work by its part.
+    fn done(&self) -> f64 {
+        let within = self.items as f64 / self.total_items.max(1) as f64;
+        self.epoch.saturating_sub(self.first_epoch) as f64 + within
     }
 
     fn remember(&mut self, state: &MetricState, of: fn(&mut Self) -> &mut Vec<(String, f64)>) {
@@ -209,7 +216,7 @@ impl MetricsRendererEvaluation for PlainRenderer {
 impl TrainingProgressLogger for PlainRenderer {
     fn start(&mut self, total_epochs: usize, starting_epoch: usize, _items: Option<usize>, _label: Option<&str>) {
         (self.epochs, self.epoch, self.first_epoch) = (total_epochs, starting_epoch, starting_epoch);
-        self.started = Instant::now();
+        self.first_step = None;
     }
 
     fn update_epoch(&mut self, epoch: usize) {
@@ -222,8 +229,11 @@ impl TrainingProgressLogger for PlainRenderer {
 
     fn update_split(&mut self, items_processed: usize) {
         self.items = items_processed;
-        if self.split == "train" && self.due() {
-            self.progress();
+        if self.split == "train" {
+            self.first_step = self.first_step.or_else(|| Some((Instant::now(), self.done())));
+            if self.due() {
+                self.progress();
+            }
         }
     }
 
@@ -326,7 +336,7 @@ mod tests {
     fn one_line_per_interval_and_validation() {
         let lines = two_epochs(Duration::from_secs(3600));
         let expected = [
-            "toy: epoch 2/3  4/8 items  loss 0.5000  lr 1.000e-4  left 0s",
+            "toy: epoch 2/3  4/8 items  loss 0.5000  lr 1.000e-4",
             "toy: epoch 2/3  valid  loss 0.2500",
             "toy: epoch 3/3  valid  loss 0.2500",
         ];
@@ -341,7 +351,7 @@ mod tests {
         let mut renderer = PlainRenderer::to("toy", Duration::ZERO, Box::new(std::io::sink()));
         renderer.start(10, 6, None, None);
         assert_eq!(renderer.left(), None);
-        renderer.started = Instant::now() - Duration::from_secs(100);
+        renderer.first_step = Some((Instant::now() - Duration::from_secs(100), 0.0));
         renderer.update_epoch(6);
         let left = renderer.left().unwrap().as_secs_f64();
         assert!((left - 400.0).abs() < 1.0, "{left}");

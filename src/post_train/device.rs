@@ -43,7 +43,10 @@ impl DeviceName {
             #[cfg(feature = "cuda")]
             Some(("cuda", index)) => match Device::enumerate(burn::tensor::DeviceType::Cuda).into_iter().nth(index) {
                 Some(device) => Ok(device),
-                None => Err(fail("no such GPU was found on this machine")),
+                None => Err(fail(
+                    "no such GPU was found: `nvidia-smi -L` lists those of the driver; LD_LIBRARY_PATH must not name the \
+                     toolkit's `stubs` or `compat` folder, whose libcuda.so hides the driver's",
+                )),
             },
             #[cfg(feature = "wgpu")]
             Some(("wgpu", index)) => match Device::enumerate(burn::tensor::DeviceType::Wgpu).into_iter().nth(index) {
