@@ -1,4 +1,6 @@
 //! A law of timesteps of your own: the slowed timestep lags most in the middle, `m = t − c·t(1 − t)·u`.
+//!
+//! It draws from the generator it is given, so your `Cargo.toml` needs `rand = "0.10"` too.
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamWConfig;
 use burn::prelude::*;
