@@ -18,8 +18,9 @@ fn run(config: ExperimentConfig, folder: &Path) -> ComparisonResults {
     for job in comparison.jobs() {
         comparison.run(job).unwrap();
     }
-    comparison.write_results().unwrap();
-    comparison.results().unwrap()
+    let results = comparison.write_results().unwrap();
+    comparison.draw(&results).unwrap();
+    results
 }
 
 /// The distances of every seed by the first metric under the first sampler.

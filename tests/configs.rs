@@ -35,11 +35,16 @@ fn merged(file: &Path) -> Value {
     let Some(base) = own["extends"].as_str() else { return own };
     let mut whole = merged(&file.parent().unwrap().join(base));
     json_patch::merge(&mut whole, &own);
+    whole.as_object_mut().unwrap().remove("extends");
     whole
 }
 
 /// Every place in `value` that `schema` does not allow: unknown or missing keys and tags, and wrong types.
 fn misfits(schema: &Value, root: &Value, value: &Value, path: &str) -> Vec<String> {
+    if let Some(condition) = schema.get("if") {
+        let holds = misfits(condition, root, value, path).is_empty();
+        return misfits(&schema[if holds { "then" } else { "else" }], root, value, path);
+    }
     if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
         let found = misfits(&root["$defs"][name], root, value, path);
         if !found.is_empty() {
@@ -76,11 +81,14 @@ fn misfits(schema: &Value, root: &Value, value: &Value, path: &str) -> Vec<Strin
         return vec![format!("{path} is {value}, not {types:?}")];
     }
     let mut found = Vec::new();
-    if let (Some(object), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
-        for (key, inner) in object {
-            match known.get(key) {
-                Some(schema) => found.extend(misfits(schema, root, inner, &format!("{path}.{key}"))),
-                None => found.push(format!("{path}.{key} is unknown")),
+    if let Some(object) = value.as_object() {
+        if let Some(known) = schema["properties"].as_object() {
+            for (key, inner) in object {
+                match (known.get(key), &schema["additionalProperties"]) {
+                    (Some(schema), _) => found.extend(misfits(schema, root, inner, &format!("{path}.{key}"))),
+                    (None, others @ Value::Object(_)) if misfits(others, root, inner, "").is_empty() => {}
+                    _ => found.push(format!("{path}.{key} is unknown")),
+                }
             }
         }
         for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -180,6 +188,29 @@ fn every_key_of_every_configuration_is_in_the_schema() {
     }
 }
 
+/// What an editor shows of the files themselves.
+#[test]
+fn every_file_as_it_is_written_fits_the_schema() {
+    let (schema, mut extending) = (ExperimentConfig::schema(), 0);
+    for file in shipped(&folder()) {
+        let own = json_of(&file);
+        assert_eq!(misfits(&schema, &schema, &own, ""), Vec::<String>::new(), "{}", file.display());
+        extending += usize::from(own.get("extends").is_some());
+    }
+    assert!(extending >= 5);
+    for (wrong, at) in [
+        (json!({"extends": "a.json", "compere": {}}), ".compere"),
+        (json!({"extends": "a.json", "post_train": {"stpes": 3}}), ".post_train.stpes"),
+        (json!({"extends": "a.json", "start": {"steps": "many"}}), ".start.steps"),
+        (json!({"data": {"kind": "photos"}}), ".network"),
+    ] {
+        let found = misfits(&schema, &schema, &wrong, "");
+        assert!(found.iter().any(|misfit| misfit.contains(at)), "{wrong}: {found:?}");
+    }
+    let removed = json!({"extends": "a.json", "data": {"size": 8, "limit": null}, "start": {"file": null}});
+    assert_eq!(misfits(&schema, &schema, &removed, ""), Vec::<String>::new());
+}
+
 #[test]
 fn the_schema_refuses_what_the_parser_refuses() {
     let schema = ExperimentConfig::schema();
@@ -246,6 +277,7 @@ fn a_file_of_an_old_dialect_is_told_the_new_names() {
                 "device is called `devices` now",
                 "pretrain is `start` now",
                 "arms is `compare.arms` now",
+                "arms[0].weights = \"pretrained\": is called \"start\" now",
                 "control is `compare.control` now",
                 "samplers is `compare.samplers` now",
                 "evaluations is `compare.evaluations` now",

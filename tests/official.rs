@@ -93,14 +93,14 @@ fn an_official_checkpoint_is_post_trained_resumed_sampled_and_written_back() {
         let shapes: Vec<_> = tensor_shapes(&file, WeightSource::Auto).unwrap().into_iter().collect();
         assert_eq!(shapes, official(&experiment.config().network), "{name}");
         let (reloaded, _) = from_file(name, file).start().unwrap();
-        let samples = |network: &Network| experiment.sample(network, &mut |_| {}).unwrap();
+        let samples = |network: &Network| experiment.sample(network).unwrap();
         let (trained, back) = (samples(&one.ema), samples(&reloaded));
         let latents = values(trained.latents.clone());
         assert!(latents.iter().all(|v| v.is_finite()), "{name}");
         assert_eq!(latents, values(back.latents), "{name}: the exported weights sample differently");
         assert_ne!(latents, values(samples(&start).latents), "{name}: post-training changed no sample");
         assert_eq!(trained.pixels.is_some(), name == "rae");
-        experiment.write_samples(&one.ema, folder.path(), &mut |_| {}).unwrap();
+        experiment.write_samples(&one.ema, folder.path()).unwrap();
         let bytes = std::fs::read(folder.path().join("samples.safetensors")).unwrap();
         let stored = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         assert_eq!(stored.tensor("latents").unwrap().shape(), trained.latents.dims(), "{name}");
@@ -208,7 +208,7 @@ fn data_and_files_that_do_not_fit_are_found_before_training() {
         (
             "sit",
             |c| c.post_train.batch_size = 64,
-            "post_train.batch_size = 64: over devices × accumulation must be at most 14",
+            "post_train.batch_size = 64: over 2 devices × accumulation must be at most 14",
         ),
         ("rae", |c| c.sample.weak.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
         ("rae", |c| c.sample.decoder.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),

@@ -2,4 +2,9 @@
 mod manifest;
 mod sets;
 
+#[cfg(feature = "experiment")]
+pub(crate) use sets::newest_epoch;
 pub use sets::{CheckpointSets, Part};
+
+/// The folder of checkpoint sets in that of a training.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";

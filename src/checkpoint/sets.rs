@@ -34,6 +34,15 @@ pub struct Part {
     sets: CheckpointSets,
 }
 
+/// The newest epoch whose set is complete, not looking into its files; 0 if there is none. It changes nothing, so
+/// that another process may be writing there.
+#[cfg(feature = "experiment")]
+pub(crate) fn newest_epoch(dir: &Path) -> usize {
+    let sets = CheckpointSets { dir: dir.to_path_buf(), state: Arc::default() };
+    let complete = |epoch: &usize| sets.set_dir(*epoch).join(MARKER).exists();
+    sets.epochs().unwrap_or_default().into_iter().rev().find(complete).unwrap_or(0)
+}
+
 impl CheckpointSets {
     /// Opens `dir`, creating it if missing, and removes the `.tmp` files a killed writer left behind.
     ///

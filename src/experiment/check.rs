@@ -1,13 +1,19 @@
 //! Opens everything that an experiment names, times one real step, and trains nothing.
-use super::compare::Comparison;
-use super::config::StartConfig;
+use super::compare::{Comparison, alike};
+use super::config::{ExperimentConfig, StartConfig};
+use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
 use super::opened::Experiment;
-use crate::Result;
+use super::progress::Progress;
 use crate::data::{Form, Inspection};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
 use crate::models::weights::{KeyMap, import};
+use crate::post_train::DeviceName;
+use crate::{Error, Result};
 use burn::module::Module;
+use burn::tensor::Device;
+use std::path::Path;
+use std::sync::Arc;
 
 /// What was found, part by part.
 #[derive(Debug, Clone, Default)]
@@ -54,16 +60,54 @@ impl CheckReport {
     }
 }
 
+/// Opens all that `config` names, as [`Experiment::check`] does, and goes on where something cannot be opened: without a
+/// device that is not there nothing is timed, and without data the weights are still compared with the network.
+pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> CheckReport {
+    let mut report = CheckReport::default();
+    let mut config = config;
+    let devices: Vec<Error> = config.devices.iter().filter_map(|device| device.open().err()).collect();
+    let timed = devices.is_empty();
+    if !timed {
+        report.wrong.extend(devices.iter().map(|error| format!("devices: {error}; looked at on the CPU")));
+        config.devices = vec![DeviceName::default()];
+    }
+    match Experiment::open_with(config.clone(), cache, progress) {
+        Ok(experiment) => experiment.check_into(&mut report, timed),
+        Err(error) => {
+            report.wrong.push(error.to_string());
+            check_weights(&config, &mut report);
+        }
+    }
+    report
+}
+
+/// The official weights of `start` beside the network, where the rest cannot be opened.
+fn check_weights(config: &ExperimentConfig, report: &mut CheckReport) {
+    if let StartConfig::Weights(weights) = &config.start {
+        let network = config.network.init(0, &Device::flex());
+        let imported = network.and_then(|network| network.import(&weights.file, &weights.options()));
+        report
+            .note("start", imported, |(network, imported)| format!("{} parameters; {imported}", network.num_params()));
+    }
+}
+
 impl Experiment {
     /// Opens every file of the data and of the weights, compares names, shapes and scales with what the network expects,
-    /// and times a step. Nothing is written and nothing is trained.
+    /// and times a step. Nothing is trained, and nothing written but a cache of decoded pictures.
     pub fn check(&self) -> CheckReport {
         let mut report = CheckReport::default();
-        self.check_data(&mut report);
-        self.check_start(&mut report);
-        self.check_sampling(&mut report);
-        self.check_step(&mut report);
+        self.check_into(&mut report, true);
         report
+    }
+
+    fn check_into(&self, report: &mut CheckReport, timed: bool) {
+        self.check_data(report);
+        self.check_start(report);
+        self.check_sampling(report);
+        self.check_table(report);
+        if timed {
+            self.check_step(report);
+        }
     }
 
     fn check_data(&self, report: &mut CheckReport) {
@@ -87,6 +131,15 @@ impl Experiment {
         if mean.is_nan() || mean.abs() > 1.0 {
             report.doubtful.push(format!("data: the mean of what the network sees is {mean:.3}, expected is about 0"));
         }
+        let (network, data) = (self.config().network.classes(), self.data().classes.max(1));
+        if let Some(classes) = network.filter(|classes| *classes > data) {
+            let told = if data == 1 {
+                "every item is class 0".into()
+            } else {
+                format!("{} are never trained", classes - data)
+            };
+            report.doubtful.push(format!("data: has {data} class(es), the network {classes}: {told}"));
+        }
         let empty = found.labels.iter().enumerate().filter(|(_, count)| count.training == 0);
         let empty: Vec<String> = empty.map(|(label, _)| label.to_string()).collect();
         if !empty.is_empty() {
@@ -96,6 +149,46 @@ impl Experiment {
                 empty.len(),
                 empty.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
             ));
+        }
+    }
+
+    /// What `compare` and `choose-gamma` would refuse after training.
+    fn check_table(&self, report: &mut CheckReport) {
+        let config = self.config();
+        let mut own = vec![("sample.sampler".to_string(), config.sample.sampler.clone())];
+        for sampler in config.samplers() {
+            let budgets = sampler.budgets(&config.compare.evaluations);
+            let (fit, left): (Vec<_>, Vec<_>) =
+                budgets.iter().map(|n| (*n, sampler.with_evaluations(*n, 1))).partition(|(_, config)| config.is_some());
+            own.extend(fit.into_iter().filter_map(|(_, config)| Some((format!("compare: {}", sampler.name), config?))));
+            if !left.is_empty() {
+                let left: Vec<String> = left.iter().map(|(n, _)| n.to_string()).collect();
+                let (name, left) = (&sampler.name, left.join(", "));
+                report
+                    .doubtful
+                    .push(format!("compare: the steps of `{name}` do not make {left} evaluations: left out"));
+            }
+        }
+        for (what, sampler) in own {
+            if let Err(error) = self.sampler(sampler) {
+                report.wrong.push(format!("{what}: {error}"));
+            }
+        }
+        if let Err(error) = Distances::new(self, self.data()) {
+            report.wrong.push(format!("compare: what samples are compared with: {error}"));
+        }
+        if let Some((one, other)) = alike(&config.arms()).filter(|_| !config.gamma_is_auto()) {
+            report
+                .doubtful
+                .push(format!("compare: the arms `{one}` and `{other}` are the same, so `compare` refuses them"));
+        }
+        if config.gamma_is_auto() {
+            let stage = config.gamma_search.pilot(&config.post_train);
+            let misfit = self.data().set_aside().map(|data| self.batch_misfit("post_train", &stage, &data));
+            match misfit {
+                Ok(misfit) => report.wrong.extend(misfit.map(|problem| format!("pilots: {problem}"))),
+                Err(error) => report.wrong.push(format!("pilots: {error}")),
+            }
         }
     }
 
@@ -146,7 +239,12 @@ impl Experiment {
         if let Ok(Some(pretraining)) = cost.pretraining(self) {
             report.see("pretraining takes", range(pretraining));
         }
+        let config = self.config();
+        if config.gamma_is_auto() {
+            report.see("choosing γ takes", range(cost.choice(config)));
+        }
         report.see("post-train takes", range(cost.post_training(self)));
+        report.see("compare takes", range(cost.table(&config.clone().with_gamma(0.0))));
     }
 
     fn step_text(&self, cost: &StepCost) -> String {
@@ -195,6 +293,15 @@ pub fn comparison_takes(comparison: &Comparison, cost: &StepCost) -> String {
     range(SecondsRange { low, high })
 }
 
+/// What is left of the post-training of an experiment, and of the pretraining before it.
+pub fn post_training_takes(experiment: &Experiment, cost: &StepCost) -> String {
+    let SecondsRange { mut low, mut high } = cost.post_training(experiment);
+    if let Ok(Some(pretraining)) = cost.pretraining(experiment) {
+        (low, high) = (low + pretraining.low, high + pretraining.high);
+    }
+    range(SecondsRange { low, high })
+}
+
 /// The most memory that this process ever held; none where the system does not say.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -205,6 +312,7 @@ fn peak_memory() -> Option<u64> {
 /// `3 to 5 min`.
 fn range(SecondsRange { low, high }: SecondsRange) -> String {
     match high {
+        ..=1.0 => "about a second".into(),
         ..90.0 => format!("{:.0} to {:.0} s", low.ceil(), high.ceil()),
         90.0..5400.0 => format!("{:.0} to {:.0} min", (low / 60.0).floor().max(1.0), (high / 60.0).ceil()),
         _ => format!("{:.1} to {:.1} h", low / 3600.0, high / 3600.0),

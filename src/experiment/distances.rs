@@ -1,8 +1,10 @@
 //! Distances of samples to the data that arms are compared with.
+use super::metric::{Metric, metrics};
 use super::opened::Experiment;
 use crate::data::{DataSplit, Form};
 use crate::evaluate::{
     FeatureExtractor, FrechetReference, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with,
+    frechet_distance_of_samples,
 };
 use crate::models::NetworkCondition;
 use crate::random::{Purpose, SampleKey};
@@ -10,39 +12,6 @@ use crate::{Error, Result};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
-
-/// A distance: lower is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metric {
-    /// Its name in `results.json`.
-    pub name: &'static str,
-    /// Its title in a table.
-    pub title: &'static str,
-}
-
-const OF_PICTURES: [Metric; 3] = [
-    Metric { name: "frechet_random_convolutions", title: "64 fixed random convolution features" },
-    Metric { name: "frechet_pixels", title: "Pixels" },
-    Metric { name: "frechet_texture", title: "Texture: the same filters, zero-mean" },
-];
-
-/// The energy distance averages over all pairs, so that it is never negative and ratios mean something; it is too
-/// large by `O(1/n)`, alike for all that is compared.
-const OF_VECTORS: [Metric; 2] = [
-    Metric { name: "energy_distance", title: "Energy distance" },
-    Metric { name: "frechet_vectors", title: "Fréchet distance of the vectors themselves" },
-];
-
-const OF_LATENTS: [Metric; 1] = [Metric { name: "energy_distance", title: "Energy distance of the latents" }];
-
-/// The distances of a kind of data, the first the one to choose by.
-pub fn metrics(form: Form) -> &'static [Metric] {
-    match form {
-        Form::Pictures => &OF_PICTURES,
-        Form::Vectors => &OF_VECTORS,
-        Form::Latents => &OF_LATENTS,
-    }
-}
 
 /// Reference samples that the energy distance compares with, evenly chosen: its time grows with their square.
 const MOST_FOR_PAIRS: usize = 4000;
@@ -53,13 +22,28 @@ const MOST: usize = 50_000;
 /// Samples measured together, to bound the memory of features.
 const BATCH: usize = 500;
 
+/// Dimensions up to which a Fréchet distance is taken by covariances, whose decomposition costs their cube.
+const MOST_DIMENSIONS: usize = 1024;
+
+/// Values of the reference kept for a Fréchet distance of more dimensions: a quarter of a gigabyte.
+const MOST_VALUES: usize = 1 << 26;
+
+/// The reference of one Fréchet distance.
+enum Reference {
+    /// Its covariance, decomposed.
+    Covariance(FrechetReference),
+    /// Its samples, evenly chosen where they are many: inner products with them take the place of a covariance.
+    Samples(Vec<f32>),
+}
+
 /// The statistics of the data that arms are compared with.
 pub struct Distances<'a> {
     experiment: &'a Experiment,
     data: &'a DataSplit,
     /// Plain and zero-mean filters; for pictures.
     convolutions: Option<RandomConvolutions>,
-    reference: Vec<FrechetReference>,
+    /// One for each Fréchet distance, in the order of the metrics.
+    reference: Vec<Reference>,
     /// What every sample is compared with one by one; for vectors and latents.
     for_pairs: Vec<f32>,
     /// Places of the reference in the held-out data.
@@ -81,16 +65,30 @@ impl<'a> Distances<'a> {
             .transpose()?;
         let (reference, for_pairs) = (Vec::new(), Vec::new());
         let mut this = Self { experiment, data, convolutions, reference, for_pairs, places };
-        let values = data.held_out.values(&this.places)?;
-        if form != Form::Latents {
-            this.reference = this.moments(&values)?.iter().map(FrechetReference::new).collect::<Result<_>>()?;
-        }
         if form != Form::Pictures {
-            let size = this.size();
-            let chosen = evenly(values.len() / size, MOST_FOR_PAIRS).into_iter();
-            this.for_pairs = chosen.flat_map(|place| &values[place * size..(place + 1) * size]).copied().collect();
+            let chosen = evenly(this.places.len(), MOST_FOR_PAIRS).into_iter().map(|i| this.places[i]);
+            this.for_pairs = data.held_out.values(&chosen.collect::<Vec<_>>())?;
+        }
+        if form != Form::Latents {
+            this.reference = this.reference()?;
         }
         Ok(this)
+    }
+
+    /// The reference of every Fréchet distance, read batch by batch.
+    fn reference(&self) -> Result<Vec<Reference>> {
+        let held_out = &self.data.held_out;
+        let mut all = self.no_moments();
+        for places in self.places.chunks(BATCH) {
+            self.push(&mut all, &held_out.values(places)?)?;
+        }
+        let kept = evenly(self.places.len(), (MOST_VALUES / self.size()).max(2));
+        let kept: Vec<usize> = kept.into_iter().map(|i| self.places[i]).collect();
+        let one = |moments: Option<Moments>| match moments {
+            Some(moments) => FrechetReference::new(&moments).map(Reference::Covariance),
+            None => held_out.values(&kept).map(Reference::Samples),
+        };
+        all.into_iter().map(one).collect()
     }
 
     /// What [`measure`](Self::measure) measures.
@@ -112,27 +110,32 @@ impl<'a> Distances<'a> {
         Tensor::from_data(TensorData::new(values.to_vec(), shape), self.experiment.device())
     }
 
-    /// What the Fréchet distances are taken of, in the order of the metrics.
-    fn features(&self, images: Tensor<4>) -> Result<Vec<Tensor<2>>> {
-        let pixels = Pixels { shape: self.data.shape }.extract(images.clone())?;
-        let Some(convolutions) = &self.convolutions else { return Ok(vec![pixels]) };
-        let both = convolutions.extract(images)?;
-        let half =
-            |part: usize| both.clone().narrow(1, part * RandomConvolutions::FILTERS, RandomConvolutions::FILTERS);
-        Ok(vec![half(0), pixels, half(1)])
+    /// Moments of no samples for each Fréchet distance; none where inner products take their place.
+    fn no_moments(&self) -> Vec<Option<Moments>> {
+        let own = (self.size() <= MOST_DIMENSIONS).then(|| Moments::new(self.size()));
+        let convolved = || Some(Moments::new(RandomConvolutions::FILTERS));
+        if self.convolutions.is_some() { vec![convolved(), own, convolved()] } else { vec![own] }
     }
 
-    fn moments(&self, values: &[f32]) -> Result<Vec<Moments>> {
-        let convolved = self.convolutions.iter().map(|_| RandomConvolutions::FILTERS);
-        let pixels = Pixels { shape: self.data.shape }.dimensions();
-        let sizes = convolved.clone().chain([pixels]).chain(convolved);
-        let mut moments: Vec<Moments> = sizes.map(Moments::new).collect();
-        for batch in values.chunks(self.size() * BATCH) {
-            for (moments, features) in moments.iter_mut().zip(self.features(self.images(batch))?) {
-                moments.push_tensor(features)?;
+    /// Adds samples to the moments of every Fréchet distance that has some.
+    fn push(&self, all: &mut [Option<Moments>], values: &[f32]) -> Result<()> {
+        let images = self.images(values);
+        let own = |images| Pixels { shape: self.data.shape }.extract(images);
+        match (&self.convolutions, all) {
+            (Some(convolutions), [plain, pixels, texture]) => {
+                if let Some(pixels) = pixels {
+                    pixels.push_tensor(own(images.clone())?)?;
+                }
+                let both = convolutions.extract(images)?;
+                for (part, moments) in [plain, texture].into_iter().enumerate() {
+                    let filters = RandomConvolutions::FILTERS;
+                    let half = both.clone().narrow(1, part * filters, filters);
+                    moments.iter_mut().try_for_each(|moments| moments.push_tensor(half.clone()))?;
+                }
+                Ok(())
             }
+            (_, all) => all.iter_mut().flatten().try_for_each(|moments| moments.push_tensor(own(images.clone())?)),
         }
-        Ok(moments)
     }
 
     /// The distances of samples, one after the other in `values`, to the reference, one per metric.
@@ -144,10 +147,20 @@ impl<'a> Distances<'a> {
         if self.form() != Form::Pictures {
             distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
-        if self.form() != Form::Latents {
-            for (moments, reference) in self.moments(values)?.iter().zip(&self.reference) {
-                distances.push(reference.distance(moments)?);
-            }
+        if self.form() == Form::Latents {
+            return Ok(distances);
+        }
+        let mut all = self.no_moments();
+        for batch in values.chunks(self.size() * BATCH) {
+            self.push(&mut all, batch)?;
+        }
+        for (reference, moments) in self.reference.iter().zip(&all) {
+            let distance = match (reference, moments) {
+                (Reference::Covariance(reference), Some(moments)) => reference.distance(moments),
+                (Reference::Samples(reference), _) => frechet_distance_of_samples(reference, values, self.size()),
+                (Reference::Covariance(_), None) => Err(Error::Invalid("a distance without moments".into())),
+            };
+            distances.push(distance?);
         }
         Ok(distances)
     }

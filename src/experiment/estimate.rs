@@ -1,6 +1,7 @@
 //! How long an experiment takes, from a few timed steps of its own network on its own data.
-use super::compare::Comparison;
-use super::config::ArmWeights;
+use super::compare::{Comparison, Work};
+use super::config::ExperimentConfig;
+use super::gamma::pilots;
 use super::opened::Experiment;
 use crate::models::NetworkCondition;
 use crate::network::PredictionNetwork;
@@ -22,6 +23,9 @@ const MOST: usize = 8;
 
 /// Less and more than this part of what timed steps say is not promised: other processes, caches and clocks matter.
 const SPREAD: [f64; 2] = [0.7, 1.4];
+
+/// Pilots of a choice of γ, the control among them: those that are always run, and as many as it seldom exceeds.
+const PILOTS: [usize; 2] = [4, 8];
 
 /// Seconds, the least and the most expected.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,8 +50,11 @@ pub struct StepCost {
 impl StepCost {
     /// The seconds of `stage`, which may have another batch.
     fn of(&self, stage: &StageConfig) -> f64 {
-        let per_evaluation = self.step / (3 * self.batch.max(1)) as f64;
-        per_evaluation * stage.evaluations() as f64
+        self.seconds(Work { training: stage.evaluations() as f64, sampling: 0.0 })
+    }
+
+    fn seconds(&self, work: Work) -> f64 {
+        work.training * self.step / (3 * self.batch.max(1)) as f64 + work.sampling * self.evaluation
     }
 
     /// What a post-training of the experiment takes.
@@ -67,15 +74,21 @@ impl StepCost {
 
     /// What is left of a comparison.
     pub fn comparison(&self, comparison: &Comparison) -> SecondsRange {
-        let seconds = |job: super::compare::Job| {
-            let arm = &comparison.arms()[job.arm];
-            let work = comparison.work(job);
-            let training = if arm.weights == ArmWeights::PostTrained { arm.stage.evaluations() as f64 } else { 0.0 };
-            let trains = training > 0.0 && work > training;
-            let sampling = if trains { work - training } else { work };
-            sampling * self.evaluation + if trains { self.of(&arm.stage) } else { 0.0 }
-        };
-        spread(comparison.jobs().into_iter().map(seconds).sum())
+        spread(comparison.jobs().into_iter().map(|job| self.seconds(comparison.work_left(job))).sum())
+    }
+
+    /// What the table of `config` takes, of which nothing is there yet.
+    pub(super) fn table(&self, config: &ExperimentConfig) -> SecondsRange {
+        spread(self.seconds(Work::of_table(config)))
+    }
+
+    /// What a choice of γ takes: of the pilots, the first few at least, and seldom many more.
+    pub(super) fn choice(&self, config: &ExperimentConfig) -> SecondsRange {
+        let pilots = pilots(config);
+        let arms = pilots.arms();
+        let one = arms.first().map_or(0.0, |arm| self.seconds(Work::of_arm(&pilots, arm)));
+        let [least, most] = PILOTS.map(|count| count.min(arms.len()) as f64 * pilots.compare.seeds.len() as f64);
+        SecondsRange { low: spread(least * one).low, high: spread(most * one).high }
     }
 }
 

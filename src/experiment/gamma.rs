@@ -2,13 +2,15 @@
 use super::compare::{Comparison, Job};
 use super::config::{ArmConfig, ArmSampler, CONTROL, CompareConfig, ExperimentConfig, MIXFLOW, Reference};
 use super::opened::Experiment;
+use super::progress::{Progress, Silent};
 use super::slow_flow::SlowFlow;
 use crate::data::Form;
 use crate::post_train::StageConfig;
 use crate::post_train::gamma::{GammaChoice, GammaGoal, Pilot, PilotDistances, search};
 use crate::timestep::StrategyConfig;
-use crate::{Error, Problem, Result};
+use crate::{Error, Result};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A choice of γ, opened in a folder: a [`Comparison`] of pilots, of which only those are run that decide.
 ///
@@ -26,10 +28,23 @@ impl GammaSearch {
     /// The search that the section `gamma_search` asks for. Pilots go below `folder`.
     ///
     /// # Errors
-    /// [`Error::Config`] if the distance is none of the data's; as [`Comparison::open`].
+    /// As [`Comparison::open`].
     pub fn open(config: &ExperimentConfig, folder: &Path, cache: &Path) -> Result<Self> {
+        Self::open_with(config, folder, cache, Arc::new(Silent))
+    }
+
+    /// As [`open`](Self::open), and `progress` hears of it, as in [`Experiment::open_with`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        config: &ExperimentConfig,
+        folder: &Path,
+        cache: &Path,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Self> {
         let search = &config.gamma_search;
-        let pilots = Comparison::open(Experiment::open(pilots(config), cache)?, folder)?;
+        let pilots = Comparison::open(Experiment::open_with(pilots(config), cache, progress)?, folder)?;
         let (metrics, steps) = (pilots.metrics(), pilots.steps());
         let goal = |distance: &str, steps: &[usize]| GammaGoal { distance: distance.into(), steps: steps.to_vec() };
         let goals = match &search.distance {
@@ -38,11 +53,7 @@ impl GammaSearch {
                 metrics.iter().flat_map(|metric| at(metric)).collect()
             }
             None => vec![goal(metrics[0], &steps)],
-            Some(name) if metrics.contains(&name.as_str()) => vec![goal(name, &steps)],
-            Some(name) => {
-                let message = format!("= {name:?}: must be one of {}", metrics.join(", "));
-                return Err(Error::Config(vec![Problem { path: "gamma_search.distance".into(), message }]));
-            }
+            Some(name) => vec![goal(name, &steps)],
         };
         Ok(Self { pilots, goals, candidates: search.gammas.clone() })
     }
@@ -83,14 +94,11 @@ impl GammaSearch {
     fn probe(&self, choice: &mut GammaChoice) -> Result<()> {
         let experiment = self.pilots.experiment();
         let (config, all) = (experiment.config(), experiment.data().train.len());
-        let default = &config.slow_flow;
-        let samples = default.samples.min(all);
-        if config.start.is_exact() || config.data.form() == Form::Latents || samples < 16 {
+        let probe = config.slow_flow.within(all);
+        if config.start.is_exact() || config.data.form() == Form::Latents || probe.samples < 16 {
             return Ok(());
         }
         let (network, _) = experiment.start()?;
-        let tolerance_samples = default.tolerance_samples.min(samples);
-        let probe = super::slow_flow::ProbeConfig { samples, tolerance_samples, ..default.clone() };
         let probe = SlowFlow::new(experiment, &probe)?;
         let sampler = config.samplers().into_iter().next();
         for &steps in choice.target.steps.iter().filter(|steps| **steps > 1) {
@@ -135,7 +143,7 @@ impl GammaSearch {
 }
 
 /// The sweep of γ that is searched.
-fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
+pub(super) fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
     let search = &config.gamma_search;
     let strategy = config.post_train.strategy;
     let strategy = if strategy.gamma().is_some() { strategy } else { StrategyConfig::mixflow(0.0) };

@@ -1,13 +1,14 @@
 //! Samples of a network or a field.
 use super::config::LabelSampling;
 use super::opened::Experiment;
+use super::progress::Task;
 use super::samples::Samples;
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
 use crate::models::weights::{KeyMap, import};
 use crate::models::{Network, NetworkCondition};
 use crate::path::TrainingInterval;
 use crate::random::{Purpose, SampleKey, normal};
-use crate::sample::{Networks, Progress, Sampler, SamplerConfig, VelocityField, WeakGuidanceConfig};
+use crate::sample::{Networks, Sampler, SamplerConfig, VelocityField, WeakGuidanceConfig};
 use crate::{Error, Result, host};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Int, Tensor, TensorData};
@@ -51,12 +52,16 @@ impl Experiment {
         sampler: &SamplerConfig,
         condition: &NetworkCondition,
         drawn: Drawn,
-        progress: &mut dyn FnMut(Progress),
     ) -> Result<Tensor<4>> {
         let [channels, height, width] = self.data().shape;
         let shape = [drawn.count, channels, height, width];
         let sampler = self.sampler(sampler.clone())?;
-        sampler.sample(networks, condition, shape, drawn.seed, self.device(), progress)
+        let task = Task::begin(self.progress(), "sampling", drawn.count as u64);
+        let batch = sampler.config().batch_size;
+        sampler.sample(networks, condition, shape, drawn.seed, self.device(), &mut |reached| {
+            let in_work = if reached.step < reached.steps { batch.min(reached.total - reached.samples) } else { 0 };
+            task.at((reached.samples + in_work * reached.step / reached.steps.max(1)) as u64);
+        })
     }
 
     /// As [`generate`](Self::generate), with a field in place of a network.
@@ -87,14 +92,14 @@ impl Experiment {
     /// # Errors
     /// As [`Sampler::sample`]; what loading the weak network or the decoder reports; [`Error::Invalid`] for samples that
     /// are not finite.
-    pub fn sample(&self, network: &Network, progress: &mut dyn FnMut(Progress)) -> Result<Samples> {
+    pub fn sample(&self, network: &Network) -> Result<Samples> {
         let sample = &self.config().sample;
         let labels = self.labels();
         let condition = self.sample_condition(&labels)?;
         let weak = self.weak(network, &sample.sampler)?;
         let networks = Networks { main: network, weak: weak.as_ref() };
         let drawn = Drawn { count: sample.count, seed: sample.seed };
-        let latents = self.generate(networks, &sample.sampler, &condition, drawn, progress)?;
+        let latents = self.generate(networks, &sample.sampler, &condition, drawn)?;
         if !latents.clone().sum().into_scalar::<f32>().is_finite() {
             let message = "the samples are not finite: the weights are not, or the guidance is too strong";
             return Err(Error::Invalid(message.into()));

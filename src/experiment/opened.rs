@@ -2,7 +2,8 @@
 use super::condition::conditions;
 use super::config::{ExperimentConfig, StartConfig, WeightsConfig};
 use super::network_misfits::{TextWidths, network_misfits};
-use crate::data::{DataSplit, Item, ItemBatcher};
+use super::progress::{Progress, Silent, Task};
+use crate::data::{DataSplit, Decoded, Item, ItemBatcher};
 use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
 use crate::network::Condition;
@@ -13,6 +14,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An [`ExperimentConfig`] whose devices and data are open.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub struct Experiment {
     devices: Vec<Device>,
     data: DataSplit,
     cache: PathBuf,
+    progress: Arc<dyn Progress>,
 }
 
 /// One training of an experiment.
@@ -48,9 +51,23 @@ impl Experiment {
     /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for an absent file; what
     /// opening the data reports.
     pub fn open(config: ExperimentConfig, cache: &Path) -> Result<Self> {
+        Self::open_with(config, cache, Arc::new(Silent))
+    }
+
+    /// As [`open`](Self::open); `progress` hears how far all that takes long is, from decoding to samples.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
         Error::if_any(config.problems())?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
-        let data = config.data.open()?;
+        let mut decoding = None;
+        let data = config.data.open_with(&mut |Decoded { done, total }| {
+            let task = || Task::begin(progress.as_ref(), "decoding pictures", total as u64);
+            decoding.get_or_insert_with(task).at(done as u64);
+        });
+        drop(decoding);
+        let data = data?;
         let text = data.null_text.as_ref();
         let text = text.map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
         let misfits = |path: &str, network: &NetworkConfig| {
@@ -61,15 +78,12 @@ impl Experiment {
         let mut problems = misfits("network", &config.network);
         let weak = config.sample.weak.iter();
         problems.extend(weak.flat_map(|weak| misfits("sample.weak.network", &weak.network)));
-        let stages = config.start.pretrain().map(|stage| ("start", stage)).into_iter();
-        for (path, stage) in stages.chain([("post_train", &config.post_train)]) {
-            let batch = stage.batch_size / (stage.accumulation.max(1) * devices.len().max(1));
-            let items = data.train.len();
-            let must = format!("over devices × accumulation must be at most {items}, the number of training items");
-            Problem::unless(&mut problems, batch <= items, path, "batch_size", stage.batch_size, must);
+        let this = Self { config, devices, data, cache: cache.to_path_buf(), progress };
+        let stages = this.config.start.pretrain().map(|stage| ("start", stage)).into_iter();
+        for (path, stage) in stages.chain([("post_train", &this.config.post_train)]) {
+            problems.extend(this.batch_misfit(path, stage, &this.data));
         }
         Error::if_any(problems)?;
-        let this = Self { config, devices, data, cache: cache.to_path_buf() };
         // Those of sampling are read after training, too late to learn that one is missing.
         for file in this.weight_files() {
             std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
@@ -97,8 +111,25 @@ impl Experiment {
         &self.devices[0]
     }
 
+    /// Who hears how far long tasks are.
+    pub(super) fn progress(&self) -> &dyn Progress {
+        self.progress.as_ref()
+    }
+
     pub(super) fn cache(&self) -> &Path {
         &self.cache
+    }
+
+    /// A batch that is larger than the training part of `data`, which may be a part of the data.
+    pub(super) fn batch_misfit(&self, path: &str, stage: &StageConfig, data: &DataSplit) -> Option<Problem> {
+        let passes = stage.accumulation.max(1) * self.devices.len().max(1);
+        let items = data.train.len();
+        let over = if passes > 1 { format!("over {passes} devices × accumulation ") } else { String::new() };
+        let aside = if items < self.data.train.len() { " that are left when some are set aside" } else { "" };
+        let must = format!("{over}must be at most {items}, the number of training items{aside}");
+        let mut problems = Vec::new();
+        Problem::unless(&mut problems, stage.batch_size / passes <= items, path, "batch_size", stage.batch_size, must);
+        problems.pop()
     }
 
     /// Every file of weights that the configuration names.
@@ -135,6 +166,8 @@ impl Experiment {
     pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
         let Training { stage, data, seed, folder, label, until_epoch } = *what;
         let objective = self.config.flow.objective(stage.target);
+        // Burn's dashboard draws next.
+        self.progress.pause();
         let mut runner = Stage::new(stage, folder)
             .objective(objective)
             .seed(seed)

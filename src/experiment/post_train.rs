@@ -1,6 +1,7 @@
 //! One post-training of an experiment: the weights of `start` in, the average and the raw weights out.
 use super::files::create;
 use super::opened::{Experiment, Training, stage_seed};
+use super::plot::Picture;
 use super::start::{save, weights_file};
 use crate::models::Network;
 use crate::post_train::Trained;
@@ -15,14 +16,15 @@ impl Experiment {
     /// The seed of its draws is that of the first repetition of `compare`, so that it is the arm of the table.
     ///
     /// # Errors
-    /// [`Error::Invalid`] while γ is still to be chosen, or if `start` is exact; as
-    /// [`Stage::run`](crate::post_train::Stage::run).
+    /// [`Error::Invalid`] while γ is still to be chosen, if `start` is exact, or if `folder` holds the results of another
+    /// configuration; as [`Stage::run`](crate::post_train::Stage::run).
     pub fn post_train(&self, start: &Network, folder: &Path, until_epoch: Option<usize>) -> Result<Trained<Network>> {
         let config = self.config();
         if config.gamma_is_auto() {
             return Err(Error::Invalid("post_train.strategy.gamma = \"auto\": must be chosen before training".into()));
         }
         create(folder)?;
+        super::claim::folder(folder, config)?;
         let stage = &config.post_train;
         let seed = stage_seed("post_train", stage.seed, config.compare.seeds.first().copied().unwrap_or_default());
         let (data, label) = (self.data(), "post_train");
@@ -50,21 +52,18 @@ impl Experiment {
         self.load(&file)
     }
 
-    /// Writes what the samples of `network` are: `samples.safetensors` and, where they can be seen, `samples.png`.
+    /// Writes what the samples of `network` are: `samples.safetensors` and, where they can be seen, `samples.png`, which is
+    /// returned.
     ///
     /// # Errors
     /// As [`sample`](Self::sample); [`Error::Io`] if a file cannot be written.
-    pub fn write_samples(
-        &self,
-        network: &Network,
-        folder: &Path,
-        progress: &mut dyn FnMut(crate::sample::Progress),
-    ) -> Result<()> {
-        let samples = self.sample(network, progress)?;
+    pub fn write_samples(&self, network: &Network, folder: &Path) -> Result<Option<Picture>> {
+        let samples = self.sample(network)?;
         samples.save(&folder.join("samples.safetensors"))?;
-        if let Some(picture) = samples.picture()? {
+        let picture = samples.picture()?;
+        if let Some(picture) = &picture {
             picture.save_png(folder.join("samples.png"))?;
         }
-        Ok(())
+        Ok(picture)
     }
 }

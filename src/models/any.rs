@@ -96,6 +96,11 @@ impl NetworkConfig {
         }
     }
 
+    /// The number of classes, where the network fixes it.
+    pub fn classes(&self) -> Option<usize> {
+        self.sizes().2
+    }
+
     /// Whether the network has a null condition, which dropout and guidance need. That of [`Self::Mmdit`] lies in
     /// the data: the embeddings of the empty prompt.
     pub fn has_null_condition(&self) -> bool {

@@ -1,9 +1,9 @@
 //! Networks that implement [`PredictionNetwork`](crate::network::PredictionNetwork), ready to post-train.
 //!
 //! [`ResidualMlp`] learns small vectors and images in minutes on a CPU. The four systems of the paper, whose official
-//! weights load through [`checkpoint::weights`](crate::models::weights): [`Sit`], [`Repa`] (SiT with projectors and
+//! weights load through [`weights`]: [`Sit`], [`Repa`] (SiT with projectors and
 //! an alignment loss), [`Rae`] (DiT^DH, with its decoder) and [`Mmdit`] (Stable Diffusion 3.5). Initial weights are a
-//! pure function of a seed ([`layers::init`]), the same on every device.
+//! pure function of a seed ([`layers::WeightInit`]), the same on every device.
 mod any;
 mod condition;
 mod kept_in_f32;

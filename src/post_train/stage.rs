@@ -1,5 +1,5 @@
 //! One training stage, run by Burn's `SupervisedTraining`.
-use crate::checkpoint::CheckpointSets;
+use crate::checkpoint::{CHECKPOINTS, CheckpointSets};
 use crate::monitor::{TensorBoard, TensorBoardLogger, renderer};
 use crate::network::PredictionNetwork;
 use crate::path::is_linear;
@@ -139,7 +139,7 @@ impl<'a> Stage<'a> {
         let device = &devices[0];
         let micro_batches = devices.len() * config.accumulation;
         let batch = config.batch_size / micro_batches;
-        let sets = CheckpointSets::open(folder.join("checkpoints"))?;
+        let sets = CheckpointSets::open(folder.join(CHECKPOINTS))?;
         let finished = sets.latest()?.unwrap_or(0);
         let train = EpochLoader::training(train, batcher.clone(), &device.clone().autodiff())
             .with_batch_size(batch)

@@ -49,6 +49,17 @@ pub fn clip_factor(norm: f64, max: f64) -> f64 {
     (max / (norm + 1e-6)).min(1.0)
 }
 
+/// Clips by the global norm, as PyTorch's `clip_grad_norm_`: every gradient times `min(1, max / (‖g‖₂ + 1e-6))`. Also the
+/// norm before clipping, which is not finite if a gradient is not, and 0 without any.
+///
+/// [`MixFlowTrainStep`](crate::train::MixFlowTrainStep) does it by itself; this is for a loop of one's own.
+pub fn clip_by_global_norm<M: Module>(module: &M, gradients: GradientsParams, max: f64) -> (GradientsParams, f64) {
+    let norm = global_norm(module, &gradients).and_then(|norm| norm.into_data().iter::<f64>().next());
+    let Some(norm) = norm else { return (gradients, 0.0) };
+    let factor = clip_factor(norm, max);
+    (if factor < 1.0 { scale(module, gradients, factor) } else { gradients }, norm)
+}
+
 /// The sum of two sets of gradients, on the devices of the first.
 pub fn add<M: Module>(module: &M, first: GradientsParams, second: GradientsParams) -> GradientsParams {
     struct Add {

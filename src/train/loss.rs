@@ -68,6 +68,9 @@ impl Objective {
     /// The losses `[batch]` of `output` for data `x1`, noise `x0` and their timesteps.
     ///
     /// Velocity: `(v − α'x1 − σ'x0)²`; data: `(x̂1 − x1)²`; noise: `w (ε − x0)²`; score: `w (σ s + x0)²`.
+    ///
+    /// # Panics
+    /// If `output` is not shaped like `data`: tensors would broadcast, and the loss would be of nonsense.
     pub fn loss<const D: usize>(
         &self,
         output: Tensor<D>,
@@ -85,6 +88,9 @@ impl Objective {
     /// The same with a weight of every element, `Σ w e² / Σ w`; 0 for a sample whose weights are all 0.
     ///
     /// `weight` is shaped like the data, or 1 in dimensions it does not depend on, and at least 0.
+    ///
+    /// # Panics
+    /// As [`loss`](Self::loss).
     pub fn weighted_loss<const D: usize>(
         &self,
         output: Tensor<D>,
@@ -117,6 +123,11 @@ impl Objective {
         noise: Tensor<D>,
         times: &[f32],
     ) -> Tensor<D> {
+        let (found, shape) = (output.dims(), data.dims());
+        assert!(
+            found == shape,
+            "the network predicts {found:?} for data {shape:?}: equal shapes, or the loss broadcasts"
+        );
         let path = self.path.as_ref();
         let error = match self.prediction {
             PredictionKind::Score => {
@@ -176,6 +187,14 @@ mod tests {
             let expected = values(objective.loss(cut(o), cut(d), cut(n), &times[i..=i]))[0];
             assert!((found[i] - expected).abs() < 1e-5 * expected, "{} is not {expected}", found[i]);
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "[2, 1] for data [2, 4]")]
+    fn a_prediction_that_would_broadcast_is_refused() {
+        let tensor = |size| Tensor::<2>::ones([2, size], &Device::flex());
+        let times = [Timesteps { training: 0.5, slowed: 0.5 }; 2];
+        Objective::default().loss(tensor(1), tensor(4), tensor(4), &times);
     }
 
     #[test]

@@ -2,15 +2,15 @@
 //!
 //! In order: an [`EpochLoader`] (or any Burn loader) yields a [`FlowBatch`]; [`Draws`] turns its keys
 //! into noise, timesteps and condition dropout; the network predicts at `x_m` told `t`; [`Objective`]
-//! compares with the target, and [`AntiDriftConfig`] may add a loss; Burn's optimizer updates the raw weights after [`gradients`] checked and
-//! clipped them; the [`ema`] follows. Validation uses the EMA and the plain loss.
+//! compares with the target, and [`AntiDriftConfig`] may add a loss; Burn's optimizer updates the raw weights after the gradients were checked
+//! and clipped; the [`ema`] follows. Validation uses the EMA and the plain loss.
 mod anti_drift;
 mod batch;
 mod count;
 mod draws;
 pub mod ema;
 mod fault;
-pub mod gradients;
+mod gradients;
 mod input;
 mod keys;
 mod loader;
@@ -29,6 +29,7 @@ pub use batch::FlowBatch;
 pub use draws::Draws;
 pub use ema::{Ema, EmaConfig};
 pub use fault::Fault;
+pub use gradients::{clip_by_global_norm, global_norm};
 pub use input::{InputConfig, RolloutTarget};
 pub use loader::EpochLoader;
 pub use loader_builder::EpochLoaderBuilder;

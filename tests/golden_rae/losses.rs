@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
 use burn_mixflow::timestep::{Density, TimeShift, Timesteps, Truncation};
-use burn_mixflow::train::{TargetTime, gradients};
+use burn_mixflow::train::{TargetTime, global_norm};
 
 #[test]
 fn every_path_and_law_of_the_time() {
@@ -55,7 +55,7 @@ fn every_path_and_law_of_the_time() {
         let mean = loss.mean();
         close(name, &values(mean.clone()), &[case["loss"].as_f64().expect("a loss")], LOSS_TOLERANCE);
         let grads = GradientsParams::from_grads(mean.backward(), &rae);
-        let total = values(gradients::global_norm(&rae, &grads).expect("gradients"));
+        let total = values(global_norm(&rae, &grads).expect("gradients"));
         close(name, &total, &[case["grad_total"].as_f64().expect("a norm")], LOSS_TOLERANCE);
         check_gradients(name, &rae, &grads, &case["grad_norms"]);
     }

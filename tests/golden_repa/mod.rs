@@ -17,7 +17,7 @@ use burn_mixflow::models::repa::{OFFICIAL_NAMES, Repa, RepaCondition, RepaConfig
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource};
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval};
-use burn_mixflow::train::{LossWeight, Objective, TargetTime, gradients};
+use burn_mixflow::train::{LossWeight, Objective, TargetTime, global_norm};
 use serde_json::Value;
 
 const NAMES: KeyMap<'static> = KeyMap(OFFICIAL_NAMES);
@@ -92,7 +92,7 @@ fn value(loss: &Tensor<1>) -> f64 {
 
 /// Compares the norm of every gradient and of all of them with the recorded ones.
 fn check_norms(what: &str, repa: &Repa, grads: &GradientsParams, recorded: &Value) {
-    let total = gradients::global_norm(repa, grads).expect("gradients");
+    let total = global_norm(repa, grads).expect("gradients");
     let expected = recorded["grad_total"].as_f64().expect("a norm");
     close(&format!("{what}: all gradients"), &[value(&total)], &[expected], LOSS_TOLERANCE);
     let found = crate::golden_support::gradients(repa, grads, NAMES).0;

@@ -8,7 +8,7 @@ use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
 use burn_mixflow::timestep::Timesteps;
-use burn_mixflow::train::gradients;
+use burn_mixflow::train::clip_by_global_norm;
 
 const FILE: &str = "repa/steps.safetensors";
 
@@ -39,10 +39,8 @@ fn steps<'a>(mut replay: Replay<'a, Repa>, mut repa: Repa, device: &Device) -> (
         check("loss", value(&loss), LOSS_TOLERANCE);
 
         let grads = GradientsParams::from_grads(loss.backward(), &repa);
-        let norm = value(&gradients::global_norm(&repa, &grads).expect("gradients"));
+        let (grads, norm) = clip_by_global_norm(&repa, grads, number("max_grad_norm"));
         check("grad_norm_before_clip", norm, LOSS_TOLERANCE);
-        let factor = gradients::clip_factor(norm, number("max_grad_norm"));
-        let grads = gradients::scale(&repa, grads, factor);
         repa = replay.step(repa, grads, number("lr"));
 
         let found = exported(&repa).0;

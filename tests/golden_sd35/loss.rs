@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval, interpolate};
 use burn_mixflow::timestep::{TimeShift, Timesteps};
-use burn_mixflow::train::{LossWeight, Objective, TargetTime, gradients};
+use burn_mixflow::train::{LossWeight, Objective, TargetTime, global_norm};
 
 /// Losses and gradient norms.
 const LOSS_TOLERANCE: f64 = 1e-4;
@@ -52,7 +52,7 @@ fn check(tag: &str, input: &str, told: &str) {
     let found: Vec<f64> = mean.clone().into_data().iter().collect();
     close(tag, &found, &[recorded["loss"].as_f64().expect("a loss")], LOSS_TOLERANCE);
     let grads = GradientsParams::from_grads(mean.backward(), &mmdit);
-    let total: Vec<f64> = gradients::global_norm(&mmdit, &grads).expect("gradients").into_data().iter().collect();
+    let total: Vec<f64> = global_norm(&mmdit, &grads).expect("gradients").into_data().iter().collect();
     close(tag, &total, &[recorded["grad_total"].as_f64().expect("a norm")], LOSS_TOLERANCE);
     assert!(grads.get::<3>(mmdit.pos_embed.id).is_none(), "the positions are never trained");
 

@@ -8,7 +8,7 @@ use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval, interpolate, velocity_target};
 use burn_mixflow::timestep::Timesteps;
-use burn_mixflow::train::{LossWeight, Objective, TargetTime, gradients};
+use burn_mixflow::train::{LossWeight, Objective, TargetTime, global_norm};
 
 /// Losses and gradient norms relative to the largest entry; VP loses f32 digits near t = 1.
 const LOSS_TOLERANCE: f64 = 1e-4;
@@ -67,7 +67,7 @@ fn every_loss_of_every_path_prediction_and_weight() {
         let found: Vec<f64> = loss.clone().into_data().iter().collect();
         close(&format!("{name}.loss"), &found, &golden.get(&format!("{name}.loss")).values, LOSS_TOLERANCE);
         let grads = GradientsParams::from_grads(loss.mean().backward(), &sit);
-        let norm: Vec<f64> = gradients::global_norm(&sit, &grads).expect("gradients").into_data().iter().collect();
+        let norm: Vec<f64> = global_norm(&sit, &grads).expect("gradients").into_data().iter().collect();
         close(&format!("{name}.grad_total"), &norm, &[case["grad_total"].as_f64().expect("a norm")], LOSS_TOLERANCE);
     }
 }

@@ -2,6 +2,7 @@
 use crate::place::{Place, Ran, photos, shipped, small};
 use image::{DynamicImage, Rgb, RgbImage};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// JPEGs of mixed sizes in two subfolders, each a colour of its own with a brighter side.
 fn write_jpegs(place: &Place, count: u32) {
@@ -47,15 +48,30 @@ fn csv(place: &Place) -> Value {
     )
 }
 
+/// The shipped latents, each twice: of ten classes one latent each is held out, and of 24 too few would be left.
+fn write_latents(place: &Place) {
+    let (from, to) = (PathBuf::from(shipped("data/tiny/sit/vae-sd")), place.path("latents"));
+    let listed: Value = serde_json::from_slice(&std::fs::read(from.join("dataset.json")).unwrap()).unwrap();
+    let mut labels = Vec::new();
+    for copy in ["a", "b"] {
+        for entry in listed["labels"].as_array().unwrap() {
+            let name = format!("{copy}/{}", entry[0].as_str().unwrap());
+            std::fs::create_dir_all(to.join(&name).parent().unwrap()).unwrap();
+            std::fs::copy(from.join(entry[0].as_str().unwrap()), to.join(&name)).unwrap();
+            labels.push(json!([name, entry[1]]));
+        }
+    }
+    std::fs::write(to.join("dataset.json"), json!({"labels": labels}).to_string()).unwrap();
+}
+
 /// Latents with an official checkpoint.
-fn official(_: &Place) -> Value {
+fn official(place: &Place) -> Value {
+    write_latents(place);
     let file = shipped("configs/sit/tiny.json");
     let text = std::fs::read_to_string(&file).unwrap();
     let mut config: Value = serde_json::from_str(&text).unwrap();
-    config["data"]["folder"] = shipped("data/tiny/sit/vae-sd").into();
+    config["data"]["folder"] = "latents".into();
     config["start"]["file"] = shipped("data/tiny/sit/ckpt.pt").into();
-    // With ten classes ten of the 24 latents are held out, and the rest are too few to measure Slow Flow on.
-    config["data"]["classes"] = 0.into();
     let sizes = small(config["data"].clone(), config["network"].clone());
     for section in ["post_train", "compare", "gamma_search", "slow_flow"] {
         config[section] = sizes[section].clone();

@@ -2,15 +2,14 @@
 use crate::place::CACHE;
 use crate::say;
 use burn_mixflow::experiment::config::ExperimentConfig;
-use burn_mixflow::experiment::{Experiment, check_folder};
+use burn_mixflow::experiment::{check, check_folder};
 use burn_mixflow::{Error, Result};
 use std::path::Path;
 
 /// Opens everything, and says whether it is ready.
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
-    let experiment = Experiment::open(config, Path::new(CACHE))?;
-    let report = experiment.check();
+    let report = check(config, Path::new(CACHE), say::progress());
     for seen in &report.seen {
         say::result(&format!("{:<18} {}", seen.what, seen.found.replace("; ", &format!("\n{:<18} ", ""))));
     }

@@ -24,13 +24,13 @@ pub fn decided(config: ExperimentConfig, folder: &Path) -> Result<ExperimentConf
 fn choose(config: &ExperimentConfig, folder: &Path) -> Result<Vec<GammaChoice>> {
     let folder = folder.join("pilots");
     say::line(format!("choosing γ; pilots: {}", folder.display()));
-    let search = GammaSearch::open(config, &folder, Path::new(CACHE))?;
+    let search = GammaSearch::open_with(config, &folder, Path::new(CACHE), say::progress())?;
     let mut choices = search.run(&mut |pilots, jobs| workers::run(pilots, jobs))?;
     // What the probe adds is per budget; where every budget is chosen for apart, the probe would run for each distance.
     if let [choice] = &mut choices[..] {
         search.explain(choice);
     }
-    search.pilots().write_results()?;
+    let results = search.pilots().write_results()?;
     for choice in &choices {
         let steps = choice.target.steps.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         let gamma = choice.gamma.map_or("none".into(), |gamma| gamma.to_string());
@@ -40,6 +40,7 @@ fn choose(config: &ExperimentConfig, folder: &Path) -> Result<Vec<GammaChoice>> 
     let file = folder.join("gamma.json");
     let text = serde_json::to_string_pretty(&choices).map_err(|e| Error::Invalid(e.to_string()))?;
     std::fs::write(&file, text).map_err(|e| Error::io(&file, e))?;
+    search.pilots().draw(&results)?;
     say::line(format!("\nwritten: {}: gamma.json, results.json, table.md, pictures", folder.display()));
     Ok(choices)
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
     let config = choose_gamma::decided(config, folder)?;
-    let comparison = Comparison::open(Experiment::open(config, Path::new(CACHE))?, folder)?;
+    let comparison = Comparison::open(Experiment::open_with(config, Path::new(CACHE), say::progress())?, folder)?;
     say::line(format!("results: {}", folder.display()));
     let experiment = comparison.experiment();
     let left = comparison.jobs().into_iter().any(|job| comparison.work(job) > 0.0);
@@ -18,7 +18,9 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
         say::line(format!("this takes {}", comparison_takes(&comparison, &experiment.time_steps()?)));
     }
     workers::run(&comparison, &comparison.jobs())?;
-    say::result(&format!("\n{}", comparison.write_results()?));
+    let results = comparison.write_results()?;
+    say::result(&format!("\n{}", results.markdown()));
+    comparison.draw(&results)?;
     say::line(format!("written: {}: results.json, table.md, pictures", folder.display()));
     Ok(())
 }

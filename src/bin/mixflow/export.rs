@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::Invalid(format!("{file}: the name must end in .safetensors, the format that is written")));
     }
     let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &[])?;
-    let experiment = Experiment::open(config, Path::new(CACHE))?;
+    let experiment = Experiment::open_with(config, Path::new(CACHE), say::progress())?;
     let dtype = match arguments.dtype {
         Type::F32 => ExportType::F32,
         Type::F16 => ExportType::F16,

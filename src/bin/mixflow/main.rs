@@ -30,7 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print errors only.
+    /// Print results and errors only.
     #[arg(long, short, global = true)]
     quiet: bool,
 }
@@ -79,7 +79,7 @@ struct Experiment {
     #[arg(long, value_hint = clap::ValueHint::DirPath)]
     folder: Option<PathBuf>,
     /// Replace a value of the file, as in --set post_train.steps=100; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     set: Vec<String>,
 }
 
@@ -90,6 +90,11 @@ impl Experiment {
         let folder = self.folder.clone().unwrap_or_else(|| place::results_of(&self.config));
         Ok((config, folder))
     }
+}
+
+/// A setting as it was given.
+fn setting(text: &str) -> std::result::Result<String, String> {
+    text.contains('=').then(|| text.to_string()).ok_or_else(|| "must be KEY=VALUE, as post_train.steps=100".into())
 }
 
 fn main() -> ExitCode {
@@ -139,6 +144,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_without_a_value_is_wrong_use() {
+        for command in [&["compare", "a.json"][..], &["sample", "runs/a"]] {
+            let line = ["mixflow"].iter().chain(command).chain(&["--set", "post_train.steps"]);
+            let error = Cli::try_parse_from(line).map(drop).unwrap_err();
+            assert_eq!((error.kind(), error.exit_code()), (clap::error::ErrorKind::ValueValidation, 2));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where results and kept weights lie.
 use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::folder_of_weights;
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -31,8 +32,7 @@ impl FinishedRun {
     /// # Errors
     /// [`Error::Invalid`] saying what was looked for.
     pub fn find(folder: &Path, settings: &[String]) -> Result<Self> {
-        let weights = [folder.to_path_buf(), folder.join("post_train")];
-        let weights = weights.into_iter().find(|folder| folder.join("ema.bpk").exists()).ok_or_else(|| {
+        let weights = folder_of_weights(folder).ok_or_else(|| {
             let folder = folder.display();
             Error::Invalid(format!(
                 "{folder}: holds no ema.bpk, and no post_train/ema.bpk: name the folder of a finished `mixflow post-train`, or \

@@ -3,7 +3,9 @@ use crate::place::CACHE;
 use crate::{choose_gamma, say};
 use burn::module::Module;
 use burn_mixflow::experiment::config::ExperimentConfig;
-use burn_mixflow::experiment::{Experiment, check_folder, claim_folder};
+use burn_mixflow::experiment::plot::Picture;
+use burn_mixflow::experiment::{Experiment, check_folder, claim_folder, folder_of_weights, post_training_takes};
+use burn_mixflow::models::Network;
 use burn_mixflow::{Error, Result};
 use std::path::Path;
 
@@ -11,10 +13,14 @@ use std::path::Path;
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
     let config = choose_gamma::decided(config, folder)?;
-    let experiment = Experiment::open(config, Path::new(CACHE))?;
+    let experiment = Experiment::open_with(config, Path::new(CACHE), say::progress())?;
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     claim_folder(folder, experiment.config())?;
     say::line(format!("results: {}", folder.display()));
+    let training = folder.join("post_train");
+    if folder_of_weights(&training).is_none() {
+        say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
+    }
     let (start, report) = experiment.start()?;
     if let Some(report) = report {
         say::line(format!("start: {report}"));
@@ -34,7 +40,6 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
         stage.batch_size,
         config.devices.len()
     ));
-    let training = folder.join("post_train");
     let trained = experiment.post_train(&start, &training, None)?;
     say::line(format!(
         "{} steps in {}, checkpoints and validations included",
@@ -44,22 +49,23 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     for name in ["ema.safetensors", "raw.safetensors"] {
         say::line(format!("weights: {}", training.join(name).display()));
     }
-    samples(&experiment, &trained.ema, &training)
+    if let Some(picture) = samples(&experiment, &trained.ema, &training)? {
+        let (width, height, step) = (picture.width as u32, picture.height as u32, stage.steps as i64);
+        trained.board.picture("samples", width, height, &picture.to_png()?, step);
+        trained.board.flush();
+    }
+    Ok(())
 }
 
 /// Samples as the section `sample` says, into `folder`.
-pub fn samples(experiment: &Experiment, network: &burn_mixflow::models::Network, folder: &Path) -> Result<()> {
+pub fn samples(experiment: &Experiment, network: &Network, folder: &Path) -> Result<Option<Picture>> {
     let sample = &experiment.config().sample;
     let cost = sample.sampler.evaluations().map_or("as many as it takes".into(), |count| count.to_string());
     say::line(format!("sampling {}; network evaluations for each: {cost}", sample.count));
-    experiment.write_samples(network, folder, &mut |p| {
-        if p.step == p.steps {
-            say::line(format!("  {} of {}", p.samples, p.total));
-        }
-    })?;
+    let picture = experiment.write_samples(network, folder)?;
     for name in ["samples.safetensors", "samples.png"].map(|name| folder.join(name)).iter().filter(|file| file.exists())
     {
         say::line(format!("samples: {}", name.display()));
     }
-    Ok(())
+    Ok(picture)
 }

@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long, value_hint = clap::ValueHint::DirPath)]
     folder: Option<PathBuf>,
     /// Replace a value of the run's configuration, as in --set sample.sampler.steps=50; may be repeated.
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = crate::setting)]
     set: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &settings)?;
     let folder = arguments.folder.clone().unwrap_or_else(|| weights.clone());
     std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-    let experiment = Experiment::open(config, Path::new(CACHE))?;
+    let experiment = Experiment::open_with(config, Path::new(CACHE), say::progress())?;
     say::line(format!("weights: {}", weights.display()));
-    post_train::samples(&experiment, &experiment.trained(&weights)?, &folder)
+    post_train::samples(&experiment, &experiment.trained(&weights)?, &folder).map(drop)
 }

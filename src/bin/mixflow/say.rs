@@ -1,10 +1,13 @@
 //! What the program prints. A closed or full standard output never matters.
+use burn_mixflow::experiment::progress::{Progress, for_stderr};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 static QUIET: AtomicBool = AtomicBool::new(false);
+static PROGRESS: OnceLock<Arc<dyn Progress>> = OnceLock::new();
 
-/// Lets [`line()`] and trainings print nothing.
+/// Lets [`line()`], bars and trainings print nothing.
 pub fn set_quiet(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
     if quiet {
@@ -12,9 +15,14 @@ pub fn set_quiet(quiet: bool) {
     }
 }
 
-/// Whether only errors are printed.
+/// Whether only results and errors are printed.
 pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
+}
+
+/// How far long tasks are: bars in a terminal, a line now and then in a log, nothing with `--quiet`.
+pub fn progress() -> Arc<dyn Progress> {
+    PROGRESS.get_or_init(|| Arc::from(for_stderr(is_quiet()))).clone()
 }
 
 /// A line on the way to a result.
@@ -26,12 +34,21 @@ pub fn line(text: impl AsRef<str>) {
 
 /// What was asked for, printed even if the program is quiet.
 pub fn result(text: &str) {
+    clear_bars();
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// An error.
 pub fn error(error: &impl std::fmt::Display) {
+    clear_bars();
     let _ = writeln!(std::io::stderr(), "error: {error}");
+}
+
+/// Bars and text may share a terminal. The bars come back with the next report.
+fn clear_bars() {
+    if let Some(progress) = PROGRESS.get() {
+        progress.pause();
+    }
 }
 
 /// Seconds for people: `40 s`, `3 min`, `2 h 5 min`.

@@ -11,10 +11,10 @@ use std::path::Path;
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
     let config = choose_gamma::decided(config, folder)?;
-    let comparison = Comparison::open(Experiment::open(config, Path::new(CACHE))?, folder)?;
+    let comparison = Comparison::open(Experiment::open_with(config, Path::new(CACHE), say::progress())?, folder)?;
     let folder = folder.join("slow_flow");
     say::line(format!("results: {}", folder.display()));
-    let (measured, report) = before_and_after(&comparison, &mut |text| say::line(format!("  {text}")))?;
+    let (measured, report) = before_and_after(&comparison)?;
     for advice in &report.recommendations {
         let gamma = advice.gamma.map_or("none".into(), |gamma| gamma.to_string());
         say::line(format!("\n{} steps: γ = {gamma}", advice.steps));

@@ -2,6 +2,7 @@
 use crate::place::CACHE;
 use crate::say;
 use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::progress::Task;
 use burn_mixflow::experiment::{Comparison, Experiment, Job};
 use burn_mixflow::{Error, Result};
 use clap::Args;
@@ -12,6 +13,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(100);
+
+/// Between two looks at how far the jobs are, which read their folders.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// One job.
 #[derive(Debug, Args)]
@@ -31,7 +35,8 @@ pub fn job(arguments: &Arguments) -> Result<()> {
         std::process::exit(3);
     });
     let config = ExperimentConfig::read(arguments.folder.join("config.json"))?;
-    let comparison = Comparison::open(Experiment::open(config, Path::new(CACHE))?, &arguments.folder)?;
+    let comparison =
+        Comparison::open(Experiment::open_with(config, Path::new(CACHE), say::progress())?, &arguments.folder)?;
     comparison.run(Job { arm: arguments.arm, seed: arguments.seed })
 }
 
@@ -59,7 +64,10 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
         say::line(format!("pretraining, about {:.0} % of the work", 100.0 * start_work / (start_work + work)));
         experiment.start()?;
     }
-    let mut clock = Clock { started: Instant::now(), done: 0.0, left: work };
+    let mut clock = Clock { started: Instant::now(), all: work, left: work };
+    let progress = say::progress();
+    let task = Task::begin(progress.as_ref(), "% of the work", 100);
+    let mut looked = Instant::now();
     let mut running: Vec<Running> = Vec::new();
     let logs = folder.join("logs");
     std::fs::create_dir_all(&logs).map_err(|e| Error::io(&logs, e))?;
@@ -74,7 +82,7 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
             match one.child.try_wait().map_err(|e| Error::io(&one.log, e))? {
                 None => still.push(one),
                 Some(status) if status.success() => {
-                    clock.finish(one.work);
+                    clock.left -= one.work;
                     let (arm, seed) = (&comparison.arms()[one.job.arm].name, one.job.seed);
                     say::line(format!("{arm}, seed {seed}: done; {} left", clock.left()));
                 }
@@ -88,6 +96,11 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
             }
         }
         running = still;
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            let in_work: f64 = running.iter().map(|one| one.work - comparison.work(one.job)).sum();
+            task.at(clock.percent(in_work));
+        }
     }
     Ok(())
 }
@@ -119,17 +132,18 @@ fn spawn(job: Job, folder: &Path, log: &Path, threads: usize) -> Result<Child> {
 /// The time left, from the work done so far.
 struct Clock {
     started: Instant,
-    done: f64,
+    all: f64,
     left: f64,
 }
 
 impl Clock {
-    fn finish(&mut self, work: f64) {
-        self.done += work;
-        self.left -= work;
+    fn left(&self) -> String {
+        let done = self.all - self.left;
+        format!("about {}", say::duration(self.started.elapsed().as_secs_f64() * self.left / done))
     }
 
-    fn left(&self) -> String {
-        format!("about {}", say::duration(self.started.elapsed().as_secs_f64() * self.left / self.done))
+    /// What is done of all, counting `in_work` of jobs that are not finished.
+    fn percent(&self, in_work: f64) -> u64 {
+        (100.0 * (self.all - self.left + in_work) / self.all) as u64
     }
 }

@@ -24,7 +24,7 @@ pub struct ImagesConfig {
     /// Whether training exchanges left and right of half of the pictures, drawn anew each epoch.
     #[serde(default)]
     pub flip: bool,
-    /// How many of each class are held out.
+    /// What is held out: a share of each class, or a number of pictures in all. One of each class at least.
     #[serde(default = "tenth")]
     pub held_out: HeldOut,
     /// Seed of the split.

@@ -16,7 +16,7 @@ pub struct LatentsConfig {
     pub folder: PathBuf,
     /// `[C, H, W]` of a latent.
     pub shape: [usize; 3],
-    /// Number of classes; 0 ignores labels and takes every file of the folder.
+    /// Number of classes; 0 ignores labels and takes every file of the folder, each as class 0.
     pub classes: usize,
     /// The files hold `[2C, H, W]`, mean and standard deviation (REPA's preprocessing), and a latent is drawn anew
     /// each epoch; if false they hold `[C, H, W]`.
@@ -37,7 +37,8 @@ pub struct LatentsConfig {
     /// `null.safetensors` for the empty prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<PathBuf>,
-    /// How many of each class are held out, a share in (0, 0.5] or a number of all; chosen by a hash of their names.
+    /// What is held out, chosen by a hash of the names: a share of each class, or a number of latents in all. One of each
+    /// class at least.
     pub held_out: HeldOut,
     /// Seed of the split.
     #[serde(default)]

@@ -23,7 +23,7 @@ pub struct VectorsConfig {
     /// Multiplies every value, after standardisation; finite, > 0.
     #[serde(default = "one")]
     pub scale: f64,
-    /// How many rows of each class are held out.
+    /// What is held out: a share of each class, or a number of rows in all. One of each class at least.
     #[serde(default = "fifth")]
     pub held_out: HeldOut,
     /// Seed of the split.

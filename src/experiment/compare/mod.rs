@@ -14,17 +14,20 @@ mod exact;
 mod markdown;
 mod pictures;
 mod results;
+mod work;
 
 pub(super) use pictures::save as save_chart;
 pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 
 use super::Experiment;
 use super::config::{Arm, ArmWeights, ExperimentConfig, Reference};
-use super::distances::{Distances, metrics};
+use super::distances::Distances;
 use super::files::{create, hash, pretty, read, slug, write};
 use super::generate::Drawn;
+use super::metric::metrics;
 use super::opened::{Training, stage_seed};
 use super::start::{has_weights, save, weights_file};
+use crate::checkpoint::{CHECKPOINTS, newest_epoch};
 use crate::data::DataSplit;
 use crate::models::Network;
 use crate::sample::Networks;
@@ -36,6 +39,7 @@ use exact::ExactField;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+pub(super) use work::Work;
 
 /// The table of an experiment, opened in its folder.
 #[derive(Debug)]
@@ -58,6 +62,22 @@ pub struct Job {
     pub seed: u64,
 }
 
+/// The names of two arms that are the same, if there are some.
+pub(super) fn alike(arms: &[Arm]) -> Option<(&str, &str)> {
+    let same = |a: &Arm, b: &Arm| (a.weights, &a.stage) == (b.weights, &b.stage);
+    let before = |i: usize| arms[..i].iter().find(|other| same(other, &arms[i]));
+    (0..arms.len()).find_map(|i| Some((before(i)?.name.as_str(), arms[i].name.as_str())))
+}
+
+/// Removes the checkpoints of a training whose weights are safe: the optimizer's state is several times their size.
+fn remove_checkpoints(folder: &Path) -> Result<()> {
+    let checkpoints = folder.join(CHECKPOINTS);
+    match std::fs::remove_dir_all(&checkpoints) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoints, error)),
+        _ => Ok(()),
+    }
+}
+
 /// What is kept of a training beside its weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Trained {
@@ -70,7 +90,7 @@ impl Comparison {
     /// The table of `experiment`; its files go below `folder`, which keeps the configuration.
     ///
     /// # Errors
-    /// [`Error::Config`] for two arms that are the same; [`Error::Invalid`] while γ is still to be chosen, or if the folder holds the results of another configuration;
+    /// [`Error::Config`] for two arms that are the same, or a batch larger than the data; [`Error::Invalid`] while γ is still to be chosen, or if the folder holds the results of another configuration;
     /// [`Error::Io`] if a folder cannot be made.
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
         let config = experiment.config();
@@ -80,19 +100,19 @@ impl Comparison {
             ));
         }
         let arms = config.arms();
-        let same = |a: &Arm, b: &Arm| (a.weights, &a.stage) == (b.weights, &b.stage);
-        let alike = (0..arms.len()).find_map(|i| Some((i, arms[..i].iter().position(|other| same(other, &arms[i]))?)));
-        if let Some((one, other)) = alike {
-            let message = format!(
-                ": `{}` and `{}` are the same; name a strategy in `post_train`, or other arms",
-                arms[other].name, arms[one].name
-            );
+        if let Some((one, other)) = alike(&arms) {
+            let message =
+                format!(": `{one}` and `{other}` are the same; name a strategy in `post_train`, or other arms");
             return Err(Error::Config(vec![Problem { path: "compare.arms".into(), message }]));
         }
         let data = match config.compare.reference {
             Reference::HeldOut => experiment.data().clone(),
             Reference::SetAside => experiment.data().set_aside()?,
         };
+        let trained = arms.iter().find(|arm| arm.weights == ArmWeights::PostTrained);
+        Error::if_any(
+            trained.and_then(|arm| experiment.batch_misfit("post_train", &arm.stage, &data)).into_iter().collect(),
+        )?;
         create(folder)?;
         super::claim::folder(folder, config)?;
         let start = experiment.start_made_of()?;
@@ -139,16 +159,27 @@ impl Comparison {
     /// What a job has yet to do, in network evaluations; a training step counts as three per sample,
     /// more with a rollout or anti-drift. 0 once it is done.
     pub fn work(&self, job: Job) -> f64 {
-        let (arm, samples) = (&self.arms[job.arm], self.config().compare.samples);
-        let missing = self.plan(arm).into_iter().filter(|planned| self.cell(job, planned).is_none());
-        let count = |planned: &Planned| if planned.sampler.only_pictures { cell::SHOWN.min(samples) } else { samples };
-        let sampling: usize = missing.map(|planned| planned.evaluations * count(&planned)).sum();
-        let trains = sampling > 0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
-        let training = if trains { arm.stage.evaluations() } else { 0 };
-        (sampling + training) as f64
+        self.work_left(job).all()
     }
 
-    /// Trains the arm unless that is done, and samples and measures every cell that is missing. `said` hears of each.
+    pub(super) fn work_left(&self, job: Job) -> Work {
+        let arm = &self.arms[job.arm];
+        let missing = self.plan(arm).into_iter().filter(|planned| self.cell(job, planned).is_none());
+        let sampling: f64 = missing.map(|planned| work::sampling(self.config(), &planned)).sum();
+        let trains = sampling > 0.0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
+        let training = if trains { arm.stage.evaluations() as f64 * self.untrained(job) } else { 0.0 };
+        Work { training, sampling }
+    }
+
+    /// The part of the steps of a training that its newest checkpoint has not seen.
+    fn untrained(&self, job: Job) -> f64 {
+        let stage = &self.arms[job.arm].stage;
+        let epochs = (stage.steps / stage.steps_per_epoch.max(1)).max(1);
+        let seen = newest_epoch(&self.job_folder(job).join(CHECKPOINTS)).min(epochs);
+        1.0 - seen as f64 / epochs as f64
+    }
+
+    /// Trains the arm unless that is done, and samples and measures every cell that is missing.
     ///
     /// # Errors
     /// As [`Stage::run`](crate::post_train::Stage::run) and [`Sampler::sample`](crate::sample::Sampler::sample);
@@ -170,7 +201,7 @@ impl Comparison {
                 self.fill(job, &planned, network.as_ref(), &distances)?;
             }
         }
-        Ok(())
+        self.show(job)
     }
 
     /// Samples and measures one cell.
@@ -185,7 +216,7 @@ impl Comparison {
                 let condition = distances.conditions(drawn.seed, drawn.count)?;
                 let weak = experiment.weak(network, &planned.config)?;
                 let networks = Networks { main: network, weak: weak.as_ref() };
-                let samples = experiment.generate(networks, &planned.config, &condition, drawn, &mut |_| ())?;
+                let samples = experiment.generate(networks, &planned.config, &condition, drawn)?;
                 host::values(samples, "samples")?
             }
             (None, Some(ring)) => {
@@ -214,6 +245,8 @@ impl Comparison {
         let (folder, arm) = (self.job_folder(job), &self.arms[job.arm]);
         let file = weights_file(&folder);
         if has_weights(&folder) {
+            // Those of a process that was killed after it kept the weights.
+            remove_checkpoints(&folder)?;
             return self.experiment.load(&file);
         }
         create(&folder)?;
@@ -226,24 +259,12 @@ impl Comparison {
         let kept = Trained { steps: trained.steps, seconds: trained.time.as_secs_f64() };
         write(&folder.join("trained.json"), &pretty(&kept)?)?;
         save(&trained.ema, &file)?;
-        // The weights are safe; the optimizer's state is several times their size.
-        let checkpoints = folder.join("checkpoints");
-        std::fs::remove_dir_all(&checkpoints).map_err(|e| Error::io(&checkpoints, e))?;
+        remove_checkpoints(&folder)?;
         Ok(trained.ema)
     }
 
-    /// The cells of an arm that the samplers' steps can make.
     fn plan(&self, arm: &Arm) -> Vec<Planned> {
-        let (samplers, compare) = (self.config().samplers(), &self.config().compare);
-        let mut planned = Vec::new();
-        for sampler in samplers.into_iter().filter(|sampler| sampler.samples(&arm.entry)) {
-            for &evaluations in sampler.budgets(&compare.evaluations) {
-                if let Some(config) = sampler.with_evaluations(evaluations, compare.batch_size) {
-                    planned.push(Planned { sampler: sampler.clone(), evaluations, config });
-                }
-            }
-        }
-        planned
+        work::plan(self.config(), arm)
     }
 
     /// The text that a training or a cell is a function of. The name of an arm is no part of it.
@@ -302,16 +323,14 @@ impl Comparison {
         ComparisonResults::new(self, &Distances::new(&self.experiment, &self.data)?)
     }
 
-    /// Writes `results.json`, `table.md` and the pictures; returns the table.
+    /// Writes `results.json` and `table.md`; returns what they hold.
     ///
     /// # Errors
     /// As [`results`](Self::results); [`Error::Io`] if a file cannot be written.
-    pub fn write_results(&self) -> Result<String> {
+    pub fn write_results(&self) -> Result<ComparisonResults> {
         let results = self.results()?;
         write(&self.folder.join("results.json"), &pretty(&results)?)?;
-        let text = results.markdown();
-        write(&self.folder.join("table.md"), &text)?;
-        self.draw(&results)?;
-        Ok(text)
+        write(&self.folder.join("table.md"), &results.markdown())?;
+        Ok(results)
     }
 }

@@ -7,9 +7,10 @@ use crate::experiment::config::{Arm, ArmSampler, ArmWeights};
 use crate::experiment::files::{slug, write, write_bytes};
 use crate::experiment::plot::{
     ArmCurve, ArmRole, Block, BudgetPoint, Cell, Chart, GammaCurve, GammaPoint, Sheet, SheetRow, distance_curves,
-    gamma_curves,
+    gamma_curves, grid,
 };
 use crate::experiment::statistics::number;
+use crate::monitor::TensorBoard;
 use std::path::Path;
 
 /// Samples of one cell that are drawn, in two rows.
@@ -19,8 +20,11 @@ const DRAWN: usize = 8;
 const COLUMNS: usize = 3;
 
 impl Comparison {
-    /// Draws curves and samples.
-    pub(super) fn draw(&self, results: &ComparisonResults) -> Result<()> {
+    /// Draws curves and samples of all cells that are there.
+    ///
+    /// # Errors
+    /// As [`results`](Self::results); [`Error::Io`](crate::Error::Io) if a file cannot be written.
+    pub fn draw(&self, results: &ComparisonResults) -> Result<()> {
         for (name, chart) in charts(results, self.arms()) {
             save(&chart, &self.folder.join(name))?;
         }
@@ -28,6 +32,25 @@ impl Comparison {
             Some(sheet) => write_bytes(&self.folder.join("samples.png"), &sheet.picture()?.to_png()?),
             None => Ok(()),
         }
+    }
+
+    /// Shows the samples of a trained arm in its TensorBoard, at the step after its training.
+    pub(super) fn show(&self, job: Job) -> Result<()> {
+        let (arm, shape) = (&self.arms()[job.arm], self.data.shape);
+        if arm.weights != ArmWeights::PostTrained || self.config().data.form() != Form::Pictures {
+            return Ok(());
+        }
+        let step = arm.stage.steps as i64;
+        let board = TensorBoard::create(&self.job_folder(job).join("tensorboard"), step);
+        for planned in self.plan(arm) {
+            let Some(samples) = kept_samples(&self.cell_file(job, &planned))? else { continue };
+            let white = white(&samples);
+            let picture = grid(&samples, shape, DRAWN, enlarged(shape), (-white, white))?;
+            let tag = format!("samples/{}, {} steps", planned.sampler.name, planned.config.steps);
+            board.picture(&tag, picture.width as u32, picture.height as u32, &picture.to_png()?, step);
+        }
+        board.flush();
+        Ok(())
     }
 
     /// Samples of the first seed: arms from top to bottom, budgets from left to right, samplers one below the other.
@@ -40,13 +63,14 @@ impl Comparison {
             false => shown.iter().take(1).collect(),
         };
         let metric = results.floors.first().map_or("", |floor| floor.metric.as_str());
-        let mut columns = Vec::new();
+        let mut columns: Vec<String> = Vec::new();
         let mut blocks = Vec::new();
         for sampler in shown {
             let mut rows = Vec::new();
+            let mut steps = Vec::new();
             for (index, arm) in self.arms().iter().enumerate().filter(|(_, arm)| sampler.samples(&arm.entry)) {
                 let mut cells = Vec::new();
-                columns.clear();
+                steps.clear();
                 for planned in
                     self.plan(arm).iter().filter(|planned| planned.sampler.name == sampler.name).take(COLUMNS)
                 {
@@ -57,20 +81,22 @@ impl Comparison {
                     let row = results.row(metric, &sampler.name, &arm.name, planned.evaluations);
                     let caption = row.map_or(String::new(), |row| format!("distance {}", number(row.mean)));
                     cells.push(Cell { samples, caption });
-                    columns.push(format!("{} steps", planned.config.steps));
+                    steps.push(format!("{} steps", planned.config.steps));
                 }
                 rows.push(SheetRow { title: arm.name.clone(), cells });
             }
-            blocks.push(Block { title: sampler.name.clone(), rows });
+            // The first block names the columns; one with other steps says so itself.
+            let new = steps.len().saturating_sub(columns.len());
+            columns.extend(steps[steps.len() - new..].iter().cloned());
+            let fits = steps.iter().zip(&columns).all(|(step, column)| step == column);
+            let title = if fits { sampler.name.clone() } else { format!("{}: {}", sampler.name, steps.join(", ")) };
+            blocks.push(Block { title, rows });
         }
         let filled = blocks.iter().flat_map(|block| &block.rows).flat_map(|row| &row.cells);
         if filled.clone().all(|cell| cell.samples.is_empty()) {
             return Ok(None);
         }
-        // Pictures in [-1, 1] are drawn so; fainter ones are stretched, or they would be one grey.
-        let top = filled.flat_map(|cell| &cell.samples).fold(0.0_f32, |top, value| top.max(value.abs()));
-        let white = if top > 0.6 { 1.0 } else { top.max(f32::EPSILON) };
-        let side = self.data.shape[1].max(self.data.shape[2]);
+        let white = white(filled.flat_map(|cell| &cell.samples));
         Ok(Some(Sheet {
             title: String::new(),
             columns,
@@ -79,9 +105,20 @@ impl Comparison {
             black: -white,
             white,
             across: DRAWN / 2,
-            enlarge: (64 / side.max(1)).clamp(1, 8),
+            enlarge: enlarged(self.data.shape),
         }))
     }
+}
+
+/// What is drawn white: pictures in [-1, 1] are drawn so; fainter ones are stretched, or they would be one grey.
+fn white<'a>(values: impl IntoIterator<Item = &'a f32>) -> f32 {
+    let top = values.into_iter().fold(0.0_f32, |top, value| top.max(value.abs()));
+    if top > 0.6 { 1.0 } else { top.max(f32::EPSILON) }
+}
+
+/// The side of a pixel that makes pictures about 64 wide.
+fn enlarged([_, height, width]: [usize; 3]) -> usize {
+    (64 / height.max(width).max(1)).clamp(1, 8)
 }
 
 /// Every chart of a table with the stem of its files.

@@ -1,6 +1,7 @@
 //! The section `gamma_search`: how `"gamma": "auto"` is chosen.
 use super::{ExperimentConfig, add};
 use crate::Problem;
+use crate::experiment::metric::metrics;
 use crate::post_train::gamma::CANDIDATES;
 use crate::post_train::{ScheduleConfig, StageConfig};
 use crate::sample::MOST_STEPS;
@@ -74,6 +75,10 @@ impl ExperimentConfig {
             let some = distinct.len() == budgets.len() && !budgets.is_empty() && inside;
             let must = format!("must name at least one in 1..={MOST_STEPS}, and none twice");
             Problem::unless(&mut problems, some, path, "evaluations", format!("{budgets:?}"), must);
+        }
+        let known: Vec<&str> = metrics(self.data.form()).iter().map(|metric| metric.name).collect();
+        if let Some(name) = search.distance.as_deref().filter(|name| !known.contains(name)) {
+            add(&mut problems, format!("{path}.distance"), format!("= {name:?}: must be one of {}", known.join(", ")));
         }
         if search.each && search.distance.is_some() {
             add(&mut problems, format!("{path}.distance"), ": would be ignored, \"each\" chooses for every distance");

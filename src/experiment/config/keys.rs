@@ -1,13 +1,26 @@
 //! Every unknown, missing or mistyped key of a configuration at once, by its schema.
 //!
 //! Serde stops at the first of them, and inside a tagged object it forgets where it was.
+use super::ExperimentConfig;
 use crate::Problem;
 use serde_json::Value;
 
-/// What in `config` the schema does not allow, each with its path.
-pub(super) fn problems(config: &Value, schema: &Value) -> Vec<Problem> {
-    Checker { root: schema }.misfits(schema, config, "")
+/// What in `config`, a whole configuration, the schema does not allow, each with its path.
+pub(super) fn problems(config: &Value) -> Vec<Problem> {
+    let schema = schemars::schema_for!(ExperimentConfig).to_value();
+    Checker { root: &schema }.misfits(&schema, config, "")
 }
+
+/// Words that others use, and what they are called here: a key beside them, or a path from the top.
+const MEANT: [(&str, &str); 7] = [
+    ("gamma", "post_train.strategy.gamma"),
+    ("lr", "learning_rate"),
+    ("epochs", "steps"),
+    ("iterations", "steps"),
+    ("num_steps", "steps"),
+    ("weight_decay", "post_train.optimizer.weight_decay"),
+    ("seed", "compare.seeds"),
+];
 
 struct Checker<'a> {
     root: &'a Value,
@@ -52,7 +65,21 @@ impl<'a> Checker<'a> {
         match object.get("kind") {
             None => vec![problem(&join(path, "kind"), format!("is missing: must be one of \"{listed}\""))],
             Some(given) => match choices.iter().find(|choice| kind(choice) == given.as_str()) {
-                Some(choice) => self.misfits(choice, value, path),
+                Some(choice) => {
+                    let mut found = self.misfits(choice, value, path);
+                    let own = &self.resolved(choice)["properties"];
+                    for key in object.keys().filter(|key| own.get(*key).is_none()) {
+                        let of = choices.iter().find(|other| self.resolved(other)["properties"].get(key).is_some());
+                        let (at, of) = (join(path, key), of.and_then(kind));
+                        for problem in found.iter_mut().filter(|problem| of.is_some() && problem.path == at) {
+                            problem.message = format!(
+                                "is a key of kind \"{}\", not of {given}; if it comes from a file that is extended, set it to null",
+                                of.unwrap_or_default()
+                            );
+                        }
+                    }
+                    found
+                }
                 None => {
                     let hint = given.as_str().and_then(|name| nearest(name, &kinds));
                     let hint = hint.map_or(String::new(), |name| format!("; did you mean \"{name}\"?"));
@@ -121,7 +148,10 @@ impl<'a> Checker<'a> {
             match known.get(key) {
                 Some(schema) => found.extend(self.misfits(schema, inner, &join(path, key))),
                 None => {
-                    let hint = nearest(key, &names).map_or_else(
+                    let meant = MEANT.iter().find(|(word, place)| word == key && !path.starts_with(place));
+                    let meant =
+                        meant.map(|(_, place)| *place).filter(|place| place.contains('.') || names.contains(place));
+                    let hint = meant.or_else(|| nearest(key, &names)).map_or_else(
                         || format!("known here: {}", names.join(", ")),
                         |name| format!("did you mean `{name}`?"),
                     );
@@ -182,11 +212,10 @@ fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::experiment::config::ExperimentConfig;
     use serde_json::json;
 
     fn problems(config: serde_json::Value) -> Vec<String> {
-        super::problems(&config, &ExperimentConfig::schema()).iter().map(ToString::to_string).collect()
+        super::problems(&config).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -210,6 +239,26 @@ mod tests {
             assert!(found.iter().any(|problem| problem.contains(expected)), "{expected:?} is not in {found:#?}");
         }
         assert_eq!(found.len(), 7);
+    }
+
+    #[test]
+    fn words_of_others_and_keys_of_other_kinds_are_understood() {
+        let found = problems(json!({
+            "data": {"kind": "photos", "folder": "x"}, "network": {"kind": "residual_mlp"}, "gamma": 0.1,
+            "post_train": {"gamma": 0.1, "epochs": 3, "optimizer": {"lr": 1}},
+            "start": {"kind": "pretrain", "file": "a.pt"}
+        }));
+        for expected in [
+            "gamma is no key; did you mean `post_train.strategy.gamma`?",
+            "post_train.gamma is no key; did you mean `post_train.strategy.gamma`?",
+            "post_train.epochs is no key; did you mean `steps`?",
+            "post_train.optimizer.lr is no key; did you mean `learning_rate`?",
+            "start.file is a key of kind \"weights\", not of \"pretrain\"",
+            "data.folder is a key of kind",
+        ] {
+            assert!(found.iter().any(|problem| problem.contains(expected)), "{expected:?} is not in {found:#?}");
+        }
+        assert_eq!(found.len(), 6, "{found:#?}");
     }
 
     #[test]

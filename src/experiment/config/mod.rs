@@ -11,9 +11,12 @@
 //! ```
 mod auto_gamma;
 mod compare;
+mod definition;
+mod editor_schema;
 mod flow;
 mod gamma_search;
 mod keys;
+mod probe;
 mod read;
 mod retired;
 mod sample;
@@ -22,14 +25,15 @@ mod start;
 
 pub use compare::{Arm, ArmConfig, ArmSampler, ArmWeights, CompareConfig, Reference};
 pub(crate) use compare::{CONTROL, MIXFLOW};
+pub use definition::Definition;
 pub use flow::FlowConfig;
 pub use gamma_search::GammaSearchConfig;
+pub use probe::ProbeConfig;
 pub use sample::{DecoderConfig, LabelSampling, SampleConfig, WeakConfig};
 pub use start::{ExactConfig, RunConfig, StartConfig, WeightsConfig};
 
 use crate::Problem;
 use crate::data::DataConfig;
-use crate::experiment::slow_flow::ProbeConfig;
 use crate::models::NetworkConfig;
 use crate::post_train::{DeviceName, StageConfig};
 use crate::timestep::StrategyConfig;

@@ -1,5 +1,5 @@
 //! A file, those it extends, and what the command line sets, as one checked configuration.
-use super::{ExperimentConfig, auto_gamma, keys, retired};
+use super::{ExperimentConfig, auto_gamma, editor_schema, keys, retired};
 use crate::{Error, Problem, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -47,9 +47,24 @@ impl ExperimentConfig {
 
     fn from_value(mut config: Value) -> Result<Self> {
         let auto = auto_gamma::take(&mut config);
-        Error::if_any(retired::problems(&config))?;
+        let mut problems = retired::problems(&config);
         // The word is taken out by now, so that anywhere else it is no number.
-        Error::if_any(keys::problems(&config, &schemars::schema_for!(Self).to_value()))?;
+        let unknown = keys::problems(&config);
+        let named = |problem: &Problem| {
+            let below = |path: &str| {
+                problem.path.strip_prefix(path).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+            };
+            problems.iter().any(|old| below(&old.path))
+        };
+        let unknown: Vec<Problem> = unknown.into_iter().filter(|problem| !named(problem)).collect();
+        problems.extend(unknown);
+        if config.get("extends").is_some() {
+            problems.push(Problem {
+                path: "extends".into(),
+                message: ": works only in a file, which it lies beside".into(),
+            });
+        }
+        Error::if_any(problems)?;
         let config: Self = serde_path_to_error::deserialize(config).map_err(|e| {
             let path = e.path().to_string();
             Error::Config(vec![Problem { path, message: format!(": {}", e.into_inner()) }])
@@ -59,11 +74,11 @@ impl ExperimentConfig {
         Ok(config)
     }
 
-    /// The JSON schema, for editors.
+    /// The JSON schema, for editors. It asks less of a file that extends another.
     pub fn schema() -> Value {
         let mut schema = schemars::schema_for!(Self).to_value();
         auto_gamma::allow(&mut schema);
-        schema
+        editor_schema::of(schema)
     }
 }
 
@@ -93,6 +108,14 @@ fn set(config: &mut Value, setting: &str) -> Result<()> {
     let wrong = |why: &str| Error::Invalid(format!("--set {setting}: {why}"));
     let (path, value) = setting.split_once('=').ok_or_else(|| wrong("must be KEY=VALUE, as post_train.steps=100"))?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    // As in a file that extends another, null takes a key away.
+    if let (true, Some((above, key))) = (value.is_null(), path.rsplit_once('.'))
+        && let Some(object) =
+            config.pointer_mut(&format!("/{}", above.replace('.', "/"))).and_then(Value::as_object_mut)
+    {
+        object.remove(key);
+        return Ok(());
+    }
     let mut place = config;
     for key in path.split('.') {
         let (key, indices) = key.split_once('[').map_or((key, ""), |(key, rest)| (key, rest));

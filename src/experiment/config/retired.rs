@@ -40,11 +40,13 @@ pub(super) fn problems(config: &Value) -> Vec<Problem> {
         message: message.to_string(),
     };
     let mut problems: Vec<Problem> = there.map(problem).collect();
-    let arms = config.pointer("/compare/arms").and_then(Value::as_array);
-    for (i, arm) in arms.into_iter().flatten().enumerate() {
-        if arm.get("weights").is_some_and(|weights| weights == "pretrained") {
-            let path = format!("compare.arms[{i}].weights");
-            problems.push(Problem { path, message: "= \"pretrained\": is called \"start\" now".into() });
+    for place in ["/compare/arms", "/arms"] {
+        let arms = config.pointer(place).and_then(Value::as_array);
+        for (i, arm) in arms.into_iter().flatten().enumerate() {
+            if arm.get("weights").is_some_and(|weights| weights == "pretrained") {
+                let path = format!("{}[{i}].weights", place.trim_start_matches('/').replace('/', "."));
+                problems.push(Problem { path, message: "= \"pretrained\": is called \"start\" now".into() });
+            }
         }
     }
     let latents = config.get("data").filter(|data| data.get("kind").is_none() && data.get("folder").is_some());

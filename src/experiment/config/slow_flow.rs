@@ -1,7 +1,6 @@
 //! The section `slow_flow`: how Slow Flow is measured.
-use super::{ExperimentConfig, add};
+use super::{Definition, ExperimentConfig, add};
 use crate::Problem;
-use crate::experiment::slow_flow::Definition;
 use std::collections::BTreeSet;
 
 impl ExperimentConfig {

@@ -138,7 +138,7 @@ fn what_a_sampler_cannot_do_is_named() {
                 "guidance": {"scale": 2}, "corrections": [{"kind": "differential", "low": 0.1}]}]}"#,
     );
     for expected in [
-        "compare.samplers[0].solver : its steps fit none of the evaluations",
+        "compare.samplers[0].solver : a step takes",
         "compare.samplers[0].arms = \"c\": must be the name of an entry of arms",
         "compare.samplers[1].corrections[0] : the differential correction is one of Euler's step",
         "compare.samplers[1].guidance : the network has no null condition",

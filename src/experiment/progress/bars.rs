@@ -1,5 +1,5 @@
 //! Progress as bars in a terminal, by indicatif.
-use super::{Progress, spoken};
+use super::{Progress, spoken, time_left};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,9 +16,9 @@ const LOOK: &str = "{msg:<24} {bar:32} {pos}/{len}  {left}";
 
 fn style() -> ProgressStyle {
     let left = |state: &ProgressState, out: &mut dyn Write| {
-        if state.pos() > 0 {
+        if let Some(left) = time_left(state.elapsed(), state.pos(), state.len().unwrap_or_default()) {
             // A terminal that has gone is no reason to stop.
-            let _ = write!(out, "about {} left", spoken(state.eta()));
+            let _ = write!(out, "about {} left", spoken(left));
         }
     };
     let style = ProgressStyle::with_template(LOOK).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -28,9 +28,9 @@ struct Running {
 }
 
 impl Lines {
-    /// Lines to the standard error stream, at most one each five seconds.
+    /// Lines to the standard error stream, at most one each 15 seconds.
     pub fn stderr() -> Self {
-        Self::new(Box::new(std::io::stderr()), Duration::from_secs(5))
+        Self::new(Box::new(std::io::stderr()), Duration::from_secs(15))
     }
 
     /// Lines to `writer`, at most one each `every`; what it refuses is lost.

@@ -90,12 +90,12 @@ fn time_left(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
     (done > 0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
 }
 
-/// A time as people say it: `8 s`, `3 min 20 s`, `2 h 5 min`.
+/// A time as people say it: `8 s`, `3 min 20 s`, `28 min`, `2 h 5 min`.
 fn spoken(time: Duration) -> String {
     let seconds = time.as_secs_f64().ceil() as u64;
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s} s"),
-        (0, m, 0) => format!("{m} min"),
+        (0, m, 0) | (0, m @ 10.., _) => format!("{m} min"),
         (0, m, s) => format!("{m} min {s} s"),
         (h, 0, _) => format!("{h} h"),
         (h, m, _) => format!("{h} h {m} min"),
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn times_are_spoken() {
-        let said = [0.0, 7.2, 60.0, 200.0, 3600.0, 7500.0].map(|s| spoken(Duration::from_secs_f64(s)));
-        assert_eq!(said, ["0 s", "8 s", "1 min", "3 min 20 s", "1 h", "2 h 5 min"]);
+        let said = [0.0, 7.2, 60.0, 200.0, 1690.0, 3600.0, 7500.0].map(|s| spoken(Duration::from_secs_f64(s)));
+        assert_eq!(said, ["0 s", "8 s", "1 min", "3 min 20 s", "28 min", "1 h", "2 h 5 min"]);
     }
 }

@@ -2,6 +2,7 @@
 use super::{Measurement, Report, SlowFlow};
 use crate::experiment::compare::{Comparison, Job};
 use crate::experiment::config::ArmWeights;
+use crate::experiment::progress::Task;
 use crate::models::Network;
 use crate::{Error, Result};
 
@@ -15,16 +16,30 @@ pub struct MeasuredNetwork {
 }
 
 /// Measures the weights of `start` and of the arm that `post_train` describes, at every budget of `compare` under its
-/// first sampler. `said` hears of each as it ends. The arm is trained unless the table has it already.
+/// first sampler. The arm is trained unless the table has it already.
 ///
 /// # Errors
 /// [`Error::Invalid`] for an exact start, or budgets that take less than two steps; as [`SlowFlow::measure`].
-pub fn before_and_after(comparison: &Comparison, said: &mut dyn FnMut(&str)) -> Result<(Vec<MeasuredNetwork>, Report)> {
+pub fn before_and_after(comparison: &Comparison) -> Result<(Vec<MeasuredNetwork>, Report)> {
     let (experiment, config) = (comparison.experiment(), comparison.experiment().config());
     if config.start.is_exact() {
         return Err(Error::Invalid("start: an exact field has no weights to measure".into()));
     }
-    let probe = SlowFlow::new(experiment, &config.slow_flow)?;
+    let sampler = config.samplers().into_iter().next();
+    let sampler = sampler.ok_or_else(|| Error::Invalid("compare.samplers: must name one".into()))?;
+    if sampler.weak_guidance.is_some() {
+        return Err(Error::Invalid(
+            "slow flow: guidance by a weaker network is not followed; take another first sampler".into(),
+        ));
+    }
+    let (items, asked) = (experiment.data().train.len(), config.slow_flow.samples);
+    let within = config.slow_flow.within(items);
+    if within.samples < asked {
+        experiment
+            .progress()
+            .message(&format!("slow_flow.samples: {items} of {asked}, as many as there are to train on"));
+    }
+    let probe = SlowFlow::new(experiment, &within)?;
     let arm = comparison
         .arms()
         .iter()
@@ -33,20 +48,22 @@ pub fn before_and_after(comparison: &Comparison, said: &mut dyn FnMut(&str)) -> 
     let seed = config.compare.seeds.first().copied().unwrap_or_default();
     let (before, _) = experiment.start()?;
     let after = comparison.post_trained(Job { arm, seed })?;
-    let sampler = config.samplers().into_iter().next();
-    let sampler = sampler.ok_or_else(|| Error::Invalid("compare.samplers: must name one".into()))?;
     let mut report = Report::default();
     let mut measured = Vec::new();
     let networks: [(&'static str, &Network); 2] = [("before", &before), ("after", &after)];
+    let budgets = &config.compare.evaluations;
+    let task = Task::begin(experiment.progress(), "measuring Slow Flow", (networks.len() * budgets.len()) as u64);
+    let mut done = 0;
     for (name, network) in networks {
         let mut measurements = Vec::new();
-        for &evaluations in &config.compare.evaluations {
+        for &evaluations in budgets {
+            done += 1;
             let Some(sampler) = sampler.with_evaluations(evaluations, config.compare.batch_size) else { continue };
             for found in probe.measure(network, sampler)? {
                 report.push(name, &found);
                 measurements.push(found);
             }
-            said(&format!("{name}, {evaluations} evaluations: measured"));
+            task.at(done);
         }
         measured.push(MeasuredNetwork { name, measurements });
     }

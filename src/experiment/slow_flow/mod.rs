@@ -18,8 +18,6 @@
 //! measured lag. What
 //! `"gamma": "auto"` does is a search by short trainings: [`post_train::gamma`](crate::post_train::gamma).
 mod before_and_after;
-mod config;
-mod definition;
 mod distribution;
 mod inner_products;
 mod minimise;
@@ -38,9 +36,8 @@ mod tolerance;
 mod truth;
 mod variance;
 
+pub use super::config::{Definition, ProbeConfig};
 pub use before_and_after::{MeasuredNetwork, before_and_after};
-pub use config::ProbeConfig;
-pub use definition::Definition;
 pub use of_experiment::SlowFlow;
 pub use probe::{Estimate, Measurement, Point, Probe, measure};
 pub use recommendation::{GammaPoint, Recommendation, recommend};

@@ -1,16 +1,16 @@
 //! Layers that several models share.
-pub mod activation;
-pub mod attention;
-pub mod embedding;
-pub mod init;
-pub mod norm;
+mod activation;
+mod attention;
+mod embedding;
+mod init;
+mod norm;
 mod parameters;
-pub mod rms;
+mod rms;
 
-pub use activation::gelu_tanh;
-pub use attention::SelfAttention;
+pub(crate) use activation::gelu_tanh;
+pub(crate) use attention::SelfAttention;
 pub use embedding::{TimestepEmbedding, sinusoidal};
 pub use init::{Law, WeightInit};
-pub use norm::{layer_norm, modulate};
+pub(crate) use norm::{layer_norm, modulate};
 pub(crate) use parameters::ParameterList;
-pub use rms::Rms;
+pub(crate) use rms::Rms;

@@ -17,11 +17,11 @@ mod embed;
 mod parameters;
 mod shapes;
 
-pub use attention::{Heads, JointAttention};
-pub use block::{JointBlock, Stream};
+pub(crate) use attention::{Heads, JointAttention};
+pub(crate) use block::JointBlock;
 pub use condition::{NullText, TextCondition};
 pub use config::MmditConfig;
-pub use embed::PooledEmbedding;
+pub(crate) use embed::PooledEmbedding;
 
 use crate::models::layers::TimestepEmbedding;
 use crate::models::sit::{FinalLayer, PatchEmbedding};

@@ -21,15 +21,12 @@ mod rope;
 mod swiglu;
 mod time;
 
-pub use attention::RotaryAttention;
-pub use block::{RaeBlock, RaeFinalLayer};
+pub(crate) use block::{RaeBlock, RaeFinalLayer};
 pub use config::RaeConfig;
 pub use decoder::RaeDecoder;
 pub use decoder_config::RaeDecoderConfig;
-pub use decoder_layer::{DecoderAttention, DecoderLayer};
 pub use rope::Rope;
-pub use swiglu::SwiGlu;
-pub use time::FourierEmbedding;
+pub(crate) use time::FourierEmbedding;
 
 use crate::models::sit::{LabelEmbedding, PatchEmbedding};
 use crate::network::{Prediction, PredictionNetwork};

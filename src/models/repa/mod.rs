@@ -14,10 +14,11 @@ mod condition;
 mod config;
 mod projector;
 
-pub use alignment::alignment_loss;
+pub(crate) use alignment::alignment_loss;
 pub use condition::RepaCondition;
 pub use config::RepaConfig;
-pub use projector::{Projector, project, projector};
+pub(crate) use projector::Projector;
+pub use projector::{project, projector};
 
 use crate::models::Sit;
 use crate::network::{Prediction, PredictionNetwork};

@@ -43,7 +43,7 @@ impl SitBlock {
         }
     }
 
-    /// The same with normed queries and keys ([`SelfAttention::with_qk_norm`]).
+    /// The same with normed queries and keys.
     pub fn with_qk_norm(mut self, init: &WeightInit) -> Self {
         self.attn = self.attn.with_qk_norm(init);
         self

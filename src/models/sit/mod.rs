@@ -12,9 +12,10 @@ mod config;
 mod embed;
 mod pos_embed;
 
-pub use block::{Mlp, SitBlock};
+pub(crate) use block::Mlp;
+pub use block::SitBlock;
 pub use config::SitConfig;
-pub use embed::{FinalLayer, LabelEmbedding, PatchEmbedding, PatchProjection};
+pub use embed::{FinalLayer, LabelEmbedding, PatchEmbedding};
 pub use pos_embed::sincos_2d;
 
 use crate::models::layers::TimestepEmbedding;

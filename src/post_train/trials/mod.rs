@@ -161,9 +161,13 @@ where
     /// The weights as they are, after a stage of standard training, and after one with the strategy of the stage.
     ///
     /// # Errors
-    /// As [`choose_gamma`](Self::choose_gamma).
+    /// [`Error::Config`] for the standard strategy, which is the control; as [`choose_gamma`](Self::choose_gamma).
     pub fn compare(&self) -> Result<TrialComparison> {
         self.check()?;
+        if self.stage.strategy == StrategyConfig::standard() {
+            let message = ": is the control's own, \"standard\"; name the one to compare with it, as \"mixflow\"";
+            return Err(Error::Config(vec![Problem { path: "strategy".into(), message: message.into() }]));
+        }
         let (none, control) = (self.by_sampler(None)?, self.by_sampler(Some(StrategyConfig::Standard {}))?);
         let mixflow = self.by_sampler(Some(self.stage.strategy))?;
         TrialComparison::new(&self.steps(), [none, control, mixflow])
@@ -239,7 +243,15 @@ where
     fn distances(&self, network: &N, seed: u64) -> Result<Vec<f64>> {
         let TrialMeasure { samplers, condition, shape, distance } = &self.measure;
         let one = |sampler: &Sampler| {
-            distance(sampler.sample(network, condition, *shape, seed, &self.device, &mut |_| ())?)
+            let found = distance(sampler.sample(network, condition, *shape, seed, &self.device, &mut |_| ())?)?;
+            match found > 0.0 && found.is_finite() {
+                true => Ok(found),
+                // Before it is kept, so that a corrected distance is asked again.
+                false => {
+                    let steps = sampler.config().steps;
+                    Err(Error::Invalid(format!("distance at {steps} steps = {found}: must be positive and finite")))
+                }
+            }
         };
         samplers.iter().map(one).collect()
     }

@@ -172,7 +172,8 @@ impl ExperimentConfig {
         let (samples, batch) = (compare.samples, compare.batch_size);
         Problem::unless(&mut problems, samples >= 2, path, "samples", samples, "must be at least 2");
         Problem::unless(&mut problems, batch >= 1, path, "batch_size", batch, "must be at least 1");
-        if problems.is_empty() {
+        // Steps are looked for budget by budget, so the budgets must be of a sane size.
+        if inside {
             let under = |i: usize| match compare.samplers.is_empty() {
                 true => "sample.sampler".to_string(),
                 false => format!("{path}.samplers[{i}]"),
@@ -205,7 +206,7 @@ impl ExperimentConfig {
         if full.evaluations().is_none() {
             add(&mut problems, format!("{path}.solver"), ": must have fixed steps, the comparison is at equal cost");
         } else if problems.is_empty() && !budgets.iter().any(|n| sampler.with_evaluations(*n, 1).is_some()) {
-            let message = format!(": its steps fit none of the evaluations {budgets:?}");
+            let message = format!("{}: fits none of the evaluations {budgets:?}", step_cost(sampler));
             add(&mut problems, format!("{path}.solver"), message);
         }
         if sampler.guidance.as_ref().is_some_and(|g| g.is_active()) && !self.network.has_null_condition() {
@@ -228,6 +229,13 @@ impl ExperimentConfig {
         }
         problems
     }
+}
+
+/// `: a step takes 4 network evaluations`.
+fn step_cost(sampler: &ArmSampler) -> String {
+    let of = |steps| sampler.with_steps(steps, 1).evaluations();
+    let one = of(3).zip(of(2)).map(|(three, two)| three - two);
+    one.map_or(String::new(), |count| format!(": a step takes {count} network evaluations"))
 }
 
 /// Reports a list that is empty or repeats itself.

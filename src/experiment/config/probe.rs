@@ -47,6 +47,12 @@ impl Default for ProbeConfig {
 }
 
 impl ProbeConfig {
+    /// The same with at most `all` samples.
+    pub fn within(&self, all: usize) -> Self {
+        let samples = self.samples.min(all);
+        Self { samples, tolerance_samples: self.tolerance_samples.min(samples), ..self.clone() }
+    }
+
     /// What is wrong with the values, each under `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
