@@ -86,7 +86,8 @@ impl StepCost {
     pub(super) fn choice(&self, config: &ExperimentConfig) -> SecondsRange {
         let pilots = pilots(config);
         let arms = pilots.arms();
-        let one = arms.first().map_or(0.0, |arm| self.seconds(Work::of_arm(&pilots, arm)));
+        let seed = pilots.compare.seeds.first().copied().unwrap_or_default();
+        let one = arms.first().map_or(0.0, |arm| self.seconds(Work::of_arm(&pilots, arm, seed)));
         let [least, most] = PILOTS.map(|count| count.min(arms.len()) as f64 * pilots.compare.seeds.len() as f64);
         SecondsRange { low: spread(least * one).low, high: spread(most * one).high }
     }

@@ -164,7 +164,7 @@ impl Comparison {
 
     pub(super) fn work_left(&self, job: Job) -> Work {
         let arm = &self.arms[job.arm];
-        let missing = self.plan(arm).into_iter().filter(|planned| self.cell(job, planned).is_none());
+        let missing = self.plan(job).into_iter().filter(|planned| self.cell(job, planned).is_none());
         let sampling: f64 = missing.map(|planned| work::sampling(self.config(), &planned)).sum();
         let trains = sampling > 0.0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
         let training = if trains { arm.stage.evaluations() as f64 * self.untrained(job) } else { 0.0 };
@@ -196,7 +196,7 @@ impl Comparison {
             ArmWeights::PostTrained => Some(self.post_trained(job)?),
         };
         let distances = Distances::new(&self.experiment, &self.data)?;
-        for planned in self.plan(arm) {
+        for planned in self.plan(job) {
             if self.cell(job, &planned).is_none() {
                 self.fill(job, &planned, network.as_ref(), &distances)?;
             }
@@ -263,8 +263,8 @@ impl Comparison {
         Ok(trained.ema)
     }
 
-    fn plan(&self, arm: &Arm) -> Vec<Planned> {
-        work::plan(self.config(), arm)
+    fn plan(&self, job: Job) -> Vec<Planned> {
+        work::plan(self.config(), &self.arms[job.arm], job.seed)
     }
 
     /// The text that a training or a cell is a function of. The name of an arm is no part of it.
@@ -293,12 +293,12 @@ impl Comparison {
 
     /// All cells of a job; none until every one of them is finished.
     pub(super) fn finished(&self, job: Job) -> Option<Vec<Cell>> {
-        self.plan(&self.arms[job.arm]).iter().map(|planned| self.cell(job, planned)).collect()
+        self.plan(job).iter().map(|planned| self.cell(job, planned)).collect()
     }
 
     /// The finished cells of a job.
     fn cells(&self, job: Job) -> Vec<Cell> {
-        self.plan(&self.arms[job.arm]).iter().filter_map(|planned| self.cell(job, planned)).collect()
+        self.plan(job).iter().filter_map(|planned| self.cell(job, planned)).collect()
     }
 
     /// Milliseconds per training step of a job; none if it does not train or has not.

@@ -42,7 +42,7 @@ impl Comparison {
         }
         let step = arm.stage.steps as i64;
         let board = TensorBoard::create(&self.job_folder(job).join("tensorboard"), step);
-        for planned in self.plan(arm) {
+        for planned in self.plan(job) {
             let Some(samples) = kept_samples(&self.cell_file(job, &planned))? else { continue };
             let white = white(&samples);
             let picture = grid(&samples, shape, DRAWN, enlarged(shape), (-white, white))?;
@@ -71,10 +71,11 @@ impl Comparison {
             for (index, arm) in self.arms().iter().enumerate().filter(|(_, arm)| sampler.samples(&arm.entry)) {
                 let mut cells = Vec::new();
                 steps.clear();
+                let job = Job { arm: index, seed };
                 for planned in
-                    self.plan(arm).iter().filter(|planned| planned.sampler.name == sampler.name).take(COLUMNS)
+                    self.plan(job).iter().filter(|planned| planned.sampler.name == sampler.name).take(COLUMNS)
                 {
-                    let file = self.cell_file(Job { arm: index, seed }, planned);
+                    let file = self.cell_file(job, planned);
                     let size: usize = self.data.shape.iter().product();
                     let mut samples = kept_samples(&file)?.unwrap_or_default();
                     samples.truncate(DRAWN.min(SHOWN) * size);

@@ -21,31 +21,30 @@ impl Work {
         Self { training: self.training + other.training, sampling: self.sampling + other.sampling }
     }
 
-    /// The same, `count` times.
-    pub fn times(self, count: f64) -> Self {
-        Self { training: self.training * count, sampling: self.sampling * count }
-    }
-
     /// One arm at one seed.
-    pub fn of_arm(config: &ExperimentConfig, arm: &Arm) -> Self {
+    pub fn of_arm(config: &ExperimentConfig, arm: &Arm, seed: u64) -> Self {
         let training = if arm.weights == ArmWeights::PostTrained { arm.stage.evaluations() as f64 } else { 0.0 };
-        let sampling = plan(config, arm).iter().map(|planned| sampling(config, planned)).sum();
+        let sampling = plan(config, arm, seed).iter().map(|planned| sampling(config, planned)).sum();
         Self { training, sampling }
     }
 
     /// A table of which nothing is there yet.
     pub fn of_table(config: &ExperimentConfig) -> Self {
         let arms = config.arms();
-        let once = arms.iter().map(|arm| Self::of_arm(config, arm)).fold(Self::default(), Self::plus);
-        once.times(config.compare.seeds.len() as f64)
+        let of = |seed: &u64| arms.iter().map(|arm| Self::of_arm(config, arm, *seed)).collect::<Vec<_>>();
+        config.compare.seeds.iter().flat_map(of).fold(Self::default(), Self::plus)
     }
 }
 
-/// The cells of an arm that the samplers' steps can make.
-pub(super) fn plan(config: &ExperimentConfig, arm: &Arm) -> Vec<Planned> {
+/// The cells of an arm at a seed that the samplers' steps can make. Pictures alone are shown of the first seed.
+pub(super) fn plan(config: &ExperimentConfig, arm: &Arm, seed: u64) -> Vec<Planned> {
     let compare = &config.compare;
+    let shown = |only_pictures: bool| !only_pictures || compare.seeds.first() == Some(&seed);
     let mut planned = Vec::new();
     for sampler in config.samplers().into_iter().filter(|sampler| sampler.samples(&arm.entry)) {
+        if !shown(sampler.only_pictures) {
+            continue;
+        }
         for &evaluations in sampler.budgets(&compare.evaluations) {
             if let Some(config) = sampler.with_evaluations(evaluations, compare.batch_size) {
                 planned.push(Planned { sampler: sampler.clone(), evaluations, config });
