@@ -13,6 +13,7 @@ mod estimate;
 mod files;
 mod gamma;
 mod generate;
+mod kept_weights;
 mod metric;
 mod network_misfits;
 mod opened;
@@ -32,7 +33,7 @@ pub use compare::{Comparison, ComparisonResults, Floor, Job, ResultRow, Training
 pub use distances::Distances;
 pub use estimate::{SecondsRange, StepCost};
 pub use gamma::GammaSearch;
+pub use kept_weights::folder_of_weights;
 pub use metric::{Metric, metrics};
 pub use opened::Experiment;
 pub use samples::Samples;
-pub use start::folder_of_weights;

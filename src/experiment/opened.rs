@@ -138,7 +138,7 @@ impl Experiment {
         let of = |weights: &WeightsConfig| weights.file.clone();
         let start = match &self.config.start {
             StartConfig::Weights(weights) => Some(of(weights)),
-            StartConfig::Run(run) => Some(super::start::weights_of_run(&run.folder)),
+            StartConfig::Run(run) => Some(super::kept_weights::weights_of_run(&run.folder)),
             StartConfig::Pretrain(_) | StartConfig::Exact(_) => None,
         };
         let weak = sample.weak.as_ref().map(|weak| of(&weak.weights));

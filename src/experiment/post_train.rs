@@ -1,8 +1,8 @@
 //! One post-training of an experiment: the weights of `start` in, the average and the raw weights out.
 use super::files::create;
+use super::kept_weights::{save, weights_file};
 use super::opened::{Experiment, Training, stage_seed};
 use super::plot::Picture;
-use super::start::{save, weights_file};
 use crate::models::Network;
 use crate::post_train::Trained;
 use crate::train::ema;

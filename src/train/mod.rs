@@ -23,6 +23,7 @@ mod pass;
 mod precision;
 mod settings;
 mod step;
+mod step_builder;
 
 pub use anti_drift::AntiDriftConfig;
 pub use batch::FlowBatch;
@@ -36,5 +37,5 @@ pub use loader_builder::EpochLoaderBuilder;
 pub use loss::{LossWeight, Objective, TargetTime};
 pub use output::FlowOutput;
 pub use precision::Precision;
-pub use settings::TrainStepBuilder;
 pub use step::MixFlowTrainStep;
+pub use step_builder::TrainStepBuilder;

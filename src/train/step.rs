@@ -4,7 +4,7 @@ use super::fault::Guard;
 use super::keys::{UnkeyedSamples, content_keys};
 use super::pass::{Evaluated, Given, Samples, evaluate};
 use super::settings::Settings;
-use super::{Draws, Fault, FlowBatch, FlowOutput, TrainStepBuilder, ema, gradients};
+use super::{Draws, Fault, FlowBatch, FlowOutput, ema, gradients};
 use crate::network::PredictionNetwork;
 use crate::random::SampleKey;
 use crate::timestep::TimestepStrategy;
@@ -60,14 +60,9 @@ struct Shared {
 }
 
 impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N, D> {
-    /// Wraps `network`, built on an autodiff device, with the defaults of [`TrainStepBuilder`].
+    /// Wraps `network`, built on an autodiff device, with the defaults of [`TrainStepBuilder`](super::TrainStepBuilder).
     pub fn new(network: N, strategy: Arc<dyn TimestepStrategy>) -> Self {
         Self::assemble(network, Settings::new(strategy), Progress::default())
-    }
-
-    /// As [`new`](Self::new), with more to say: objective, clipping, condition dropout, ...
-    pub fn builder(network: N, strategy: Arc<dyn TimestepStrategy>) -> TrainStepBuilder<N, D> {
-        TrainStepBuilder::new(network, strategy)
     }
 
     pub(super) fn assemble(network: N, settings: Settings, progress: Progress) -> Self {

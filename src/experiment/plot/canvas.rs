@@ -8,6 +8,8 @@ use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{BackendColor, BackendCoord, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle};
 use std::convert::Infallible;
 
+/// Everything is drawn this much larger, so that places are finer than a pixel.
+pub(super) const FINE: i32 = 4;
 /// plotters' size of a font is this many em.
 pub(super) const SIZE_PER_EM: f64 = 1.24;
 /// The height of a small letter in em.

@@ -1,13 +1,11 @@
 //! Panels of lines below a title, with one legend: as SVG and as PNG, at the same layout.
-use super::canvas::Canvas;
+use super::canvas::{Canvas, FINE};
 use super::frame::{Margins, Place};
 use super::legend::Legend;
 use super::{Panel, Picture, draw};
 use crate::{Error, Result};
 use plotters::prelude::{DrawingBackend, IntoDrawingArea, SVGBackend};
 
-/// Everything is drawn this much larger, so that places are finer than a pixel.
-pub(super) const FINE: i32 = 4;
 /// A PNG has this many pixels for each pixel of the layout, for sharp screens.
 const SHARP: i32 = 2;
 const TITLE_HEIGHT: i32 = 40;
@@ -86,7 +84,7 @@ impl Chart {
         if !points.flat_map(|(panel, s)| s.points.iter().map(move |p| panel.shows(p))).any(|shown| shown) {
             return Err(Error::Invalid(format!("chart `{}`: there is no point that can be drawn", self.title)));
         }
-        let legend = Legend::of(self, self.width - 2 * MARGIN);
+        let legend = Legend::of(&self.panels, self.width - 2 * MARGIN);
         let columns = self.columns.min(self.panels.len()) as i32;
         let rows = (self.panels.len() as i32 + columns - 1) / columns;
         let top = if self.title.is_empty() { MARGIN } else { TITLE_HEIGHT };

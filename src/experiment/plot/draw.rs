@@ -1,122 +1,27 @@
 //! The drawing itself: a panel's axes, guides, bands, lines, error bars and markers.
 use super::axis::Tick;
-use super::canvas::SIZE_PER_EM;
-use super::chart::FINE;
+use super::canvas::FINE;
 use super::frame::{self, Frame, Margins, Place, Spot, TICK_EM};
 use super::legend::Legend;
-use super::palette::{LineStyle, Marker};
-use super::text::{self, FAMILY, Weight};
+use super::palette::LineStyle;
+use super::strokes::{Drawn, GREY_LINE, Letters, band, dashed, line, marker, rgb, stroke, write};
 use super::{Panel, Point, Series, Spread};
 use plotters::coord::Shift;
-use plotters::element::DashedPathElement;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::HPos;
 
-/// What drawing gives.
-pub(super) type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
-pub(super) const GREY_LINE: RGBColor = RGBColor(0x60, 0x60, 0x60);
 const GUIDE: RGBColor = RGBColor(0xA0, 0xA0, 0xA0);
 const MESH: RGBColor = RGBColor(0xE9, 0xE9, 0xE9);
-const LETTERS: RGBColor = RGBColor(0x26, 0x26, 0x26);
 const AXIS_EM: f64 = 14.0;
 const PANEL_EM: f64 = 15.0;
 const TITLE_EM: f64 = 18.0;
-const RADIUS: f64 = 4.2;
 /// How far apart error bars of neighbouring lines stand.
 const BESIDE: f64 = 5.0;
-
-/// How a line of letters looks.
-#[derive(Clone, Copy)]
-pub(super) struct Letters {
-    em: f64,
-    bold: bool,
-    anchor: HPos,
-    color: RGBColor,
-}
-
-impl Letters {
-    pub fn left(em: f64) -> Self {
-        Self { em, bold: false, anchor: HPos::Left, color: LETTERS }
-    }
-
-    /// As small as `line` must be to fit into `room` pixels of the layout, and at least half as large.
-    fn within(self, line: &str, room: i32) -> Self {
-        let weight = if self.bold { Weight::Bold } else { Weight::Regular };
-        let part = f64::from(room) / f64::from(text::width(line, weight, self.em as f32)).max(1.0);
-        Self { em: self.em * part.clamp(0.5, 1.0), ..self }
-    }
-
-    fn style(self) -> TextStyle<'static> {
-        let font: FontDesc<'static> = (FAMILY, self.em * SIZE_PER_EM * f64::from(FINE)).into_font();
-        let font = if self.bold { font.style(FontStyle::Bold) } else { font };
-        font.color(&self.color).pos(Pos::new(self.anchor, VPos::Center))
-    }
-}
-
-pub(super) fn write<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    line: &str,
-    at: Spot,
-    letters: Letters,
-) -> Drawn<DB> {
-    area.draw(&Text::new(line.to_string(), at, letters.style()))
-}
 
 /// The chart's title, centred in a line of `width` whose middle is at `y`, in pixels of the layout.
 pub(super) fn title<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, line: &str, width: i32, y: i32) -> Drawn<DB> {
     let letters = Letters { bold: true, anchor: HPos::Center, ..Letters::left(TITLE_EM) }.within(line, width - 20);
     if line.is_empty() { Ok(()) } else { write(area, line, (width * FINE / 2, y * FINE), letters) }
-}
-
-fn rgb(color: [u8; 3]) -> RGBColor {
-    RGBColor(color[0], color[1], color[2])
-}
-
-fn stroke(color: RGBColor, width: i32) -> ShapeStyle {
-    // Half pixels of the layout.
-    color.stroke_width((width * FINE / 2) as u32)
-}
-
-pub(super) fn dashed<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    places: Vec<Spot>,
-    color: RGBColor,
-    width: i32,
-) -> Drawn<DB> {
-    area.draw(&DashedPathElement::new(places, 6 * FINE, 4 * FINE, stroke(color, width)))
-}
-
-pub(super) fn line<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    places: Vec<Spot>,
-    style: LineStyle,
-) -> Drawn<DB> {
-    let pen = stroke(rgb(style.color), 4);
-    match style.dash {
-        None => area.draw(&PathElement::new(places, pen)),
-        Some((dash, gap)) => area.draw(&DashedPathElement::new(places, dash * FINE, gap * FINE, pen)),
-    }
-}
-
-pub(super) fn band<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
-    corners: impl Into<Vec<Spot>>,
-    style: LineStyle,
-) -> Drawn<DB> {
-    area.draw(&Polygon::new(corners.into(), rgb(style.color).mix(0.22)))
-}
-
-/// A marker with a thin white rim, so that it stands out from what it covers.
-pub(super) fn marker<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, at: Spot, style: LineStyle) -> Drawn<DB> {
-    for (radius, color) in [(RADIUS + 1.0, WHITE), (RADIUS, rgb(style.color))] {
-        if style.marker == Marker::Circle {
-            area.draw(&Circle::new(at, radius * f64::from(FINE), color.filled()))?;
-            continue;
-        }
-        let corners = style.marker.corners(radius * f64::from(FINE)).into_iter();
-        area.draw(&Polygon::new(corners.map(|(dx, dy)| (at.0 + dx, at.1 + dy)).collect::<Vec<_>>(), color.filled()))?;
-    }
-    Ok(())
 }
 
 pub(super) fn panel<DB: DrawingBackend>(

@@ -1,6 +1,6 @@
 //! Where a panel's axes stand, and what they span.
 use super::axis::{Extent, Tick};
-use super::chart::FINE;
+use super::canvas::FINE;
 use super::text::{self, Weight};
 use super::{Panel, Point};
 

@@ -1,9 +1,9 @@
 //! The legend: which look belongs to which name, and the lines of names below the panels.
-use super::chart::FINE;
-use super::draw::{self, Drawn, GREY_LINE};
+use super::canvas::FINE;
 use super::palette::LineStyle;
+use super::strokes::{self, Drawn, GREY_LINE};
 use super::text::{self, Weight};
-use super::{Chart, Ink, Spread};
+use super::{Ink, Panel, Spread};
 use plotters::coord::Shift;
 use plotters::prelude::{DrawingArea, DrawingBackend};
 
@@ -32,18 +32,18 @@ pub(super) struct Legend {
 }
 
 impl Legend {
-    /// Every name of the chart once, in the order in which they first appear; references last.
-    pub fn of(chart: &Chart, width: i32) -> Self {
+    /// Every name of the panels once, in the order in which they first appear; references last.
+    pub fn of(panels: &[Panel], width: i32) -> Self {
         let mut entries: Vec<Entry> = Vec::new();
         let mut turn = 0;
-        for series in chart.panels.iter().flat_map(|panel| &panel.series) {
+        for series in panels.iter().flat_map(|panel| &panel.series) {
             if entries.iter().all(|entry| entry.name != series.name) {
                 let style = LineStyle::of(series.ink, turn);
                 turn += usize::from(series.ink == Ink::InTurn);
                 entries.push(Entry { name: series.name.clone(), look: Look::Line(style, series.spread) });
             }
         }
-        for reference in chart.panels.iter().flat_map(|panel| &panel.references) {
+        for reference in panels.iter().flat_map(|panel| &panel.references) {
             if entries.iter().all(|entry| entry.name != reference.name) {
                 entries.push(Entry { name: reference.name.clone(), look: Look::Reference });
             }
@@ -87,20 +87,20 @@ impl Legend {
             match entry.look {
                 Look::Line(style, spread) => {
                     if spread == Spread::Band {
-                        draw::band(
+                        strokes::band(
                             area,
                             [(x, y - 6 * FINE), (end, y - 6 * FINE), (end, y + 6 * FINE), (x, y + 6 * FINE)],
                             style,
                         )?;
                     }
-                    draw::line(area, vec![(x, y), (end, y)], style)?;
+                    strokes::line(area, vec![(x, y), (end, y)], style)?;
                     if spread == Spread::Bars {
-                        draw::marker(area, ((x + end) / 2, y), style)?;
+                        strokes::marker(area, ((x + end) / 2, y), style)?;
                     }
                 }
-                Look::Reference => draw::dashed(area, vec![(x, y), (end, y)], GREY_LINE, 2)?,
+                Look::Reference => strokes::dashed(area, vec![(x, y), (end, y)], GREY_LINE, 2)?,
             }
-            draw::write(area, &entry.name, (end + 8 * FINE, y), draw::Letters::left(EM))?;
+            strokes::write(area, &entry.name, (end + 8 * FINE, y), strokes::Letters::left(EM))?;
         }
         Ok(())
     }

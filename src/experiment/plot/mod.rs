@@ -17,6 +17,7 @@ mod panel;
 mod picture;
 mod sheet;
 mod slow_flow_panels;
+mod strokes;
 mod text;
 
 pub use axis::{Axis, Scale};
