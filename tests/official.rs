@@ -195,7 +195,7 @@ type Change = (&'static str, fn(&mut ExperimentConfig), &'static str);
 
 #[test]
 fn data_and_files_that_do_not_fit_are_found_before_training() {
-    let changes: [Change; 10] = [
+    let changes: [Change; 11] = [
         ("repa", |c| repa(c).z_dims = vec![13], "data.features[0] = [16, 12]: must be [16, 13]"),
         ("sd35", |c| mmdit(c).context_width = 41, "data.text = context 40 wide: must be 41 wide"),
         ("sd35", |c| mmdit(c).pooled_width = Some(1), "data.text = pooled 24 wide: must be 1 wide"),
@@ -210,8 +210,17 @@ fn data_and_files_that_do_not_fit_are_found_before_training() {
             |c| c.post_train.batch_size = 64,
             "post_train.batch_size = 64: over 2 devices × accumulation must be at most 14",
         ),
-        ("rae", |c| c.sample.weak.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
-        ("rae", |c| c.sample.decoder.as_mut().unwrap().weights.file = "absent.pt".into(), "absent.pt"),
+        (
+            "rae",
+            |c| c.sample.weak.as_mut().unwrap().weights.file = "absent.pt".into(),
+            "sample.weak.weights.file = \"absent.pt\": is not there; paths start at /",
+        ),
+        (
+            "rae",
+            |c| c.sample.decoder.as_mut().unwrap().weights.file = "/absent.pt".into(),
+            "sample.decoder.weights.file = \"/absent.pt\": is not there",
+        ),
+        ("sd35", |c| latents(c).text = Some("absent".into()), "data.text = \"absent\": is not there; paths start at /"),
         ("rae", |c| c.sample.decoder.as_mut().unwrap().network.num_patches = 25, "must be 16, as in the data"),
         ("rae", |c| c.sample.weak.as_mut().unwrap().network = config("sd35").network, "sample.weak.network.kind"),
     ];

@@ -1,5 +1,5 @@
 //! Opens everything that an experiment names, times one real step, and trains nothing.
-use super::compare::{Comparison, alike};
+use super::compare::{Comparison, alike, too_few_held_out};
 use super::config::{ExperimentConfig, StartConfig};
 use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
@@ -157,6 +157,13 @@ impl Experiment {
         let config = self.config();
         let mut own = vec![("sample.sampler".to_string(), config.sample.sampler.clone())];
         for sampler in config.samplers() {
+            if sampler.with_steps(2, 1).evaluations().is_none() {
+                let name = &sampler.name;
+                report.doubtful.push(format!(
+                    "compare: `{name}` has no fixed steps, so `compare` refuses it; name others in `compare.samplers`"
+                ));
+                continue;
+            }
             let budgets = sampler.budgets(&config.compare.evaluations);
             let (fit, left): (Vec<_>, Vec<_>) =
                 budgets.iter().map(|n| (*n, sampler.with_evaluations(*n, 1))).partition(|(_, config)| config.is_some());
@@ -174,7 +181,9 @@ impl Experiment {
                 report.wrong.push(format!("{what}: {error}"));
             }
         }
-        if let Err(error) = Distances::new(self, self.data()) {
+        if let Some(problem) = too_few_held_out(self.data()) {
+            report.wrong.push(problem.to_string());
+        } else if let Err(error) = Distances::new(self, self.data()) {
             report.wrong.push(format!("compare: what samples are compared with: {error}"));
         }
         if let Some((one, other)) = alike(&config.arms()).filter(|_| !config.gamma_is_auto()) {
@@ -241,10 +250,14 @@ impl Experiment {
         }
         let config = self.config();
         if config.gamma_is_auto() {
-            report.see("choosing γ takes", range(cost.choice(config)));
+            let aside = self.data().set_aside().map_or(0, |data| data.held_out.labels().len());
+            report.see("choosing γ takes", range(cost.choice(config, aside)));
         }
         report.see("post-train takes", range(cost.post_training(self)));
-        report.see("compare takes", range(cost.table(&config.clone().with_gamma(0.0))));
+        report.see(
+            "compare takes",
+            range(cost.table(&config.clone().with_gamma(0.0), self.data().held_out.labels().len())),
+        );
     }
 
     fn step_text(&self, cost: &StepCost) -> String {

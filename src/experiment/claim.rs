@@ -26,6 +26,9 @@ pub fn folder(folder: &Path, config: &ExperimentConfig) -> Result<()> {
 /// [`Error::Invalid`] with each key that differs, its old value and its new one; [`Error::Io`] if the file cannot be read,
 /// [`Error::Format`] if it is not JSON.
 pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::Invalid(format!("--folder {}: is a file; name a folder for the results", folder.display())));
+    }
     let (file, new) = (folder.join(CONFIG), config.to_json()?);
     if file.exists() {
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;

@@ -77,17 +77,17 @@ impl StepCost {
         spread(comparison.jobs().into_iter().map(|job| self.seconds(comparison.work_left(job))).sum())
     }
 
-    /// What the table of `config` takes, of which nothing is there yet.
-    pub(super) fn table(&self, config: &ExperimentConfig) -> SecondsRange {
-        spread(self.seconds(Work::of_table(config)))
+    /// What the table of `config` takes, of which nothing is there yet, compared with `held_out` items.
+    pub(super) fn table(&self, config: &ExperimentConfig, held_out: usize) -> SecondsRange {
+        spread(self.seconds(Work::of_table(config, held_out)))
     }
 
-    /// What a choice of γ takes: of the pilots, the first few at least, and seldom many more.
-    pub(super) fn choice(&self, config: &ExperimentConfig) -> SecondsRange {
+    /// What a choice of γ takes, compared with `aside` items: of the pilots, the first few at least, and seldom many more.
+    pub(super) fn choice(&self, config: &ExperimentConfig, aside: usize) -> SecondsRange {
         let pilots = pilots(config);
         let arms = pilots.arms();
         let seed = pilots.compare.seeds.first().copied().unwrap_or_default();
-        let one = arms.first().map_or(0.0, |arm| self.seconds(Work::of_arm(&pilots, arm, seed)));
+        let one = arms.first().map_or(0.0, |arm| self.seconds(Work::of_arm(&pilots, arm, seed, aside)));
         let [least, most] = PILOTS.map(|count| count.min(arms.len()) as f64 * pilots.compare.seeds.len() as f64);
         SecondsRange { low: spread(least * one).low, high: spread(most * one).high }
     }

@@ -1,6 +1,7 @@
 //! A configuration with its devices and data opened: what every command works on.
 use super::condition::conditions;
-use super::config::{ExperimentConfig, StartConfig, WeightsConfig};
+use super::config::{ExperimentConfig, StartConfig};
+use super::kept_weights::weights_of_run;
 use super::network_misfits::{TextWidths, network_misfits};
 use super::progress::{Progress, Silent, Task};
 use crate::data::{DataSplit, Decoded, Item, ItemBatcher};
@@ -48,7 +49,7 @@ impl Experiment {
     ///
     /// # Errors
     /// [`Error::Config`] for values that violate a condition, or data of another shape than the network reads;
-    /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for an absent file; what
+    /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for a file that cannot be read; what
     /// opening the data reports.
     pub fn open(config: ExperimentConfig, cache: &Path) -> Result<Self> {
         Self::open_with(config, cache, Arc::new(Silent))
@@ -60,6 +61,7 @@ impl Experiment {
     /// As [`open`](Self::open).
     pub fn open_with(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
         Error::if_any(config.problems())?;
+        Error::if_any(absent(&config))?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let mut decoding = None;
         let data = config.data.open_with(&mut |Decoded { done, total }| {
@@ -84,8 +86,8 @@ impl Experiment {
             problems.extend(this.batch_misfit(path, stage, &this.data));
         }
         Error::if_any(problems)?;
-        // Those of sampling are read after training, too late to learn that one is missing.
-        for file in this.weight_files() {
+        // Those of sampling are read after training, too late to learn that one cannot be read.
+        for (_, file) in weight_files(&this.config) {
             std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
         }
         Ok(this)
@@ -132,20 +134,6 @@ impl Experiment {
         problems.pop()
     }
 
-    /// Every file of weights that the configuration names.
-    fn weight_files(&self) -> Vec<PathBuf> {
-        let sample = &self.config.sample;
-        let of = |weights: &WeightsConfig| weights.file.clone();
-        let start = match &self.config.start {
-            StartConfig::Weights(weights) => Some(of(weights)),
-            StartConfig::Run(run) => Some(super::kept_weights::weights_of_run(&run.folder)),
-            StartConfig::Pretrain(_) | StartConfig::Exact(_) => None,
-        };
-        let weak = sample.weak.as_ref().map(|weak| of(&weak.weights));
-        let decoder = sample.decoder.as_ref().map(|decoder| of(&decoder.weights));
-        start.into_iter().chain(weak).chain(decoder).collect()
-    }
-
     /// The network with weights that are a pure function of `seed`, ready to train.
     pub(super) fn init(&self, seed: u64) -> Result<Network> {
         self.config.network.init(seed, &self.device().clone().autodiff())
@@ -179,6 +167,41 @@ impl Experiment {
         }
         runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
     }
+}
+
+/// Every file of weights that a configuration names, with its key.
+fn weight_files(config: &ExperimentConfig) -> Vec<(&'static str, PathBuf)> {
+    let sample = &config.sample;
+    let start = match &config.start {
+        StartConfig::Weights(weights) => Some(("start.file", weights.file.clone())),
+        StartConfig::Run(run) => Some(("start.folder", weights_of_run(&run.folder))),
+        StartConfig::Pretrain(_) | StartConfig::Exact(_) => None,
+    };
+    let weak = sample.weak.as_ref().map(|weak| ("sample.weak.weights.file", weak.weights.file.clone()));
+    let decoder = sample.decoder.as_ref().map(|decoder| ("sample.decoder.weights.file", decoder.weights.file.clone()));
+    start.into_iter().chain(weak).chain(decoder).collect()
+}
+
+/// Every file and folder that a configuration names and that is not there.
+fn absent(config: &ExperimentConfig) -> Vec<Problem> {
+    let data = serde_json::to_value(&config.data).unwrap_or_default();
+    let names = ["folder", "file", "text", "normalization"].map(|name| (format!("data.{name}"), format!("/{name}")));
+    let features = (0..).map(|i| (format!("data.features[{i}]"), format!("/features/{i}")));
+    let features = features.take_while(|(_, place)| data.pointer(place).is_some());
+    let of_data = names.into_iter().chain(features);
+    let of_data = of_data.filter_map(|(key, place)| Some((key, PathBuf::from(data.pointer(&place)?.as_str()?))));
+    let weights = weight_files(config).into_iter().map(|(key, path)| (key.to_string(), path));
+    let all = of_data.chain(weights).filter(|(_, path)| !path.exists());
+    let from = std::env::current_dir().map_or(String::new(), |folder| format!("; paths start at {}", folder.display()));
+    let problem = |(path_of_key, path): (String, PathBuf)| Problem {
+        path: path_of_key,
+        message: format!(
+            "= {:?}: is not there{}",
+            path.display().to_string(),
+            if path.is_absolute() { "" } else { &from }
+        ),
+    };
+    all.map(problem).collect()
 }
 
 /// A seed of its own for each stage and repetition: without it post-training would replay the draws of pretraining.

@@ -65,6 +65,7 @@ impl ComparisonResults {
             let mine = |n: &usize| rows.iter().find(|r| r.arm == arm && r.evaluations == *n);
             let cells: Vec<String> = budgets.iter().map(|n| mine(n).map_or(String::new(), |row| cell(row))).collect();
             if cells.iter().any(|cell| !cell.is_empty()) {
+                let arm = arm.replace('|', "\\|").replace('\n', " ");
                 let _ = writeln!(text, "| {arm} | {} |", cells.join(" | "));
             }
         }

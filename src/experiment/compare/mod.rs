@@ -20,7 +20,7 @@ pub(super) use pictures::save as save_chart;
 pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 
 use super::Experiment;
-use super::config::{Arm, ArmWeights, ExperimentConfig, Reference};
+use super::config::{Arm, ArmWeights, ExperimentConfig, NO_FIXED_STEPS, Reference};
 use super::distances::Distances;
 use super::files::{create, hash, pretty, read, slug, write};
 use super::generate::Drawn;
@@ -60,6 +60,13 @@ pub struct Job {
     pub arm: usize,
     /// The seed.
     pub seed: u64,
+}
+
+/// Held-out items that are too few to compare with.
+pub(super) fn too_few_held_out(data: &DataSplit) -> Option<Problem> {
+    let count = data.held_out.labels().len();
+    let message = format!(": leaves {count} item(s) to compare with: there must be two");
+    (count < 2).then(|| Problem { path: "data.held_out".into(), message })
 }
 
 /// The names of two arms that are the same, if there are some.
@@ -109,6 +116,14 @@ impl Comparison {
             Reference::HeldOut => experiment.data().clone(),
             Reference::SetAside => experiment.data().set_aside()?,
         };
+        let mut problems = Vec::new();
+        let adaptive = config.samplers().iter().any(|sampler| sampler.with_steps(2, 1).evaluations().is_none());
+        if adaptive {
+            let message = format!("{NO_FIXED_STEPS}; name others in `compare.samplers`");
+            problems.push(Problem { path: "sample.sampler.solver".into(), message });
+        }
+        problems.extend(too_few_held_out(&data));
+        Error::if_any(problems)?;
         let trained = arms.iter().find(|arm| arm.weights == ArmWeights::PostTrained);
         Error::if_any(
             trained.and_then(|arm| experiment.batch_misfit("post_train", &arm.stage, &data)).into_iter().collect(),
@@ -165,7 +180,8 @@ impl Comparison {
     pub(super) fn work_left(&self, job: Job) -> Work {
         let arm = &self.arms[job.arm];
         let missing = self.plan(job).into_iter().filter(|planned| self.cell(job, planned).is_none());
-        let sampling: f64 = missing.map(|planned| work::sampling(self.config(), &planned)).sum();
+        let held_out = self.data.held_out.labels().len();
+        let sampling: f64 = missing.map(|planned| work::sampling(self.config(), &planned, held_out)).sum();
         let trains = sampling > 0.0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
         let training = if trains { arm.stage.evaluations() as f64 * self.untrained(job) } else { 0.0 };
         Work { training, sampling }

@@ -122,14 +122,25 @@ fn enlarged([_, height, width]: [usize; 3]) -> usize {
     (64 / height.max(width).max(1)).clamp(1, 8)
 }
 
+/// What files of samplers are called: names that differ only in signs or letters beyond ASCII get a number.
+fn stems(samplers: &[&str]) -> Vec<String> {
+    let mut stems: Vec<String> = Vec::new();
+    for sampler in samplers {
+        let slug = Some(slug(sampler)).filter(|slug| !slug.is_empty()).unwrap_or_else(|| "sampler".into());
+        let numbered = |number: usize| if number == 1 { slug.clone() } else { format!("{slug}-{number}") };
+        stems.extend((1..).map(numbered).find(|stem| !stems.contains(stem)));
+    }
+    stems
+}
+
 /// Every chart of a table with the stem of its files.
 fn charts(results: &ComparisonResults, arms: &[Arm]) -> Vec<(String, Chart)> {
     let mut charts = Vec::new();
     for floor in &results.floors {
-        for sampler in results.samplers() {
+        for (sampler, stem) in results.samplers().into_iter().zip(stems(&results.samplers())) {
             let fits = |row: &&ResultRow| row.metric == floor.metric && row.sampler == sampler;
             let rows: Vec<&ResultRow> = results.rows.iter().filter(fits).collect();
-            let name = format!("{}-{}", floor.metric, slug(sampler));
+            let name = format!("{}-{stem}", floor.metric);
             let title = format!("{}, {sampler}", floor.title);
             if results.evaluations().len() > 1 && !rows.is_empty() {
                 let curves = arm_curves(&rows, results, arms);
@@ -189,4 +200,17 @@ pub(in crate::experiment) fn save(chart: &Chart, stem: &Path) -> Result<()> {
     };
     write(&named(".svg"), &chart.svg()?)?;
     write_bytes(&named(".png"), &chart.png()?.to_png()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samplers_of_like_names_have_files_of_their_own() {
+        assert_eq!(
+            stems(&["DCW 0.1", "DCW -0.1", "dcw 0.1", "†"]),
+            ["dcw-0.1", "dcw-0.1-2", "dcw-0.1-3", "sampler"].map(String::from)
+        );
+    }
 }

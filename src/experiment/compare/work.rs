@@ -1,5 +1,6 @@
 //! What a table takes, in network evaluations.
 use super::cell::{Planned, SHOWN};
+use crate::data::Form;
 use crate::experiment::config::{Arm, ArmWeights, ExperimentConfig};
 
 /// Network evaluations, a training step counting as three per sample, more with a rollout or anti-drift.
@@ -22,16 +23,16 @@ impl Work {
     }
 
     /// One arm at one seed.
-    pub fn of_arm(config: &ExperimentConfig, arm: &Arm, seed: u64) -> Self {
+    pub fn of_arm(config: &ExperimentConfig, arm: &Arm, seed: u64, held_out: usize) -> Self {
         let training = if arm.weights == ArmWeights::PostTrained { arm.stage.evaluations() as f64 } else { 0.0 };
-        let sampling = plan(config, arm, seed).iter().map(|planned| sampling(config, planned)).sum();
+        let sampling = plan(config, arm, seed).iter().map(|planned| sampling(config, planned, held_out)).sum();
         Self { training, sampling }
     }
 
-    /// A table of which nothing is there yet.
-    pub fn of_table(config: &ExperimentConfig) -> Self {
+    /// A table of which nothing is there yet, compared with `held_out` items.
+    pub fn of_table(config: &ExperimentConfig, held_out: usize) -> Self {
         let arms = config.arms();
-        let of = |seed: &u64| arms.iter().map(|arm| Self::of_arm(config, arm, *seed)).collect::<Vec<_>>();
+        let of = |seed: &u64| arms.iter().map(|arm| Self::of_arm(config, arm, *seed, held_out)).collect::<Vec<_>>();
         config.compare.seeds.iter().flat_map(of).fold(Self::default(), Self::plus)
     }
 }
@@ -54,9 +55,10 @@ pub(super) fn plan(config: &ExperimentConfig, arm: &Arm, seed: u64) -> Vec<Plann
     planned
 }
 
-/// Network evaluations of one cell.
-pub(super) fn sampling(config: &ExperimentConfig, planned: &Planned) -> f64 {
+/// Network evaluations of one cell. Every sample of latents is made for a held-out one.
+pub(super) fn sampling(config: &ExperimentConfig, planned: &Planned, held_out: usize) -> f64 {
     let samples = config.compare.samples;
+    let samples = if config.data.form() == Form::Latents { samples.min(held_out) } else { samples };
     let count = if planned.sampler.only_pictures { SHOWN.min(samples) } else { samples };
     (planned.evaluations * count) as f64
 }

@@ -15,6 +15,7 @@ mod definition;
 mod editor_schema;
 mod flow;
 mod gamma_search;
+mod json;
 mod keys;
 mod probe;
 mod read;
@@ -24,7 +25,7 @@ mod slow_flow;
 mod start;
 
 pub use compare::{Arm, ArmConfig, ArmSampler, ArmWeights, CompareConfig, Reference};
-pub(crate) use compare::{CONTROL, MIXFLOW};
+pub(crate) use compare::{CONTROL, MIXFLOW, NO_FIXED_STEPS};
 pub use definition::Definition;
 pub use flow::FlowConfig;
 pub use gamma_search::GammaSearchConfig;

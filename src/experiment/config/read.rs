@@ -1,5 +1,5 @@
 //! A file, those it extends, and what the command line sets, as one checked configuration.
-use super::{ExperimentConfig, auto_gamma, editor_schema, keys, retired};
+use super::{ExperimentConfig, auto_gamma, editor_schema, json, keys, retired};
 use crate::{Error, Problem, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl ExperimentConfig {
     /// every value that violates a condition or would be ignored.
     pub fn parse(text: &str) -> Result<Self> {
         let config =
-            serde_json::from_str(text).map_err(|e| Error::Invalid(format!("the configuration is not JSON: {e}")))?;
+            json::parse(text.as_bytes()).map_err(|message| Error::Invalid(format!("the configuration {message}")))?;
         Self::from_value(config)
     }
 
@@ -84,8 +84,8 @@ impl ExperimentConfig {
 
 /// The file laid over the files it extends.
 fn merged(file: &Path, above: &mut Vec<PathBuf>) -> Result<Value> {
-    let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
-    let own: Value = serde_json::from_str(&text).map_err(|e| Error::format(file, format!("is not JSON: {e}")))?;
+    let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+    let own = json::parse(&bytes).map_err(|message| Error::format(file, message))?;
     let Some(base) = own.get("extends") else { return Ok(own) };
     let Some(base) = base.as_str() else {
         return Err(Error::format(file, "extends: must be the name of a file"));
@@ -96,6 +96,9 @@ fn merged(file: &Path, above: &mut Vec<PathBuf>) -> Result<Value> {
         return Err(Error::format(file, format!("extends {}, which leads back to it or too deep", base.display())));
     }
     let mut whole = merged(&base, above)?;
+    if !whole.is_object() {
+        return Err(Error::format(base, "must hold an object: another file extends it"));
+    }
     json_patch::merge(&mut whole, &own);
     if let Some(keys) = whole.as_object_mut() {
         keys.remove("extends");
@@ -108,16 +111,9 @@ fn set(config: &mut Value, setting: &str) -> Result<()> {
     let wrong = |why: &str| Error::Invalid(format!("--set {setting}: {why}"));
     let (path, value) = setting.split_once('=').ok_or_else(|| wrong("must be KEY=VALUE, as post_train.steps=100"))?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    // As in a file that extends another, null takes a key away.
-    if let (true, Some((above, key))) = (value.is_null(), path.rsplit_once('.'))
-        && let Some(object) =
-            config.pointer_mut(&format!("/{}", above.replace('.', "/"))).and_then(Value::as_object_mut)
-    {
-        object.remove(key);
-        return Ok(());
-    }
     let mut place = config;
-    for key in path.split('.') {
+    let last = path.split('.').count() - 1;
+    for (number, key) in path.split('.').enumerate() {
         let (key, indices) = key.split_once('[').map_or((key, ""), |(key, rest)| (key, rest));
         if key.is_empty() {
             return Err(wrong("has a key without a name"));
@@ -127,6 +123,10 @@ fn set(config: &mut Value, setting: &str) -> Result<()> {
         }
         let object =
             place.as_object_mut().ok_or_else(|| wrong(&format!("`{key}` lies in something that is no object")))?;
+        // As in a file that extends another, null takes a key away. One that is not there is judged as any other.
+        if number == last && indices.is_empty() && value.is_null() && object.remove(key).is_some() {
+            return Ok(());
+        }
         place = object.entry(key).or_insert(Value::Null);
         for index in indices.split('[').filter(|index| !index.is_empty()) {
             let index = index.strip_suffix(']').and_then(|index| index.parse::<usize>().ok());
@@ -185,6 +185,13 @@ mod tests {
         }
         let expected = json!({
             "post_train": {"steps": 100, "strategy": {"kind": "beta"}}, "compare": {"seeds": [1, 7]}, "x": {"y": [1]}
+        });
+        assert_eq!(config, expected);
+        for setting in ["post_train.strategy.kind=null", "x=null", "compare.seeds[0]=null", "post_train.stpes=null"] {
+            set(&mut config, setting).unwrap();
+        }
+        let expected = json!({
+            "post_train": {"steps": 100, "strategy": {}, "stpes": null}, "compare": {"seeds": [null, 7]}
         });
         assert_eq!(config, expected);
         for (setting, why) in [

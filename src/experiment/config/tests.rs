@@ -131,6 +131,32 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn samplers_that_would_leave_a_table_without_a_comparison_are_named() {
+    let text = problems(
+        r#", "compare": {"arms": [{"name": "control"}, {"name": "other"}], "samplers": [
+            {"name": "Euler", "arms": ["other"]}, {"name": "Euler", "solver": "heun", "evaluations": [4]},
+            {"name": " ", "arms": []}]}"#,
+    );
+    for expected in [
+        "compare.samplers : must not repeat a name",
+        "compare.samplers : each needs a name",
+        "compare.samplers : `Euler`, the first, must sample the control `control`",
+        "compare.samplers[2].arms : must name an entry of arms",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+    }
+}
+
+/// Only a comparison needs fixed steps.
+#[test]
+fn the_sampler_of_a_run_may_be_adaptive() {
+    let adaptive = r#""sample": {"sampler": {"solver": {"dopri5": {}}, "steps": 5, "batch_size": 4}}"#;
+    assert_eq!(problems(&format!(", {adaptive}")), "");
+    let own = r#""compare": {"samplers": [{"name": "a", "solver": {"dopri5": {}}}]}"#;
+    assert!(problems(&format!(", {own}")).contains("compare.samplers[0].solver : must have fixed steps"));
+}
+
+#[test]
 fn what_a_sampler_cannot_do_is_named() {
     let text = problems(
         r#", "compare": {"evaluations": [5], "arms": [{"name": "control"}],

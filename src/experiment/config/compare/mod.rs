@@ -145,11 +145,14 @@ impl ExperimentConfig {
             problems.extend(arm.problems(&format!("{path}.arms[{i}]"), self.flow.path, self.start.is_exact()));
         }
         let arms = self.arms();
-        if let Some(i) =
+        let known = "known only for the velocity of a ring on the linear path";
+        if self.start.is_exact() && !self.has_exact_field() {
+            add(&mut problems, "start.kind".into(), format!("= \"exact\": {known}"));
+        } else if let Some(i) =
             arms.iter().position(|arm| arm.weights == ArmWeights::Exact).filter(|_| !self.has_exact_field())
         {
             let (path, arm) = (format!("{path}.arms[{i}].weights"), &arms[i].name);
-            let message = format!("= \"exact\" of `{arm}`: known only for the velocity of a ring on the linear path");
+            let message = format!("= \"exact\" of `{arm}`: {known}");
             add(&mut problems, path, message);
         }
         if !arms.iter().any(|arm| arm.name == compare.control) {
@@ -162,7 +165,16 @@ impl ExperimentConfig {
             let message = ": the first must measure distances, so it must not be \"only_pictures\"";
             add(&mut problems, format!("{path}.samplers"), message);
         }
-        different(&mut problems, &format!("{path}.samplers"), self.samplers().iter().map(|sampler| &sampler.name));
+        let samplers = self.samplers();
+        different(&mut problems, &format!("{path}.samplers"), samplers.iter().map(|sampler| &sampler.name));
+        if samplers.iter().any(|sampler| sampler.name.trim().is_empty()) {
+            add(&mut problems, format!("{path}.samplers"), ": each needs a name");
+        }
+        let control = arms.iter().find(|arm| arm.name == compare.control);
+        if let Some((first, control)) = self.samplers().first().zip(control).filter(|(s, arm)| !s.samples(&arm.entry)) {
+            let message = format!(": `{}`, the first, must sample the control `{}`", first.name, control.name);
+            add(&mut problems, format!("{path}.samplers"), message);
+        }
         different(&mut problems, &format!("{path}.evaluations"), &compare.evaluations);
         different(&mut problems, &format!("{path}.seeds"), &compare.seeds);
         let inside = compare.evaluations.iter().all(|n| (1..=MOST_STEPS).contains(n));
@@ -178,8 +190,10 @@ impl ExperimentConfig {
                 true => "sample.sampler".to_string(),
                 false => format!("{path}.samplers[{i}]"),
             };
+            let own = !compare.samplers.is_empty();
             for (i, sampler) in self.samplers().iter().enumerate() {
-                problems.extend(self.sampler_problems(sampler, &under(i)));
+                problems.extend(self.budget_problems(sampler, &under(i), own));
+                problems.extend(if own { self.sampler_problems(sampler, &under(i)) } else { Vec::new() });
             }
         }
         problems
@@ -190,10 +204,29 @@ impl ExperimentConfig {
         self.data.ring().is_some() && self.flow.path == PathConfig::Linear && self.flow.has_one_target()
     }
 
+    /// A sampler that cannot spend any budget. That of `sample` may be adaptive; then only a comparison refuses it.
+    fn budget_problems(&self, sampler: &ArmSampler, path: &str, own: bool) -> Vec<Problem> {
+        let full = sampler.with_steps(2, self.compare.batch_size);
+        let budgets = sampler.budgets(&self.compare.evaluations);
+        let mut problems = Vec::new();
+        if full.evaluations().is_none() {
+            if own {
+                add(&mut problems, format!("{path}.solver"), NO_FIXED_STEPS);
+            }
+        } else if full.problems(path).is_empty()
+            && budgets.iter().all(|n| (1..=MOST_STEPS).contains(n) && sampler.with_evaluations(*n, 1).is_none())
+        {
+            let message = format!("{}: fits none of the evaluations {budgets:?}", step_cost(sampler));
+            add(&mut problems, format!("{path}.solver"), message);
+        }
+        problems
+    }
+
     fn sampler_problems(&self, sampler: &ArmSampler, path: &str) -> Vec<Problem> {
-        let (compare, full) = (&self.compare, sampler.with_steps(2, self.compare.batch_size));
-        let mut problems = full.problems(path);
-        let budgets = sampler.budgets(&compare.evaluations);
+        let mut problems = sampler.with_steps(2, self.compare.batch_size).problems(path);
+        if sampler.arms.as_ref().is_some_and(Vec::is_empty) {
+            add(&mut problems, format!("{path}.arms"), ": must name an entry of arms, or be left out for all");
+        }
         if let Some(own) = &sampler.evaluations {
             different(&mut problems, &format!("{path}.evaluations"), own);
             let (inside, text) = (own.iter().all(|n| (1..=MOST_STEPS).contains(n)), format!("{own:?}"));
@@ -202,12 +235,6 @@ impl ExperimentConfig {
         }
         if sampler.only_pictures && self.data.form() != Form::Pictures {
             add(&mut problems, format!("{path}.only_pictures"), ": these data are no pictures");
-        }
-        if full.evaluations().is_none() {
-            add(&mut problems, format!("{path}.solver"), ": must have fixed steps, the comparison is at equal cost");
-        } else if problems.is_empty() && !budgets.iter().any(|n| sampler.with_evaluations(*n, 1).is_some()) {
-            let message = format!("{}: fits none of the evaluations {budgets:?}", step_cost(sampler));
-            add(&mut problems, format!("{path}.solver"), message);
         }
         if sampler.guidance.as_ref().is_some_and(|g| g.is_active()) && !self.network.has_null_condition() {
             add(&mut problems, format!("{path}.guidance"), ": the network has no null condition");
@@ -230,6 +257,9 @@ impl ExperimentConfig {
         problems
     }
 }
+
+/// Why an adaptive solver is no sampler of a comparison.
+pub(crate) const NO_FIXED_STEPS: &str = ": must have fixed steps, a comparison is at equal cost";
 
 /// `: a step takes 4 network evaluations`.
 fn step_cost(sampler: &ArmSampler) -> String {

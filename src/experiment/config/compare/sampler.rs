@@ -44,6 +44,11 @@ pub struct ArmSampler {
     pub arms: Option<Vec<String>>,
 }
 
+/// Budgets up to which all numbers of steps are tried.
+const FEW: usize = 4096;
+/// Numbers of steps tried on both sides of the one that a search finds.
+const AROUND: usize = 4;
+
 impl ArmSampler {
     /// The sampler of `config` at any number of steps, named after its solver and guidance.
     pub(crate) fn of(config: &SamplerConfig) -> Self {
@@ -73,7 +78,19 @@ impl ArmSampler {
     /// The sampler that spends `evaluations` per sample; none if its steps cannot.
     pub fn with_evaluations(&self, evaluations: usize, batch_size: usize) -> Option<SamplerConfig> {
         let with = |steps| self.with_steps(steps, batch_size);
-        (1..=evaluations.saturating_add(1)).map(with).find(|config| config.evaluations() == Some(evaluations))
+        let most = evaluations.saturating_add(1);
+        let mut near = 1..=most;
+        if most > FEW {
+            // More steps cost more, but for a few evaluations where an interval of guidance begins or ends.
+            let (mut low, mut high) = (1, most);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let enough = with(middle).evaluations()? >= evaluations;
+                (low, high) = if enough { (low, middle) } else { (middle + 1, high) };
+            }
+            near = low.saturating_sub(AROUND).max(1)..=most.min(low + AROUND);
+        }
+        near.map(with).find(|config| config.evaluations() == Some(evaluations))
     }
 
     pub(crate) fn with_steps(&self, steps: usize, batch_size: usize) -> SamplerConfig {
@@ -113,6 +130,9 @@ mod tests {
         assert_eq!(guided.with_evaluations(10, 1).map(|c| c.steps), Some(5));
         let points = sampler(r#"{"name": "points", "count": "points"}"#);
         assert_eq!(points.with_evaluations(10, 1).map(|c| c.steps), Some(11));
+        assert_eq!(guided.with_evaluations(1_000_000, 1).map(|c| c.steps), Some(500_000));
+        assert_eq!(guided.with_evaluations(999_999, 1), None);
+        assert_eq!(points.with_evaluations(5000, 1).map(|c| c.steps), Some(5001));
     }
 
     #[test]
