@@ -51,6 +51,28 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
     Ok(())
 }
 
+/// Looks whether the one training in `folder` drew with this seed, the first of `compare.seeds`: another would go on with
+/// other draws, or find the training done.
+///
+/// # Errors
+/// [`Error::Invalid`] with both seeds; as [`check`].
+pub(super) fn same_draws(folder: &Path, seed: u64) -> Result<()> {
+    let file = folder.join(CONFIG);
+    if !file.exists() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+    let old: Value = serde_json::from_str(&text).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))?;
+    match old.pointer("/compare/seeds/0").and_then(Value::as_u64) {
+        Some(was) if was != seed => Err(Error::Invalid(format!(
+            "{}: its training drew with another seed; take another --folder, or remove it:\n  compare.seeds[0]: was {was}, \
+             now {seed}",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn differences(old: &Value, new: &Value, path: &str, found: &mut Vec<String>) {
     match (old, new) {
         (Value::Object(a), Value::Object(b)) => {
@@ -70,6 +92,16 @@ fn differences(old: &Value, new: &Value, path: &str, found: &mut Vec<String>) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_training_of_another_seed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        same_draws(folder.path(), 5).unwrap();
+        std::fs::write(folder.path().join(CONFIG), json!({"compare": {"seeds": [3, 4]}}).to_string()).unwrap();
+        same_draws(folder.path(), 3).unwrap();
+        let error = same_draws(folder.path(), 4).unwrap_err().to_string();
+        assert!(error.contains("compare.seeds[0]: was 3, now 4"), "{error}");
+    }
 
     #[test]
     fn every_difference_is_named_with_both_values() {

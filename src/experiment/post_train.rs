@@ -24,9 +24,11 @@ impl Experiment {
             return Err(Error::Invalid("post_train.strategy.gamma = \"auto\": must be chosen before training".into()));
         }
         create(folder)?;
+        let repetition = config.compare.seeds.first().copied().unwrap_or_default();
+        super::claim::same_draws(folder, repetition)?;
         super::claim::folder(folder, config)?;
         let stage = &config.post_train;
-        let seed = stage_seed("post_train", stage.seed, config.compare.seeds.first().copied().unwrap_or_default());
+        let seed = stage_seed("post_train", stage.seed, repetition);
         let (data, label) = (self.data(), "post_train");
         let what = Training { stage, data, seed, folder, label, until_epoch };
         let trained = self.train(ema::load(self.init(0)?, start), &what)?;
