@@ -5,7 +5,7 @@ use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
 use super::opened::Experiment;
 use super::progress::Progress;
-use crate::data::{Form, Inspection};
+use crate::data::{DataSplit, Form, Inspection};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
 use crate::models::weights::{KeyMap, import};
 use crate::post_train::DeviceName;
@@ -60,8 +60,11 @@ impl CheckReport {
     }
 }
 
-/// Opens all that `config` names, as [`Experiment::check`] does, and goes on where something cannot be opened: without a
-/// device that is not there nothing is timed, and without data the weights are still compared with the network.
+/// Opens every file of the data and of the weights that `config` names, compares names, shapes and scales with what the
+/// network expects, and times a step. Nothing is trained, and nothing written but a cache of decoded pictures.
+///
+/// It goes on where something cannot be opened: without a device that is not there nothing is timed, and without data the
+/// weights are still compared with the network.
 pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> CheckReport {
     let mut report = CheckReport::default();
     let mut config = config;
@@ -72,7 +75,7 @@ pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>
         config.devices = vec![DeviceName::default()];
     }
     match Experiment::open_with(config.clone(), cache, progress) {
-        Ok(experiment) => experiment.check_into(&mut report, timed),
+        Ok(experiment) => experiment.check(&mut report, timed),
         Err(error) => {
             report.wrong.push(error.to_string());
             check_weights(&config, &mut report);
@@ -92,21 +95,18 @@ fn check_weights(config: &ExperimentConfig, report: &mut CheckReport) {
 }
 
 impl Experiment {
-    /// Opens every file of the data and of the weights, compares names, shapes and scales with what the network expects,
-    /// and times a step. Nothing is trained, and nothing written but a cache of decoded pictures.
-    pub fn check(&self) -> CheckReport {
-        let mut report = CheckReport::default();
-        self.check_into(&mut report, true);
-        report
-    }
-
-    fn check_into(&self, report: &mut CheckReport, timed: bool) {
+    fn check(&self, report: &mut CheckReport, timed: bool) {
+        // What pilots are trained on and compared with.
+        let pilots = self.config().gamma_is_auto().then(|| self.data().set_aside());
         self.check_data(report);
         self.check_start(report);
         self.check_sampling(report);
         self.check_table(report);
+        if let Some(pilots) = &pilots {
+            self.check_pilots(pilots, report);
+        }
         if timed {
-            self.check_step(report);
+            self.check_step(pilots.and_then(Result::ok).as_ref(), report);
         }
     }
 
@@ -191,13 +191,17 @@ impl Experiment {
                 .doubtful
                 .push(format!("compare: the arms `{one}` and `{other}` are the same, so `compare` refuses them"));
         }
-        if config.gamma_is_auto() {
-            let stage = config.gamma_search.pilot(&config.post_train);
-            let misfit = self.data().set_aside().map(|data| self.batch_misfit("post_train", &stage, &data));
-            match misfit {
-                Ok(misfit) => report.wrong.extend(misfit.map(|problem| format!("pilots: {problem}"))),
-                Err(error) => report.wrong.push(format!("pilots: {error}")),
+    }
+
+    /// Pilots train on what is left when some is set aside.
+    fn check_pilots(&self, data: &Result<DataSplit>, report: &mut CheckReport) {
+        let stage = self.config().gamma_search.pilot(&self.config().post_train);
+        match data {
+            Ok(data) => {
+                let misfit = self.batch_misfit("post_train", &stage, data);
+                report.wrong.extend(misfit.map(|problem| format!("pilots: {problem}")));
             }
+            Err(error) => report.wrong.push(format!("pilots: {error}")),
         }
     }
 
@@ -240,7 +244,7 @@ impl Experiment {
         }
     }
 
-    fn check_step(&self, report: &mut CheckReport) {
+    fn check_step(&self, pilots: Option<&DataSplit>, report: &mut CheckReport) {
         if self.config().start.is_exact() {
             return;
         }
@@ -250,7 +254,7 @@ impl Experiment {
         }
         let config = self.config();
         if config.gamma_is_auto() {
-            let aside = self.data().set_aside().map_or(0, |data| data.held_out.labels().len());
+            let aside = pilots.map_or(0, |data| data.held_out.labels().len());
             report.see("choosing γ takes", range(cost.choice(config, aside)));
         }
         report.see("post-train takes", range(cost.post_training(self)));
@@ -299,16 +303,16 @@ fn data_text(found: &Inspection) -> String {
 
 /// What is left of the comparison of an experiment, and of the pretraining before it.
 pub fn comparison_takes(comparison: &Comparison, cost: &StepCost) -> String {
-    let SecondsRange { mut low, mut high } = cost.comparison(comparison);
-    if let Ok(Some(pretraining)) = cost.pretraining(comparison.experiment()) {
-        (low, high) = (low + pretraining.low, high + pretraining.high);
-    }
-    range(SecondsRange { low, high })
+    after_pretraining(comparison.experiment(), cost, cost.comparison(comparison))
 }
 
-/// What is left of the post-training of an experiment, and of the pretraining before it.
+/// What the post-training of an experiment takes, and the pretraining before it.
 pub fn post_training_takes(experiment: &Experiment, cost: &StepCost) -> String {
-    let SecondsRange { mut low, mut high } = cost.post_training(experiment);
+    after_pretraining(experiment, cost, cost.post_training(experiment))
+}
+
+fn after_pretraining(experiment: &Experiment, cost: &StepCost, then: SecondsRange) -> String {
+    let SecondsRange { mut low, mut high } = then;
     if let Ok(Some(pretraining)) = cost.pretraining(experiment) {
         (low, high) = (low + pretraining.low, high + pretraining.high);
     }

@@ -29,10 +29,8 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
     if folder.exists() && !folder.is_dir() {
         return Err(Error::Invalid(format!("--folder {}: is a file; name a folder for the results", folder.display())));
     }
-    let (file, new) = (folder.join(CONFIG), config.to_json()?);
-    if file.exists() {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        let old: Value = serde_json::from_str(&text).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))?;
+    let new = config.to_json()?;
+    if let Some(old) = kept(folder)? {
         let mut differs = Vec::new();
         for key in KEPT {
             differences(&old[key], &new[key], key, &mut differs);
@@ -51,19 +49,24 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
     Ok(())
 }
 
+/// The configuration that a folder keeps; none if it keeps none.
+fn kept(folder: &Path) -> Result<Option<Value>> {
+    let file = folder.join(CONFIG);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
+    serde_json::from_str(&text).map(Some).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))
+}
+
 /// Looks whether the one training in `folder` drew with this seed, the first of `compare.seeds`: another would go on with
 /// other draws, or find the training done.
 ///
 /// # Errors
 /// [`Error::Invalid`] with both seeds; as [`check`].
 pub(super) fn same_draws(folder: &Path, seed: u64) -> Result<()> {
-    let file = folder.join(CONFIG);
-    if !file.exists() {
-        return Ok(());
-    }
-    let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-    let old: Value = serde_json::from_str(&text).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))?;
-    match old.pointer("/compare/seeds/0").and_then(Value::as_u64) {
+    let old = kept(folder)?;
+    match old.as_ref().and_then(|old| old.pointer("/compare/seeds/0")?.as_u64()) {
         Some(was) if was != seed => Err(Error::Invalid(format!(
             "{}: its training drew with another seed; take another --folder, or remove it:\n  compare.seeds[0]: was {was}, \
              now {seed}",

@@ -45,7 +45,7 @@ pub fn scale<M: Module>(module: &M, gradients: GradientsParams, factor: f64) -> 
 }
 
 /// The factor that clips a gradient of norm `norm` to `max`, 1 where it is short enough.
-pub fn clip_factor(norm: f64, max: f64) -> f64 {
+fn clip_factor(norm: f64, max: f64) -> f64 {
     (max / (norm + 1e-6)).min(1.0)
 }
 
@@ -54,9 +54,14 @@ pub fn clip_factor(norm: f64, max: f64) -> f64 {
 ///
 /// [`MixFlowTrainStep`](crate::train::MixFlowTrainStep) does it by itself; this is for a loop of one's own.
 pub fn clip_by_global_norm<M: Module>(module: &M, gradients: GradientsParams, max: f64) -> (GradientsParams, f64) {
+    let (gradients, norm) = clip(module, gradients, max);
+    (gradients, norm.unwrap_or(0.0))
+}
+
+/// The same, without a norm if there is no gradient.
+pub(super) fn clip<M: Module>(module: &M, gradients: GradientsParams, max: f64) -> (GradientsParams, Option<f64>) {
     let norm = global_norm(module, &gradients).and_then(|norm| norm.into_data().iter::<f64>().next());
-    let Some(norm) = norm else { return (gradients, 0.0) };
-    let factor = clip_factor(norm, max);
+    let factor = norm.map_or(1.0, |norm| clip_factor(norm, max));
     (if factor < 1.0 { scale(module, gradients, factor) } else { gradients }, norm)
 }
 

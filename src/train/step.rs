@@ -148,8 +148,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 
     /// Checks and clips the gradients; `None` if the update must not be made.
     fn checked(&self, grads: GradientsParams) -> Option<GradientsParams> {
-        let norm = gradients::global_norm(&self.network, &grads);
-        let norm = norm.map(|norm| norm.into_data().iter::<f64>().next().unwrap_or(f64::NAN));
+        let max = self.settings.clip.unwrap_or(f64::INFINITY);
+        let (grads, norm) = gradients::clip(&self.network, grads, max);
         if let Some(norm) = norm {
             self.shared().gradient_norm = Some(norm);
         }
@@ -162,8 +162,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             self.progress.guard.report(Fault::NonFinite { step: self.step_count(), norm, batch });
             return None;
         }
-        let factor = self.settings.clip.map_or(1.0, |max| gradients::clip_factor(norm, max));
-        Some(if factor < 1.0 { gradients::scale(&self.network, grads, factor) } else { grads })
+        Some(grads)
     }
 
     fn after_update(mut self, network: N) -> Self {

@@ -1,16 +1,15 @@
 //! `mixflow compare`.
-use crate::place::CACHE;
-use crate::{choose_gamma, say, workers};
+use crate::{choose_gamma, place, say, workers};
 use burn_mixflow::Result;
 use burn_mixflow::experiment::config::ExperimentConfig;
-use burn_mixflow::experiment::{Comparison, Experiment, check_folder, comparison_takes};
+use burn_mixflow::experiment::{Comparison, check_folder, comparison_takes};
 use std::path::Path;
 
 /// The table of arms.
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
     let config = choose_gamma::decided(config, folder)?;
-    let comparison = Comparison::open(Experiment::open_with(config, Path::new(CACHE), say::progress())?, folder)?;
+    let comparison = Comparison::open(place::open(config)?, folder)?;
     say::line(format!("results: {}", folder.display()));
     let experiment = comparison.experiment();
     let left = comparison.jobs().into_iter().any(|job| comparison.work(job) > 0.0);

@@ -1,11 +1,10 @@
 //! `mixflow export`.
-use crate::place::{CACHE, FinishedRun};
+use crate::place::{self, FinishedRun};
 use crate::say;
-use burn_mixflow::experiment::Experiment;
 use burn_mixflow::models::weights::ExportType;
 use burn_mixflow::{Error, Result};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What to export, and where to.
 #[derive(Debug, Args)]
@@ -38,7 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::Invalid(format!("{file}: the name must end in .safetensors, the format that is written")));
     }
     let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &[])?;
-    let experiment = Experiment::open_with(config, Path::new(CACHE), say::progress())?;
+    let experiment = place::open(config)?;
     let dtype = match arguments.dtype {
         Type::F32 => ExportType::F32,
         Type::F16 => ExportType::F16,

@@ -1,6 +1,7 @@
 //! Where results and kept weights lie.
+use crate::say;
 use burn_mixflow::experiment::config::ExperimentConfig;
-use burn_mixflow::experiment::folder_of_weights;
+use burn_mixflow::experiment::{Experiment, folder_of_weights};
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,11 @@ pub fn results_of(config: &Path) -> PathBuf {
     let name = |part: Option<&std::ffi::OsStr>| part.and_then(|s| s.to_str()).unwrap_or("run").to_string();
     let (group, stem) = (name(config.parent().and_then(Path::file_name)), name(config.file_stem()));
     Path::new("runs").join(format!("{group}-{stem}"))
+}
+
+/// The experiment of the program: its cache, its bars.
+pub fn open(config: ExperimentConfig) -> Result<Experiment> {
+    Experiment::open_with(config, Path::new(CACHE), say::progress())
 }
 
 /// A finished training: its configuration and the folder of its weights.

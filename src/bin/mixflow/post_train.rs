@@ -1,6 +1,5 @@
 //! `mixflow post-train`.
-use crate::place::CACHE;
-use crate::{choose_gamma, say};
+use crate::{choose_gamma, place, say};
 use burn::module::Module;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::plot::Picture;
@@ -13,12 +12,12 @@ use std::path::Path;
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
     let config = choose_gamma::decided(config, folder)?;
-    let experiment = Experiment::open_with(config, Path::new(CACHE), say::progress())?;
+    let experiment = place::open(config)?;
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     claim_folder(folder, experiment.config())?;
     say::line(format!("results: {}", folder.display()));
     let training = folder.join("post_train");
-    if folder_of_weights(&training).is_none() {
+    if folder_of_weights(&training).is_none() && !experiment.config().start.is_exact() {
         say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
     }
     let (start, report) = experiment.start()?;
@@ -50,8 +49,7 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
         say::line(format!("weights: {}", training.join(name).display()));
     }
     if let Some(picture) = samples(&experiment, &trained.ema, &training)? {
-        let (width, height, step) = (picture.width as u32, picture.height as u32, stage.steps as i64);
-        trained.board.picture("samples", width, height, &picture.to_png()?, step);
+        picture.show(&trained.board, "samples", stage.steps as i64)?;
         trained.board.flush();
     }
     Ok(())

@@ -1,10 +1,9 @@
 //! `mixflow sample`.
-use crate::place::{CACHE, FinishedRun};
+use crate::place::{self, FinishedRun};
 use crate::{post_train, say};
-use burn_mixflow::experiment::Experiment;
 use burn_mixflow::{Error, Result};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What to sample, and where to.
 #[derive(Debug, Args)]
@@ -34,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &settings)?;
     let folder = arguments.folder.clone().unwrap_or_else(|| weights.clone());
     std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-    let experiment = Experiment::open_with(config, Path::new(CACHE), say::progress())?;
+    let experiment = place::open(config)?;
     say::line(format!("weights: {}", weights.display()));
     post_train::samples(&experiment, &experiment.trained(&weights)?, &folder).map(drop)
 }

@@ -1,17 +1,16 @@
 //! `mixflow slow-flow`.
-use crate::place::CACHE;
-use crate::{choose_gamma, say};
+use crate::{choose_gamma, place, say};
 use burn_mixflow::Result;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::slow_flow::before_and_after;
-use burn_mixflow::experiment::{Comparison, Experiment, check_folder};
+use burn_mixflow::experiment::{Comparison, check_folder};
 use std::path::Path;
 
 /// Slow Flow before and after post-training.
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
     let config = choose_gamma::decided(config, folder)?;
-    let comparison = Comparison::open(Experiment::open_with(config, Path::new(CACHE), say::progress())?, folder)?;
+    let comparison = Comparison::open(place::open(config)?, folder)?;
     let folder = folder.join("slow_flow");
     say::line(format!("results: {}", folder.display()));
     let (measured, report) = before_and_after(&comparison)?;

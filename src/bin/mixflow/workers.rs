@@ -1,9 +1,8 @@
 //! Jobs of a comparison in processes of their own, each with its share of the cores.
-use crate::place::CACHE;
-use crate::say;
+use crate::{place, say};
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::progress::Task;
-use burn_mixflow::experiment::{Comparison, Experiment, Job};
+use burn_mixflow::experiment::{Comparison, Job};
 use burn_mixflow::{Error, Result};
 use clap::Args;
 use std::collections::VecDeque;
@@ -35,8 +34,7 @@ pub fn job(arguments: &Arguments) -> Result<()> {
         std::process::exit(3);
     });
     let config = ExperimentConfig::read(arguments.folder.join("config.json"))?;
-    let comparison =
-        Comparison::open(Experiment::open_with(config, Path::new(CACHE), say::progress())?, &arguments.folder)?;
+    let comparison = Comparison::open(place::open(config)?, &arguments.folder)?;
     comparison.run(Job { arm: arguments.arm, seed: arguments.seed })
 }
 

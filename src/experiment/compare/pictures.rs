@@ -47,7 +47,7 @@ impl Comparison {
             let white = white(&samples);
             let picture = grid(&samples, shape, DRAWN, enlarged(shape), (-white, white))?;
             let tag = format!("samples/{}, {} steps", planned.sampler.name, planned.config.steps);
-            board.picture(&tag, picture.width as u32, picture.height as u32, &picture.to_png()?, step);
+            picture.show(&board, &tag, step)?;
         }
         board.flush();
         Ok(())
@@ -87,8 +87,8 @@ impl Comparison {
                 rows.push(SheetRow { title: arm.name.clone(), cells });
             }
             // The first block names the columns; one with other steps says so itself.
-            let new = steps.len().saturating_sub(columns.len());
-            columns.extend(steps[steps.len() - new..].iter().cloned());
+            let named = columns.len();
+            columns.extend(steps.iter().skip(named).cloned());
             let fits = steps.iter().zip(&columns).all(|(step, column)| step == column);
             let title = if fits { sampler.name.clone() } else { format!("{}: {}", sampler.name, steps.join(", ")) };
             blocks.push(Block { title, rows });
@@ -136,8 +136,10 @@ fn stems(samplers: &[&str]) -> Vec<String> {
 /// Every chart of a table with the stem of its files.
 fn charts(results: &ComparisonResults, arms: &[Arm]) -> Vec<(String, Chart)> {
     let mut charts = Vec::new();
+    let samplers = results.samplers();
+    let stems = stems(&samplers);
     for floor in &results.floors {
-        for (sampler, stem) in results.samplers().into_iter().zip(stems(&results.samplers())) {
+        for (&sampler, stem) in samplers.iter().zip(&stems) {
             let fits = |row: &&ResultRow| row.metric == floor.metric && row.sampler == sampler;
             let rows: Vec<&ResultRow> = results.rows.iter().filter(fits).collect();
             let name = format!("{}-{stem}", floor.metric);

@@ -1,4 +1,5 @@
 //! RGB pixels, and the PNG they become.
+use crate::monitor::TensorBoard;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -62,6 +63,15 @@ impl Picture {
             rgb.extend(sums.map(|sum| ((sum + area / 2) / area) as u8));
         }
         Self { width, height, rgb }
+    }
+
+    /// Shows the picture in TensorBoard.
+    ///
+    /// # Errors
+    /// As [`to_png`](Self::to_png).
+    pub fn show(&self, board: &TensorBoard, tag: &str, step: i64) -> Result<()> {
+        board.picture(tag, self.width as u32, self.height as u32, &self.to_png()?, step);
+        Ok(())
     }
 
     /// The picture as the bytes of a PNG.

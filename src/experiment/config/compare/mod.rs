@@ -186,11 +186,8 @@ impl ExperimentConfig {
         Problem::unless(&mut problems, batch >= 1, path, "batch_size", batch, "must be at least 1");
         // Steps are looked for budget by budget, so the budgets must be of a sane size.
         if inside {
-            let under = |i: usize| match compare.samplers.is_empty() {
-                true => "sample.sampler".to_string(),
-                false => format!("{path}.samplers[{i}]"),
-            };
             let own = !compare.samplers.is_empty();
+            let under = |i: usize| if own { format!("{path}.samplers[{i}]") } else { "sample.sampler".into() };
             for (i, sampler) in self.samplers().iter().enumerate() {
                 problems.extend(self.budget_problems(sampler, &under(i), own));
                 problems.extend(if own { self.sampler_problems(sampler, &under(i)) } else { Vec::new() });
