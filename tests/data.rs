@@ -8,6 +8,9 @@ use std::io::Cursor;
 use std::path::Path;
 use tempfile::TempDir;
 
+mod data_damage;
+mod data_listed;
+
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
@@ -463,13 +466,13 @@ fn everything_is_inspected() {
 }
 
 #[test]
-fn the_same_items_have_the_same_listing() {
+fn the_same_items_have_the_same_fingerprint() {
     let folder = classes();
-    let listing = |more: Value| images(&folder, more).open().unwrap().listing();
-    let first = listing(json!({}));
-    assert_eq!((first.training + first.held_out, &first), (43, &listing(json!({}))));
-    assert_ne!(first.hash, listing(json!({"labels": "folders"})).hash);
-    assert_ne!(first.hash, listing(json!({"seed": 5})).hash);
+    let print = |more: Value| images(&folder, more).open().unwrap().fingerprint().unwrap();
+    let first = print(json!({}));
+    assert_eq!((first.items, &first), (43, &print(json!({}))));
+    assert_ne!(first.labels, print(json!({"labels": "folders"})).labels);
+    assert_ne!(first.split, print(json!({"seed": 5})).split);
     std::fs::remove_file(folder.path().join("one/0.png")).unwrap();
-    assert_eq!(listing(json!({})).training + listing(json!({})).held_out, 42);
+    assert_eq!(print(json!({})).items, 42);
 }

@@ -68,10 +68,16 @@ impl Array {
             return Err(Error::format(file, format!("holds {:?}: must be floats", data.dtype())));
         }
         let values = data.try_into_vec_as::<f32>().map_err(|e| Error::format(file, e.to_string()))?;
-        if let Some(value) = values.iter().find(|v| !v.is_finite()) {
-            return Err(Error::format(file, format!("holds {value}")));
+        let wrong: Vec<usize> = (0..values.len()).filter(|place| !values[*place].is_finite()).collect();
+        match wrong[..] {
+            [] => Ok(Self { shape, values }),
+            [first, ref others @ ..] => {
+                let more =
+                    if others.is_empty() { String::new() } else { format!(", and {} more like it", others.len()) };
+                let (value, at) = (values[first], coordinates(first, &shape));
+                Err(Error::format(file, format!("holds {value} at {at:?}{more}")))
+            }
         }
-        Ok(Self { shape, values })
     }
 
     /// Fails unless this array, read from `file`, has the `shape`.
@@ -80,5 +86,28 @@ impl Array {
             return Ok(self);
         }
         Err(Error::format(file, format!("has shape {:?}: must be {shape:?}", self.shape)))
+    }
+}
+
+/// The coordinates of the value at a place in row-major order.
+fn coordinates(place: usize, shape: &[usize]) -> Vec<usize> {
+    let (mut rest, mut found) = (place, Vec::new());
+    for side in shape.iter().rev().map(|side| (*side).max(1)) {
+        found.push(rest % side);
+        rest /= side;
+    }
+    found.reverse();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_coordinates() {
+        let [shape, scalar] = [&[2, 3, 4][..], &[]];
+        assert_eq!((coordinates(23, shape), coordinates(5, shape)), (vec![1, 2, 3], vec![0, 1, 1]));
+        assert!(coordinates(0, scalar).is_empty());
     }
 }

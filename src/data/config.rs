@@ -5,6 +5,10 @@ use super::{DigitsConfig, EmojiConfig, PhotosConfig, RingConfig, TableConfig};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 
+/// Raised with every change of the values of a shipped set.
+#[cfg(feature = "shipped")]
+const SHIPPED_VERSION: u32 = 1;
+
 /// Which data to train on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -72,7 +76,7 @@ impl DataConfig {
     /// As [`open`](Self::open).
     pub fn open_with(&self, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
-        match self {
+        let split = match self {
             #[cfg(feature = "shipped")]
             Self::Photos(config) => super::photos::load(config),
             #[cfg(feature = "shipped")]
@@ -86,7 +90,28 @@ impl DataConfig {
             Self::Images(config) => config.open(said),
             Self::Vectors(config) => config.open(),
             Self::Latents(config) => config.open(),
+        };
+        Ok(DataSplit { shipped: self.shipped(), ..split? })
+    }
+
+    /// Of shipped data their name, their version and what is asked of them.
+    fn shipped(&self) -> Option<String> {
+        match self {
+            Self::Images(_) | Self::Vectors(_) | Self::Latents(_) => None,
+            #[cfg(feature = "shipped")]
+            _ => serde_json::to_string(self).ok().map(|asked| format!("{SHIPPED_VERSION} {asked}")),
         }
+    }
+
+    /// The same data, whatever number of bad items is borne: what results are a function of.
+    pub fn without_tolerance(&self) -> Self {
+        let mut data = self.clone();
+        match &mut data {
+            Self::Images(config) => config.max_bad_items = 0,
+            Self::Latents(config) => config.max_bad_items = 0,
+            _ => {}
+        }
+        data
     }
 
     /// Opens the data and reads every item: what a person should see before a long training.

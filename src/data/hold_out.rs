@@ -6,6 +6,7 @@ use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How many items are held out: a share in (0, 0.5], or a number, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -95,27 +96,30 @@ fn counts(sizes: &[usize], held_out: HeldOut) -> Vec<usize> {
     }
 }
 
-/// Both parts by their places: those that stay and those that are held out, each in order.
+/// Both parts by their places: those that stay and those that are held out, each in order; `file` holds the items.
 ///
 /// # Errors
-/// [`Error::Config`](crate::Error::Config) at `path.held_out` if nothing would be held out, or nothing left to train on.
+/// [`Error::Config`](crate::Error::Config) at `data.held_out` if nothing would be held out, or nothing left to train on.
 pub(super) fn parts<S: AsRef<str>>(
     names: &[S],
     labels: &[i64],
     held_out: HeldOut,
     seed: u64,
-    path: &str,
+    file: &Path,
 ) -> Result<[Vec<usize>; 2]> {
+    let path = "data";
     let (all, count) = (names.len(), if let HeldOut::Count(count) = held_out { count } else { 0 });
     let mut problems = Vec::new();
-    let must = format!("must leave some of the {all} items for training");
+    let file = file.display();
+    let must = format!("must leave some of the {all} items for training: those of {file}");
     Problem::unless(&mut problems, count < all, path, "held_out", count, must);
     Error::if_any(problems)?;
     let marks = by_hash(names, labels, held_out, seed);
     let (out, stay): (Vec<usize>, Vec<usize>) = (0..all).partition(|place| marks[*place]);
     let mut problems = Vec::new();
     let must = format!(
-        "holds nothing out: no class of the {all} items has two; leave the labels out, or give each class more"
+        "holds nothing out: no class of the {all} items has two; leave the labels out, or give each class more: there are \
+         only those of {file}"
     );
     Problem::unless(&mut problems, !out.is_empty(), path, "held_out", held_out, must);
     Error::if_any(problems)?;
@@ -177,9 +181,13 @@ mod tests {
     fn nothing_left_or_nothing_held_out_is_an_error() {
         let parts = |n: usize, labels: &[i64], held_out| {
             let names: Vec<String> = (0..n).map(|i| i.to_string()).collect();
-            parts(&names, labels, held_out, 0, "data").map_err(|e| e.to_string())
+            parts(&names, labels, held_out, 0, Path::new("a.csv")).map_err(|e| e.to_string())
         };
-        assert!(parts(4, &[0; 4], HeldOut::Count(4)).unwrap_err().contains("some of the 4 items"));
+        assert!(
+            parts(4, &[0; 4], HeldOut::Count(4))
+                .unwrap_err()
+                .contains("some of the 4 items for training: those of a.csv")
+        );
         assert!(parts(3, &[0, 1, 2], HeldOut::Share(0.3)).unwrap_err().contains("no class of the 3 items has two"));
         let [stay, out] = parts(4, &[0; 4], HeldOut::Share(0.25)).unwrap();
         assert_eq!((stay.len(), out.len()), (3, 1));

@@ -1,11 +1,14 @@
 //! Everything opened once: what is there, how it is spread, and what is wrong with which file.
-use super::{DataSet, DataSplit};
+use super::verify::usable;
+use super::{DataSet, DataSplit, Decoded};
 use crate::{Error, Result};
-use burn::data::dataset::Dataset;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Items read together.
 const CHUNK: usize = 64;
+/// Classes that are counted: their number is a key of the configuration, and may be anything.
+const MOST_CLASSES: usize = 1 << 20;
 /// Problems that are kept.
 const MOST_PROBLEMS: usize = 20;
 
@@ -30,7 +33,7 @@ pub struct Inspection {
     pub largest: f32,
     /// The mean standard deviation of the posteriors, where the files hold some.
     pub posterior_deviation: Option<f64>,
-    /// The number of items of each class, in training and held out; empty without classes.
+    /// The number of items of each class, in training and held out, of the first 1,048,576 classes; empty without classes.
     pub labels: Vec<ClassCount>,
     /// Items that cannot be used.
     pub unusable: usize,
@@ -88,27 +91,45 @@ impl DataSplit {
     /// # Errors
     /// [`Error::Invalid`] if a label is beyond the number of classes.
     pub fn inspect(&self) -> Result<Inspection> {
+        self.inspect_with(None, &mut |_| ())
+    }
+
+    /// As [`inspect`](Self::inspect); `said` hears how far it is, and what was found is kept below `cache`, so that
+    /// [`verify`](Self::verify) need not read the files again.
+    ///
+    /// # Errors
+    /// As [`inspect`](Self::inspect).
+    pub fn inspect_with(&self, cache: Option<&Path>, said: &mut dyn FnMut(Decoded)) -> Result<Inspection> {
         let mut found = Inspection {
             training: self.train.len(),
             held_out: self.held_out.len(),
             shape: self.shape,
             least: f32::INFINITY,
             largest: f32::NEG_INFINITY,
-            labels: vec![ClassCount::default(); self.classes],
+            labels: vec![ClassCount::default(); self.classes.min(MOST_CLASSES)],
             notes: self.notes.clone(),
             ..Inspection::default()
         };
         for (set, held_out) in [(&self.train, false), (&self.held_out, true)] {
             for label in set.labels().iter().filter(|_| self.classes > 0) {
-                let place = usize::try_from(*label).ok().and_then(|label| found.labels.get_mut(label));
                 let beyond = || Error::Invalid(format!("label {label}: must be in 0..{}", self.classes));
-                let count = place.ok_or_else(beyond)?;
+                let place = usize::try_from(*label).ok().filter(|label| *label < self.classes).ok_or_else(beyond)?;
+                let Some(count) = found.labels.get_mut(place) else { continue };
                 *if held_out { &mut count.held_out } else { &mut count.training } += 1;
             }
         }
         let (mut values, mut deviations) = (Moments::default(), Moments::default());
-        for set in [&self.train, &self.held_out] {
-            found.read(set, &mut values, &mut deviations);
+        // As the files were before they were read.
+        let unread = self.unread();
+        let verdict = self.verdict_file(cache, &unread);
+        let total = self.train.len() + self.held_out.len();
+        for (set, before) in [(&self.train, 0), (&self.held_out, self.train.len())] {
+            let mut said = |done| said(Decoded { done: before + done, total });
+            found.read(set, &mut values, &mut deviations, &mut said);
+        }
+        if let Some(file) = verdict.filter(|_| !unread.is_empty() && found.problems.len() == found.unusable) {
+            let bad = found.problems.iter().map(|problem| problem.name.clone()).collect();
+            self.keep_verdict(&file, unread.len(), bad);
         }
         found.mean = values.mean;
         found.deviation = (values.squares / values.count.max(1.0)).sqrt();
@@ -118,17 +139,13 @@ impl DataSplit {
 }
 
 impl Inspection {
-    fn read(&mut self, set: &DataSet, values: &mut Moments, deviations: &mut Moments) {
+    fn read(&mut self, set: &DataSet, values: &mut Moments, deviations: &mut Moments, said: &mut dyn FnMut(usize)) {
         for start in (0..set.len()).step_by(CHUNK) {
+            said(start);
             let indices: Vec<usize> = (start..set.len().min(start + CHUNK)).collect();
-            let items = match set.get_many(indices.clone()) {
-                Ok(items) => items.into_iter().map(Ok).collect(),
-                // One by one, to see which.
-                Err(_) => indices.iter().map(|index| set.get(*index)).collect::<Vec<_>>(),
-            };
-            for (index, item) in indices.into_iter().zip(items) {
-                match item {
-                    Ok(item) if item.data.iter().all(|v| v.is_finite()) => {
+            for (index, item) in indices.iter().copied().zip(set.each(&indices)) {
+                match usable(item) {
+                    Ok(item) => {
                         values.push(&item.data);
                         deviations.push(item.deviation.as_deref().unwrap_or_default());
                         let (least, largest) = (self.least, self.largest);
@@ -136,11 +153,11 @@ impl Inspection {
                         self.largest = item.data.iter().copied().fold(largest, f32::max);
                         *self.stored.entry(set.stored(index)).or_insert(0) += 1;
                     }
-                    Ok(_) => self.wrong(set.name(index), "holds a number that is not finite".into()),
                     Err(error) => self.wrong(set.name(index), error.to_string()),
                 }
             }
         }
+        said(set.len());
     }
 
     fn wrong(&mut self, name: String, message: String) {

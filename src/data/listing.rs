@@ -12,6 +12,21 @@ pub(crate) const PICTURES: [&str; 4] = ["jpeg", "jpg", "png", "webp"];
 /// Problems that one message lists.
 pub(super) const MOST_LISTED: usize = 10;
 
+/// Files that programs leave in folders of data: previews and settings of Windows.
+const LITTER: [&str; 3] = ["thumbs.db", "ehthumbs.db", "desktop.ini"];
+
+/// Whether a file or folder of this name is no data: hidden, or left behind by another program.
+///
+/// `.ipynb_checkpoints` holds copies, `._x.npy` is no array, `__MACOSX` is full of them.
+fn is_litter(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX" || LITTER.iter().any(|litter| name.eq_ignore_ascii_case(litter))
+}
+
+/// Whether a name below a folder, with `/`, leads through something hidden.
+pub(super) fn is_hidden(name: &str) -> bool {
+    name.split('/').any(|part| !matches!(part, "." | "..") && is_litter(part))
+}
+
 /// Files below a folder.
 #[derive(Debug)]
 pub(crate) struct Listing {
@@ -24,12 +39,11 @@ pub(crate) struct Listing {
 impl Listing {
     /// Lists the files below `folder` with one of `extensions`, in any case.
     ///
-    /// Names that begin with a dot are left out, as are the folders that notebooks and archives of macOS leave behind:
-    /// `.ipynb_checkpoints` holds copies, `._x.npy` is no array.
+    /// What is hidden is left out, and so is what other programs leave behind, as if it were not there.
     ///
     /// # Errors
-    /// [`Error::Io`] if a folder cannot be read, [`Error::Format`] for a name that is not UTF-8 or a folder linked into
-    /// itself.
+    /// [`Error::Io`] if a folder cannot be read, [`Error::Format`] for a name that is not UTF-8, a folder linked into
+    /// itself, or a pipe or device with one of the extensions.
     pub fn of(folder: &Path, extensions: &[&str]) -> Result<Self> {
         let (mut names, mut others) = (Vec::new(), BTreeMap::new());
         let mut folders = vec![String::new()];
@@ -38,7 +52,7 @@ impl Listing {
             for entry in std::fs::read_dir(&path).map_err(|e| Error::io(&path, e))? {
                 let entry = entry.map_err(|e| Error::io(&path, e))?;
                 let name = entry.file_name();
-                if name.as_encoded_bytes().starts_with(b".") || name == "__MACOSX" {
+                if is_litter(&name.to_string_lossy()) {
                     continue;
                 }
                 let Ok(name) = name.into_string() else {
@@ -56,6 +70,11 @@ impl Listing {
                 }
                 let extension = Path::new(&name).extension().and_then(|e| e.to_str()).unwrap_or("").to_lowercase();
                 if extensions.contains(&extension.as_str()) {
+                    // To open a pipe is to wait for its other end. A link to nothing is reported where it is opened.
+                    let there = if kind.is_file() { None } else { std::fs::metadata(entry.path()).ok() };
+                    if there.is_some_and(|about| !about.is_file()) {
+                        return Err(Error::format(entry.path(), "is no file but a pipe or device: remove it"));
+                    }
                     names.push(name);
                 } else {
                     *others.entry(extension).or_insert(0) += 1;
@@ -107,6 +126,9 @@ mod tests {
             "._z.png",
             ".git/x.png",
             "Thumbs.db",
+            "b/thumbs.db",
+            "desktop.ini",
+            "x.db",
             "x.pt",
             "y.pt",
             "README",
@@ -125,6 +147,18 @@ mod tests {
         let names: Vec<String> = (0..12).map(|i| i.to_string()).collect();
         assert_eq!(first(&names[..2]), "\n  0\n  1");
         assert!(first(&names).ends_with("\n  9\n  and 2 more"));
+    }
+
+    #[test]
+    fn a_hidden_part_hides_the_whole_name() {
+        for hidden in
+            ["._a.npy", "a/.b/c.npy", "./.a/b.npy", "__MACOSX/a.npy", ".ipynb_checkpoints/a.npy", "a/Desktop.ini"]
+        {
+            assert!(is_hidden(hidden), "{hidden}");
+        }
+        for seen in ["a.npy", "./a/b.npy", "../a.b/c.npy", "a/__MACOSX_/b.npy"] {
+            assert!(!is_hidden(seen), "{seen}");
+        }
     }
 
     #[cfg(unix)]

@@ -2,6 +2,7 @@
 use super::Item;
 use super::set::{DataSet, Source, Unit};
 use crate::{Error, Result};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Values of one shape, one item after the other.
@@ -23,6 +24,11 @@ pub(super) trait Names: std::fmt::Debug + Send + Sync {
     /// What it is stored as.
     fn stored(&self, _number: usize) -> String {
         "in memory".into()
+    }
+
+    /// The file that it is made of; none where there is no file for each.
+    fn files(&self, _number: usize) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// What it shares with other items.
@@ -87,6 +93,10 @@ impl Source for Memory {
 
     fn stored(&self, place: usize) -> Result<String> {
         Ok(self.names.stored(self.numbers[place]))
+    }
+
+    fn files(&self, place: usize) -> Vec<PathBuf> {
+        self.names.files(self.numbers[place])
     }
 
     fn units(&self, place: usize) -> Vec<Unit> {

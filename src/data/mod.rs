@@ -3,9 +3,11 @@
 //! A [`DataConfig`] is the `data` section of the JSON; [`DataConfig::open`] turns it into a training set and a
 //! held-out set. All kinds of data give the same [`Item`]s in the same [`DataSet`]s, and [`ItemBatcher`] makes batches.
 mod array;
+mod bad_items;
 mod batcher;
 mod classes;
 mod config;
+mod fingerprint;
 mod hold_out;
 pub(crate) mod images;
 mod inspect;
@@ -13,12 +15,16 @@ mod item;
 mod latents;
 pub(crate) mod listing;
 mod memory;
+mod mistaken;
 pub(crate) mod npy;
 mod scaling;
 mod set;
 mod set_aside;
 mod split;
+mod text;
 mod vectors;
+mod verdict;
+mod verify;
 
 #[cfg(feature = "shipped")]
 mod digits;
@@ -38,6 +44,7 @@ pub use config::{DataConfig, Declared, Form};
 pub use digits::DigitsConfig;
 #[cfg(feature = "shipped")]
 pub use emoji::EmojiConfig;
+pub use fingerprint::DataFingerprint;
 pub use hold_out::HeldOut;
 pub use images::{Decoded, ImageLabels, ImagesConfig};
 pub use inspect::{ClassCount, Inspection, ItemProblem};
@@ -49,7 +56,7 @@ pub use photos::PhotosConfig;
 pub use ring::RingConfig;
 pub use scaling::Scaling;
 pub use set::DataSet;
-pub use split::{DataSplit, ItemListing};
+pub use split::DataSplit;
 #[cfg(feature = "shipped")]
 pub use table::TableConfig;
 pub use vectors::VectorsConfig;

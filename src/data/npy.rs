@@ -1,6 +1,7 @@
 //! NumPy's `.npy`: versions 1 and 2, bytes or little-endian floats of 2, 4 or 8 bytes in C order, and nothing else.
 //!
 //! Written here because the crates for it bring a parser of Python literals or a version of `ndarray`.
+use super::mistaken::instead;
 use burn::tensor::{DType, TensorData};
 
 /// Bytes in which every header that [`header`] accepts has ended.
@@ -15,7 +16,8 @@ pub(super) struct Header<'a> {
 
 /// The header of a file.
 pub(super) fn header(bytes: &[u8]) -> Result<Header<'_>, String> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("not a .npy file")?;
+    let other = || instead(bytes).map_or("is no .npy file".to_string(), |other| format!("is no .npy file: it {other}"));
+    let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or_else(other)?;
     let (length, rest) = match rest {
         [1, _, a, b, rest @ ..] => (usize::from(u16::from_le_bytes([*a, *b])), rest),
         [2, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
@@ -29,7 +31,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header<'_>, String> {
         "<f2" => DType::F16,
         "<f4" => DType::F32,
         "<f8" => DType::F64,
-        other => return Err(format!("holds `{other}`: must be little-endian floats (<f2, <f4 or <f8) or bytes (|u1)")),
+        other => {
+            let must = "must be little-endian floats (<f2, <f4 or <f8) or bytes (|u1): save array.astype(\"<f4\")";
+            return Err(format!("holds `{other}`: {must}"));
+        }
     };
     if value(header, "fortran_order")? != "False" {
         return Err("is in Fortran order: save numpy.ascontiguousarray(..)".into());

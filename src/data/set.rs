@@ -1,9 +1,11 @@
 //! A set of items that is cheap to clone, wherever they come from.
 use super::Item;
+use super::bad_items::BadItems;
 use crate::random::SampleKey;
 use crate::{Error, Result};
 use burn::data::dataset::{Dataset, DatasetError};
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where items come from: memory, files.
@@ -11,8 +13,8 @@ pub(super) trait Source: Debug + Send + Sync {
     /// The item at a place, all of which are below the number of labels of its set.
     fn read(&self, place: usize) -> Result<Item>;
 
-    /// The items at several places, in their order.
-    fn read_many(&self, places: &[usize]) -> Result<Vec<Item>> {
+    /// The items at several places, in their order, each by itself.
+    fn read_many(&self, places: &[usize]) -> Vec<Result<Item>> {
         places.iter().map(|place| self.read(*place)).collect()
     }
 
@@ -22,6 +24,21 @@ pub(super) trait Source: Debug + Send + Sync {
     /// The kind of numbers that the item is stored as, for example `f32 [8, 32, 32]` or `jpeg`.
     fn stored(&self, _place: usize) -> Result<String> {
         Ok("in memory".into())
+    }
+
+    /// The files that the item is made of, that of its data first; none where there is no file for each.
+    fn files(&self, _place: usize) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Whether the item was read when the data were opened, and kept.
+    fn is_kept(&self, _place: usize) -> bool {
+        true
+    }
+
+    /// What decides whether files are usable, beside their contents.
+    fn expects(&self) -> String {
+        String::new()
     }
 
     /// What the item shares with other items, by name: both are set aside together, or neither.
@@ -58,12 +75,20 @@ pub struct DataSet {
     /// Which of the items of the source; `None` for all in order.
     places: Option<Arc<[usize]>>,
     mirror: bool,
+    /// Of the source, and so of every set that is made of it.
+    bad: Arc<BadItems>,
 }
 
 impl DataSet {
     /// All items of a source, one per label.
     pub(super) fn new(source: Arc<dyn Source>, shape: [usize; 3], labels: Vec<i64>) -> Self {
-        Self { source, shape, labels: labels.into(), places: None, mirror: false }
+        Self { source, shape, labels: labels.into(), places: None, mirror: false, bad: Arc::default() }
+    }
+
+    /// The same items, of which at most so many may be bad: the next good one of the set takes the place of each.
+    pub(super) fn with_bad_items(mut self, most: usize) -> Self {
+        self.bad = Arc::new(BadItems::at_most(most));
+        self
     }
 
     /// The same items, whose left and right training may exchange.
@@ -127,9 +152,43 @@ impl DataSet {
         let labels = indices.iter().map(|index| self.labels[*index]).collect();
         let places: Vec<usize> = indices.iter().map(|index| self.place(*index)).collect();
         match self.source.only(&places) {
-            Some(source) => Self { source, labels, places: None, ..*self },
-            None => Self { source: self.source.clone(), labels, places: Some(places.into()), ..*self },
+            Some(source) => Self { source, labels, places: None, ..self.clone() },
+            None => Self { labels, places: Some(places.into()), ..self.clone() },
         }
+    }
+
+    /// Each item by itself as it is stored, whether it is known to be bad or not.
+    pub(super) fn each(&self, indices: &[usize]) -> Vec<Result<Item>> {
+        let places: Vec<usize> = indices.iter().map(|index| self.place(*index)).collect();
+        self.source.read_many(&places)
+    }
+
+    /// The files that the item is made of; none where there is no file for each.
+    pub(super) fn files(&self, index: usize) -> Vec<PathBuf> {
+        self.source.files(self.place(index))
+    }
+
+    /// Whether the item was read when the data were opened, and kept.
+    pub(super) fn is_kept(&self, index: usize) -> bool {
+        self.source.is_kept(self.place(index))
+    }
+
+    /// What decides whether its files are usable, beside their contents.
+    pub(super) fn expects(&self) -> String {
+        self.source.expects()
+    }
+
+    /// The items that are known to be bad.
+    pub(super) fn bad(&self) -> &BadItems {
+        &self.bad
+    }
+
+    /// Notes that an item cannot be used.
+    ///
+    /// # Errors
+    /// `error` if one more is too many.
+    pub(super) fn note_bad(&self, index: usize, error: Error) -> Result<()> {
+        self.bad.note(self.place(index), error)
     }
 
     /// What the item is stored as.
@@ -154,9 +213,22 @@ impl DataSet {
 
     fn read(&self, indices: &[usize]) -> Result<Vec<Item>> {
         let places = indices.iter().map(|index| self.checked(*index)).collect::<Result<Vec<_>>>()?;
-        let mut items = self.source.read_many(&places)?;
-        items.iter_mut().for_each(|item| item.mirror = self.mirror);
-        Ok(items)
+        let items = indices.iter().zip(self.source.read_many(&places));
+        let good = |(index, item): (&usize, Result<Item>)| item.or_else(|error| self.instead_of(*index, error));
+        let with_mirror = |item: Result<Item>| item.map(|item| Item { mirror: self.mirror, ..item });
+        items.map(good).map(with_mirror).collect()
+    }
+
+    /// The next good item of the set, from the first again after the last, if so many may be bad.
+    fn instead_of(&self, index: usize, error: Error) -> Result<Item> {
+        self.note_bad(index, error)?;
+        for next in (index + 1..self.len()).chain(0..index) {
+            match self.source.read(self.place(next)) {
+                Ok(item) => return Ok(item),
+                Err(error) => self.note_bad(next, error)?,
+            }
+        }
+        Err(Error::Invalid(format!("all {} items of the set are bad", self.len())))
     }
 }
 

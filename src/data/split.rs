@@ -1,7 +1,5 @@
 //! Data cut in two: what is trained on, and what is compared with.
 use super::{DataSet, Scaling, TextItem};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 /// A data set cut in two. A clone shares the items.
 #[derive(Debug, Clone)]
@@ -22,18 +20,19 @@ pub struct DataSplit {
     pub scaling: Scaling,
     /// What a person should know of the files: what was detected, left out, constant.
     pub notes: Vec<String>,
+    /// Of data that ship with the crate, what they are: their name, and what was asked of them.
+    pub shipped: Option<String>,
 }
 
-/// Which items there are, in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ItemListing {
-    /// Number of items to train on.
-    pub training: usize,
-    /// Number of items held out.
-    pub held_out: usize,
-    /// A hash of the names and labels of both, in order.
-    pub hash: String,
+/// An item of a split.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Placed {
+    /// Its file, row or place.
+    pub name: String,
+    /// Whether it is held out.
+    pub held_out: bool,
+    /// Its index in its set.
+    pub index: usize,
 }
 
 impl DataSplit {
@@ -41,39 +40,28 @@ impl DataSplit {
     pub fn new(train: DataSet, held_out: DataSet, classes: usize) -> Self {
         let shape = train.shape();
         let scaling = Scaling::identity(shape);
-        Self { train, held_out, shape, classes, features: Vec::new(), null_text: None, scaling, notes: Vec::new() }
+        let (features, notes) = (Vec::new(), Vec::new());
+        Self { train, held_out, shape, classes, features, null_text: None, scaling, notes, shipped: None }
     }
 
-    /// What the items of both sets are called and labelled, as a number of each and a hash: whoever goes on with a
-    /// training compares it with that of its start.
-    pub fn listing(&self) -> ItemListing {
-        let mut hash = Sha256::new();
-        for set in [&self.train, &self.held_out] {
-            hash.update((set.len() as u64).to_le_bytes());
-            for (index, label) in set.labels().iter().enumerate() {
-                hash.update(format!("{}\0{label}\0", set.name(index)));
-            }
-        }
-        let hash = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        ItemListing { training: self.train.len(), held_out: self.held_out.len(), hash }
+    /// How many items may be bad before that is an error: `max_bad_items` of the configuration.
+    pub fn max_bad_items(&self) -> usize {
+        self.train.bad().most()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// The set that an item is in.
+    pub(super) fn set(&self, item: &Placed) -> &DataSet {
+        if item.held_out { &self.held_out } else { &self.train }
+    }
 
-    #[test]
-    fn the_listing_tells_sets_labels_and_numbers_apart() {
-        let set = |count: usize, label: i64| {
-            DataSet::from_memory([1, 1, 1], vec![0.0; count], vec![label; count]).expect("a set")
+    /// The items of both sets, sorted by their names.
+    pub(super) fn by_name(&self) -> Vec<Placed> {
+        let of = |set: &DataSet, held_out: bool| -> Vec<Placed> {
+            (0..set.len()).map(|index| Placed { name: set.name(index), held_out, index }).collect()
         };
-        let listing = |train, held_out| DataSplit::new(train, held_out, 2).listing();
-        let first = listing(set(3, 0), set(2, 0));
-        assert_eq!((first.training, first.held_out), (3, 2));
-        assert_eq!(first, listing(set(3, 0), set(2, 0)));
-        for other in [listing(set(2, 0), set(3, 0)), listing(set(3, 0), set(2, 1)), listing(set(3, 1), set(2, 0))] {
-            assert_ne!(first.hash, other.hash);
-        }
+        let mut all = of(&self.train, false);
+        all.extend(of(&self.held_out, true));
+        all.sort_unstable();
+        all
     }
 }

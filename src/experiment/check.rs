@@ -3,7 +3,8 @@ use super::compare::{Comparison, alike, too_few_held_out};
 use super::config::{ExperimentConfig, StartConfig};
 use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
-use super::opened::Experiment;
+use super::one_sided::one_sided;
+use super::opened::{Experiment, Reading};
 use super::progress::Progress;
 use crate::data::{DataSplit, Form, Inspection};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
@@ -61,7 +62,8 @@ impl CheckReport {
 }
 
 /// Opens every file of the data and of the weights that `config` names, compares names, shapes and scales with what the
-/// network expects, and times a step. Nothing is trained, and nothing written but a cache of decoded pictures.
+/// network expects, and times a step. Nothing is trained, and nothing written but caches: of decoded
+/// pictures, and of what was found in the data.
 ///
 /// It goes on where something cannot be opened: without a device that is not there nothing is timed, and without data the
 /// weights are still compared with the network.
@@ -111,12 +113,21 @@ impl Experiment {
     }
 
     fn check_data(&self, report: &mut CheckReport) {
-        let Some(found) = report.note("data", self.data().inspect(), data_text) else { return };
-        let named = found.problems.iter().map(|problem| format!("data: {}: {}", problem.name, problem.message));
-        report.wrong.extend(named);
+        let mut reading = Reading::of(self.progress());
+        let inspected = self.data().inspect_with(Some(self.cache()), &mut |read| reading.at(read));
+        drop(reading);
+        let Some(found) = report.note("data", inspected, data_text) else { return };
+        let most = self.data().max_bad_items();
+        let mut bad: Vec<String> =
+            found.problems.iter().map(|problem| format!("data: {}: {}", problem.name, problem.message)).collect();
         let more = found.unusable.saturating_sub(found.problems.len());
         if more > 0 {
-            report.wrong.push(format!("data: {more} further items cannot be used"));
+            bad.push(format!("data: {more} further items cannot be used"));
+        }
+        if found.unusable <= most {
+            report.doubtful.extend(bad.into_iter().map(|bad| format!("{bad}; the next item takes its place")));
+        } else {
+            report.wrong.extend(bad);
         }
         let (mean, deviation) = (found.mean, found.deviation);
         let [least, most] = match self.config().data.form() {
@@ -140,16 +151,7 @@ impl Experiment {
             };
             report.doubtful.push(format!("data: has {data} class(es), the network {classes}: {told}"));
         }
-        let empty = found.labels.iter().enumerate().filter(|(_, count)| count.training == 0);
-        let empty: Vec<String> = empty.map(|(label, _)| label.to_string()).collect();
-        if !empty.is_empty() {
-            let classes = found.labels.len();
-            report.doubtful.push(format!(
-                "data: {} of {classes} classes have nothing to train on: {}",
-                empty.len(),
-                empty.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
-            ));
-        }
+        report.doubtful.extend(one_sided(&found.labels));
     }
 
     /// What `compare` and `choose-gamma` would refuse after training.

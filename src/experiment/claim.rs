@@ -35,6 +35,8 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
         for key in KEPT {
             differences(&old[key], &new[key], key, &mut differs);
         }
+        // Whoever bears more bad items goes on with the same training.
+        differs.retain(|difference: &String| !difference.starts_with("data.max_bad_items:"));
         if config.gamma_is_auto() {
             differs.retain(|difference: &String| !difference.starts_with("post_train.strategy.gamma:"));
         }

@@ -16,6 +16,7 @@ mod generate;
 mod kept_weights;
 mod metric;
 mod network_misfits;
+mod one_sided;
 mod opened;
 pub mod plot;
 mod post_train;

@@ -15,7 +15,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An [`ExperimentConfig`] whose devices and data are open.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Experiment {
     data: DataSplit,
     cache: PathBuf,
     progress: Arc<dyn Progress>,
+    /// Set once every item was read.
+    verified: OnceLock<()>,
 }
 
 /// One training of an experiment.
@@ -80,7 +82,7 @@ impl Experiment {
         let mut problems = misfits("network", &config.network);
         let weak = config.sample.weak.iter();
         problems.extend(weak.flat_map(|weak| misfits("sample.weak.network", &weak.network)));
-        let this = Self { config, devices, data, cache: cache.to_path_buf(), progress };
+        let this = Self { config, devices, data, cache: cache.to_path_buf(), progress, verified: OnceLock::new() };
         let stages = this.config.start.pretrain().map(|stage| ("start", stage)).into_iter();
         for (path, stage) in stages.chain([("post_train", &this.config.post_train)]) {
             problems.extend(this.batch_misfit(path, stage, &this.data));
@@ -101,6 +103,20 @@ impl Experiment {
     /// The training and held-out data.
     pub fn data(&self) -> &DataSplit {
         &self.data
+    }
+
+    /// Reads every item of the data once, so that a bad file is known before the first step of a training. Files that an
+    /// earlier start has read, and that have not changed since, are not read again.
+    ///
+    /// # Errors
+    /// As [`DataSplit::verify`].
+    pub fn verify(&self) -> Result<()> {
+        if self.verified.get().is_none() {
+            let mut reading = Reading::of(self.progress.as_ref());
+            self.data.verify(Some(&self.cache), &mut |read| reading.at(read))?;
+            self.verified.get_or_init(|| ());
+        }
+        Ok(())
     }
 
     /// The same experiment with `gamma` where the post-training says `"auto"`.
@@ -153,6 +169,7 @@ impl Experiment {
     /// Trains `network`, or goes on from the newest checkpoint in the folder.
     pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
         let Training { stage, data, seed, folder, label, until_epoch } = *what;
+        self.verify()?;
         let objective = self.config.flow.objective(stage.target);
         // Burn's dashboard draws next.
         self.progress.pause();
@@ -166,6 +183,23 @@ impl Experiment {
             runner = runner.until_epoch(epoch);
         }
         runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
+    }
+}
+
+/// Reports how many items are read.
+pub(super) struct Reading<'a> {
+    progress: &'a dyn Progress,
+    task: Option<Task<'a>>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn of(progress: &'a dyn Progress) -> Self {
+        Self { progress, task: None }
+    }
+
+    pub(super) fn at(&mut self, Decoded { done, total }: Decoded) {
+        let begin = || Task::begin(self.progress, "reading the data", total as u64);
+        self.task.get_or_insert_with(begin).at(done as u64);
     }
 }
 

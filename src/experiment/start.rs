@@ -17,13 +17,14 @@ impl Experiment {
     /// The text that the weights of `start` are a function of.
     pub(super) fn start_made_of(&self) -> Result<String> {
         let config = self.config();
+        let data = config.data.without_tolerance();
         let (version, made_of) = (
             env!("CARGO_PKG_VERSION"),
             match &config.start {
-                StartConfig::Pretrain(stage) => serde_json::json!([config.data, stage]),
+                StartConfig::Pretrain(stage) => serde_json::json!([data, stage]),
                 StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint(&weights.file)?]),
                 StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_of_run(&run.folder))?]),
-                StartConfig::Exact(_) => serde_json::json!([config.data]),
+                StartConfig::Exact(_) => serde_json::json!([data]),
             },
         );
         Ok(serde_json::json!([version, config.network, config.flow, made_of]).to_string())

@@ -18,6 +18,7 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     say::line(format!("results: {}", folder.display()));
     let training = folder.join("post_train");
     if folder_of_weights(&training).is_none() && !experiment.config().start.is_exact() {
+        experiment.verify()?;
         say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
     }
     let (start, report) = experiment.start()?;

@@ -1,4 +1,4 @@
-//! Decoded pictures in one file: magic, key, pictures `[N, C, H, W]` in bytes, key.
+//! Decoded pictures in one file: magic, key, pictures `[N, C, H, W]` in bytes, the places of bad ones (8 bytes each), key.
 //!
 //! The key is a hash of what makes them: the folder, the size, and name, length and time of every file. A file with
 //! another key, or one that was cut short, is not read; the new one replaces it whole.
@@ -13,6 +13,8 @@ use std::time::UNIX_EPOCH;
 
 const MAGIC: &[u8; 8] = b"mixflow1";
 const KEY: usize = 32;
+/// Bytes of the place of a bad picture.
+const PLACE: usize = 8;
 const HEADER: u64 = (MAGIC.len() + KEY) as u64;
 
 /// Where decoded pictures are kept unless the configuration says where.
@@ -45,6 +47,8 @@ pub(super) struct Cache {
     path: PathBuf,
     file: Mutex<File>,
     size: usize,
+    /// The places of pictures that could not be decoded, sorted; zeros stand for them.
+    pub bad: Vec<usize>,
 }
 
 impl Cache {
@@ -52,15 +56,20 @@ impl Cache {
     pub fn open(path: &Path, key: &[u8; KEY], count: usize, size: usize) -> Option<Self> {
         let mut file = File::open(path).ok()?;
         let pictures = (count * size) as u64;
-        if file.metadata().ok()?.len() != HEADER + pictures + KEY as u64 {
+        let places = file.metadata().ok()?.len().checked_sub(HEADER + pictures + KEY as u64)?;
+        if places % PLACE as u64 != 0 || places / PLACE as u64 > count as u64 {
             return None;
         }
         let (mut head, mut tail) = ([0; HEADER as usize], [0; KEY]);
         file.read_exact(&mut head).ok()?;
         file.seek(SeekFrom::Start(HEADER + pictures)).ok()?;
+        let mut bad = vec![0; places as usize];
+        file.read_exact(&mut bad).ok()?;
         file.read_exact(&mut tail).ok()?;
+        let bad: Vec<usize> = bad.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes) as usize).collect();
         let whole = head[..MAGIC.len()] == MAGIC[..] && head[MAGIC.len()..] == key[..] && tail == *key;
-        whole.then(|| Self { path: path.to_path_buf(), file: Mutex::new(file), size })
+        let sorted = bad.is_sorted() && bad.last().is_none_or(|last| *last < count);
+        (whole && sorted).then(|| Self { path: path.to_path_buf(), file: Mutex::new(file), size, bad })
     }
 
     /// The picture at a place.
@@ -98,8 +107,12 @@ impl Writer {
         self.file.write_all(bytes).map_err(|e| Error::io(&self.part, e))
     }
 
-    pub fn finish(mut self) -> Result<()> {
+    /// The pictures at `bad` places, in order, are zeros.
+    pub fn finish(mut self, bad: &[usize]) -> Result<()> {
         let key = self.key;
+        for place in bad {
+            self.push(&(*place as u64).to_le_bytes())?;
+        }
         self.push(&key)?;
         let written = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         written.and_then(|()| std::fs::rename(&self.part, &self.path)).map_err(|e| Error::io(&self.part, e))
@@ -127,13 +140,23 @@ mod tests {
             writer.push(&picture).unwrap();
         }
         assert!(Cache::open(&path, &key, 3, 2).is_none(), "not finished");
-        writer.finish().unwrap();
+        writer.finish(&[]).unwrap();
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         let cache = Cache::open(&path, &key, 3, 2).unwrap();
         assert_eq!([cache.read(2).unwrap(), cache.read(0).unwrap()], [[5, 6], [1, 2]]);
         assert!(Cache::open(&path, &[8; KEY], 3, 2).is_none());
         assert!(Cache::open(&path, &key, 2, 2).is_none());
+        assert_eq!(cache.bad, [0usize; 0]);
+        let mut writer = Writer::create(&path, key).unwrap();
+        [[1, 2], [0, 0], [5, 6]].iter().for_each(|picture| writer.push(picture).unwrap());
+        writer.finish(&[1]).unwrap();
+        assert_eq!(Cache::open(&path, &key, 3, 2).unwrap().bad, [1]);
         let bytes = std::fs::read(&path).unwrap();
+        let mut beyond = bytes.clone();
+        beyond[46] = 3;
+        std::fs::write(&path, beyond).unwrap();
+        assert!(Cache::open(&path, &key, 3, 2).is_none(), "a place beyond the pictures");
+        let bytes = [&bytes[..46], &bytes[54..]].concat();
         for damaged in [&bytes[..bytes.len() - 1], &[0; 78], &[&bytes[..40], [0; 38].as_slice()].concat()] {
             std::fs::write(&path, damaged).unwrap();
             assert!(Cache::open(&path, &key, 3, 2).is_none());

@@ -1,5 +1,6 @@
 //! The JSON of a folder of pictures.
 use super::Decoded;
+use crate::data::latents::is_zero;
 use crate::data::{DataSplit, HeldOut};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub struct ImagesConfig {
     /// Where decoded pictures are kept, so that they are decoded once; `runs/cache/images` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+    /// So many pictures may be bad: each is named, and the next good one takes its place. More end the training.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_bad_items: usize,
 }
 
 /// Where the classes of pictures are.
@@ -81,6 +85,7 @@ impl ImagesConfig {
             seed: 0,
             limit: None,
             cache: None,
+            max_bad_items: 0,
         }
     }
 

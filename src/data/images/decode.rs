@@ -2,11 +2,16 @@
 //!
 //! Resizing is that of the crate `image`, which decodes as well: its Lanczos filter widens with the reduction, and so
 //! averages what would alias. `fast_image_resize` is several times faster, but pictures are resized once.
+use super::animation::is_animated;
 use super::jpeg;
+use crate::data::mistaken::instead;
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use std::io::Cursor;
 use std::path::Path;
+
+/// Bytes that a decoded picture may take: 170 million pixels in colour. A header can claim any size.
+const MOST_BYTES: u64 = 512 << 20;
 
 /// What a picture becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +51,31 @@ impl Target {
 pub(crate) fn upright(file: &Path) -> Result<RgbImage, String> {
     let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
     // By its content: many pictures have the name of another format.
-    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(2 * MOST_BYTES);
+    reader.limits(limits);
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::WebP) => {}
         Some(ImageFormat::Jpeg) if jpeg::is_whole(&bytes) => {}
         Some(ImageFormat::Jpeg) => return Err("is cut short: the JPEG has no end".into()),
-        _ => return Err("is no picture that can be read: must be PNG, JPEG or WebP".into()),
+        _ => {
+            let other = instead(&bytes).unwrap_or("is no picture that can be read");
+            return Err(format!("{other}; must be PNG, JPEG or WebP"));
+        }
+    }
+    if is_animated(&bytes) {
+        return Err("is an animation: save one of its pictures".into());
     }
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let ((width, height), size) = (decoder.dimensions(), decoder.total_bytes());
+    if width == 0 || height == 0 {
+        return Err(format!("has {width} × {height} pixels"));
+    }
+    if size > MOST_BYTES {
+        let (size, most) = (size >> 20, MOST_BYTES >> 20);
+        return Err(format!("says that it has {width} × {height} pixels, {size} MiB: must be at most {most} MiB"));
+    }
     let orientation = decoder.orientation().map_err(|e| e.to_string())?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
     picture.apply_orientation(orientation);

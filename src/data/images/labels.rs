@@ -2,6 +2,7 @@
 use super::ImageLabels;
 use crate::data::classes::{Classes, classes};
 use crate::data::listing::first;
+use crate::data::text::{csv_problem, utf8};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -68,16 +69,17 @@ fn by_file(file: &Path, folder: &Path, names: &[String]) -> Result<Classes> {
 fn read(file: &Path) -> Result<Vec<(String, String)>> {
     let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
     let wrong = |message: String| Error::format(file, message);
+    let bytes = utf8(&bytes).map_err(wrong)?;
     if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")) {
-        let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))?;
+        let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|e| wrong(e.to_string()))?;
         return from_json(&json).map_err(wrong);
     }
-    let separator = crate::data::vectors::separator(&bytes);
+    let separator = crate::data::vectors::separator(bytes);
     let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(&*bytes);
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(bytes);
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|e| wrong(e.to_string()))?;
+        let record = record.map_err(|e| wrong(csv_problem(&e)))?;
         let line = record.position().map_or(0, |position| position.line());
         let cells: Vec<&str> = record.iter().map(str::trim).collect();
         match cells[..] {

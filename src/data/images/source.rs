@@ -43,35 +43,44 @@ impl Pictures {
     fn bytes(&self, place: usize) -> Result<Vec<u8>> {
         let file = self.folder.join(&self.names[place]);
         match &self.cache {
-            Some(cache) => cache.read(place),
-            None => self.target.decode(&file).map_err(|message| Error::format(file, message)),
+            Some(cache) if cache.bad.binary_search(&place).is_err() => cache.read(place),
+            _ => self.target.decode(&file).map_err(|message| Error::format(file, message)),
         }
     }
 
     /// Decodes everything into the file `path`.
     ///
     /// # Errors
-    /// [`Error::Format`] naming every picture that cannot be read.
-    fn decode_all(&self, path: &Path, key: [u8; 32], said: &mut dyn FnMut(Decoded)) -> Result<()> {
+    /// [`Error::Format`] naming every picture that cannot be read, if they are more than `most`.
+    fn decode_all(&self, path: &Path, key: [u8; 32], most: usize, said: &mut dyn FnMut(Decoded)) -> Result<()> {
         let mut writer = Writer::create(path, key)?;
-        let (mut wrong, mut done, total) = (Vec::new(), 0, self.names.len());
+        let (mut wrong, mut bad, mut done, total) = (Vec::new(), Vec::new(), 0, self.names.len());
         said(Decoded { done, total });
         for names in self.names.chunks(CHUNK) {
             let decoded: Vec<_> = names.par_iter().map(|name| self.target.decode(&self.folder.join(name))).collect();
-            for (name, picture) in names.iter().zip(decoded) {
-                match picture {
-                    Ok(bytes) => writer.push(&bytes)?,
-                    Err(message) => wrong.push(format!("{name}: {message}")),
-                }
+            for (place, (name, picture)) in names.iter().zip(decoded).enumerate() {
+                let bytes = picture.unwrap_or_else(|message| {
+                    wrong.push(format!("{name}: {message}"));
+                    bad.push(done + place);
+                    vec![0; self.target.bytes()]
+                });
+                writer.push(&bytes)?;
             }
             done += names.len();
             said(Decoded { done, total });
         }
-        if wrong.is_empty() {
-            return writer.finish();
+        if wrong.len() <= most {
+            return writer.finish(&bad);
         }
         let message = format!("{} of {total} pictures cannot be read:{}", wrong.len(), first(&wrong));
         Err(Error::format(&self.folder, message))
+    }
+
+    /// The decoded pictures in `path`, unless one that could not be decoded now can.
+    fn decoded(&self, path: &Path, key: &[u8; 32], most: usize) -> Option<Cache> {
+        let cache = Cache::open(path, key, self.names.len(), self.target.bytes())?;
+        let still_bad = |place: &usize| self.target.decode(&self.folder.join(&self.names[*place])).is_err();
+        (cache.bad.len() <= most && cache.bad.iter().all(still_bad)).then_some(cache)
     }
 
     /// All values of the items at `places`.
@@ -86,15 +95,22 @@ impl Pictures {
 
 /// The names of pictures in memory.
 #[derive(Debug)]
-struct Files(Vec<String>);
+struct Files {
+    folder: PathBuf,
+    names: Vec<String>,
+}
 
 impl Names for Files {
     fn name(&self, number: usize) -> String {
-        self.0[number].clone()
+        self.names[number].clone()
     }
 
     fn stored(&self, number: usize) -> String {
-        extension(&self.0[number])
+        extension(&self.names[number])
+    }
+
+    fn files(&self, number: usize) -> Vec<PathBuf> {
+        vec![self.folder.join(&self.names[number])]
     }
 }
 
@@ -112,10 +128,21 @@ impl Source for Pictures {
         Ok(Item { data, label: self.labels[place], ..Item::default() })
     }
 
-    /// Pictures are decoded on all cores; the first problem in order is the one reported.
-    fn read_many(&self, places: &[usize]) -> Result<Vec<Item>> {
-        let items: Vec<Result<Item>> = places.par_iter().map(|place| self.read(*place)).collect();
-        items.into_iter().collect()
+    /// Pictures are decoded on all cores.
+    fn read_many(&self, places: &[usize]) -> Vec<Result<Item>> {
+        places.par_iter().map(|place| self.read(*place)).collect()
+    }
+
+    fn files(&self, place: usize) -> Vec<PathBuf> {
+        vec![self.folder.join(&self.names[place])]
+    }
+
+    fn is_kept(&self, place: usize) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.bad.binary_search(&place).is_err())
+    }
+
+    fn expects(&self) -> String {
+        format!("{:?}", self.target)
     }
 
     fn name(&self, place: usize) -> String {
@@ -167,28 +194,29 @@ pub(super) fn open(config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Resu
 
 fn open_within(limits: Limits, config: &ImagesConfig, said: &mut dyn FnMut(Decoded)) -> Result<DataSplit> {
     let (names, classes, notes) = listed(config)?;
-    let [stay, out] = hold_out::parts(&names, &classes.labels, config.held_out, config.seed, "data")?;
+    let [stay, out] = hold_out::parts(&names, &classes.labels, config.held_out, config.seed, &config.folder)?;
     let target = Target { size: config.size, channels: config.channels };
     let (shape, count) = ([config.channels, config.size, config.size], names.len());
     let (labels, folder) = (classes.labels, config.folder.clone());
+    let most = config.max_bad_items;
     let mut pictures = Pictures { folder, names, labels, target, cache: None };
     if count.saturating_mul(target.bytes()) <= limits.cache {
         let key = cache::key(&pictures.folder, &pictures.names, target)?;
         let path = cache::file(config.cache.as_deref(), &key);
-        let open = || Cache::open(&path, &key, count, target.bytes());
-        pictures.cache = match open() {
+        pictures.cache = match pictures.decoded(&path, &key, most) {
             Some(cache) => Some(cache),
             None => {
-                pictures.decode_all(&path, key, said)?;
-                open()
+                pictures.decode_all(&path, key, most, said)?;
+                pictures.decoded(&path, &key, most)
             }
         };
-    } else {
+    } else if most == 0 {
         // Before anything long begins.
         pictures.bytes(0)?;
     }
-    let (train, held_out) = if count.saturating_mul(4 * target.bytes()) <= limits.memory {
-        let names = Arc::new(Files(pictures.names.clone()));
+    let all_good = pictures.cache.as_ref().is_none_or(|cache| cache.bad.is_empty());
+    let (train, held_out) = if all_good && count.saturating_mul(4 * target.bytes()) <= limits.memory {
+        let names = Arc::new(Files { folder: pictures.folder.clone(), names: pictures.names.clone() });
         let part = |places: Vec<usize>| {
             let labels = places.iter().map(|place| pictures.labels[*place]).collect();
             DataSet::named(shape, pictures.values(&places)?, labels, places, names.clone())
@@ -196,7 +224,7 @@ fn open_within(limits: Limits, config: &ImagesConfig, said: &mut dyn FnMut(Decod
         (part(stay)?, part(out)?)
     } else {
         let labels = pictures.labels.clone();
-        let all = DataSet::new(Arc::new(pictures), shape, labels);
+        let all = DataSet::new(Arc::new(pictures), shape, labels).with_bad_items(most);
         (all.only(&stay), all.only(&out))
     };
     let classes = if config.labels == ImageLabels::None { 0 } else { classes.names.len() };

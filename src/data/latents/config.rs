@@ -1,5 +1,5 @@
 //! The JSON of a folder of latents.
-use super::labels::{Entries, labelled};
+use super::labels::labelled;
 use super::source::Latents;
 use crate::data::listing::first;
 use crate::data::{DataSplit, HeldOut};
@@ -43,6 +43,14 @@ pub struct LatentsConfig {
     /// Seed of the split.
     #[serde(default)]
     pub seed: u64,
+    /// So many latents may be bad: each is named, and the next good one takes its place. More end the training.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_bad_items: usize,
+}
+
+/// Whether a key is left out.
+pub(in crate::data) fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl LatentsConfig {
@@ -70,14 +78,16 @@ impl LatentsConfig {
     }
 
     /// Lists the files, pairs them by name and reads the first item, so that a wrong shape shows at once.
+    /// [`DataSplit::verify`] reads the others.
     ///
     /// # Errors
     /// [`Error::Config`] with every violated condition, [`Error::Io`] or [`Error::Format`] naming a file or folder
     /// that is absent or malformed.
     pub fn open(&self) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
-        let Entries { entries, unlisted } = labelled(&self.folder, self.classes)?;
-        let mut split = Latents::open(self, entries)?.split(self.held_out, self.seed, "data")?;
+        let listed = labelled(&self.folder, self.classes)?;
+        let unlisted = listed.unlisted.clone();
+        let mut split = Latents::open(self, listed)?.split(self.held_out, self.seed)?;
         if !unlisted.is_empty() {
             let (folder, count) = (self.folder.display(), unlisted.len());
             let note =

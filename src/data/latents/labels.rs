@@ -1,5 +1,6 @@
 //! The list of latents and their classes: `dataset.json`, as REPA and StyleGAN write it.
-use crate::data::listing::{Listing, first};
+use crate::data::listing::{Listing, first, is_hidden};
+use crate::data::text::utf8;
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -34,13 +35,18 @@ pub(super) fn labelled(folder: &Path, classes: usize) -> Result<Entries> {
     }
     let file = folder.join(LABELS);
     let text = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
-    let Labels { labels } = serde_json::from_slice(&text).map_err(|e| Error::format(&file, e.to_string()))?;
+    let Labels { labels } = parse(&text).map_err(|message| Error::format(&file, message))?;
     let mut entries = labels.ok_or_else(|| Error::format(&file, "has no labels, but there are classes"))?;
     if entries.is_empty() {
         return Err(Error::format(&file, "lists no latent"));
     }
+    entries.iter_mut().for_each(|(name, _)| *name = plain(name));
     entries.sort();
     let mut wrong = Vec::new();
+    let hidden = entries.iter().filter(|(name, _)| is_hidden(name));
+    wrong.extend(
+        hidden.map(|(name, _)| format!("{name} is hidden, and hidden files are no data: take it from the list")),
+    );
     let beyond = entries.iter().filter(|(_, label)| !(0..classes as i64).contains(label));
     wrong.extend(beyond.map(|(name, label)| format!("{name} has label {label}: must be in 0..{classes}")));
     let twice = entries.windows(2).filter(|pair| pair[0].0 == pair[1].0);
@@ -54,6 +60,17 @@ pub(super) fn labelled(folder: &Path, classes: usize) -> Result<Entries> {
     let listed: HashSet<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
     let unlisted = names.iter().filter(|name| !listed.contains(name.as_str())).cloned().collect();
     Ok(Entries { entries, unlisted })
+}
+
+fn parse(text: &[u8]) -> Result<Labels, String> {
+    let must = r#"must be {"labels": [["NAME", CLASS], …]} with whole numbers as classes"#;
+    serde_json::from_slice(utf8(text)?).map_err(|e| format!("{e}: {must}"))
+}
+
+/// A name as the folder is listed: with `/`, from the folder on.
+fn plain(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    name.trim_start_matches("./").to_string()
 }
 
 /// The `.npy` and `.safetensors` files below a folder, at least one, but that of the empty prompt.

@@ -17,6 +17,7 @@ mod pairs;
 mod source;
 
 pub use config::LatentsConfig;
+pub(in crate::data) use config::is_zero;
 
 #[cfg(test)]
 mod tests;

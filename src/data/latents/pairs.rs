@@ -2,32 +2,50 @@
 use super::labels::{Entry, arrays};
 use crate::data::listing::first;
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// How two names are compared.
 type Key = fn(&str) -> &str;
 
-/// From the strictest to the loosest.
-const KEYS: [Key; 3] = [path, stem, number];
+/// A way of pairing.
+struct Rule {
+    key: Key,
+    /// Whether it is only for names that differ in nothing but their numbers: it would pair `cat1` with `dog1`.
+    only_numbered: bool,
+}
 
-/// The files of `folder` that belong to `entries`, one each, in their order; `what` they are, for messages.
+/// From the strictest to the loosest.
+const RULES: [Rule; 3] = [
+    Rule { key: path, only_numbered: false },
+    Rule { key: stem, only_numbered: false },
+    Rule { key: number, only_numbered: true },
+];
+
+/// The files of `folder` that belong to `entries`, one each, in their order; `what` they are, for messages. Those of
+/// latents that are there but `unlisted` are left alone.
 ///
 /// # Errors
 /// [`Error::Format`] naming latents without a file and files without a latent.
-pub(super) fn paired(folder: &Path, entries: &[Entry], what: &str) -> Result<Vec<String>> {
+pub(super) fn paired(folder: &Path, entries: &[Entry], unlisted: &[String], what: &str) -> Result<Vec<String>> {
     let names = arrays(folder)?;
     let mut nearest: Option<Vec<String>> = None;
-    for key in KEYS {
+    for Rule { key, only_numbered } in RULES {
+        let all = || entries.iter().map(|(name, _)| name.as_str());
+        if only_numbered && !(are_numbered(all()) && are_numbered(names.iter().map(String::as_str))) {
+            continue;
+        }
         let Some(files) = unique(names.iter().map(String::as_str), key) else { continue };
-        let Some(latents) = unique(entries.iter().map(|(name, _)| name.as_str()), key) else { continue };
+        let Some(latents) = unique(all(), key) else { continue };
         let missing = entries.iter().filter(|(name, _)| !files.contains_key(key(name)));
         let mut wrong: Vec<String> = missing.map(|(name, _)| format!("{name} has no {what}")).collect();
+        let left_out: HashSet<&str> = unlisted.iter().map(|name| key(name)).collect();
+        let known = |name: &str| latents.contains_key(key(name)) || left_out.contains(key(name));
+        let extra = names.iter().filter(|name| !known(name));
+        wrong.extend(extra.map(|name| format!("{name} belongs to no latent")));
         if wrong.is_empty() {
             return Ok(entries.iter().map(|(name, _)| files[key(name)].to_string()).collect());
         }
-        let extra = names.iter().filter(|name| !latents.contains_key(key(name)));
-        wrong.extend(extra.map(|name| format!("{name} belongs to no latent")));
         if nearest.as_ref().is_none_or(|found| wrong.len() < found.len()) {
             nearest = Some(wrong);
         }
@@ -50,6 +68,13 @@ fn unique<'a>(names: impl Iterator<Item = &'a str>, key: Key) -> Option<HashMap<
         }
     }
     Some(found)
+}
+
+/// Whether the names differ in nothing but their folders and the numbers at their ends, as `img-feature-00000007` do.
+fn are_numbered<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+    let mut words = names.map(|name| stem(name).trim_end_matches(|c: char| c.is_ascii_digit()));
+    let first = words.next();
+    words.all(|word| Some(word) == first)
 }
 
 /// The first of both kinds, so that a long list of one does not hide the other.
@@ -88,6 +113,10 @@ mod tests {
     use super::*;
 
     fn pairs(latents: &[&str], files: &[&str]) -> Result<Vec<String>, String> {
+        pairs_beside(latents, &[], files)
+    }
+
+    fn pairs_beside(latents: &[&str], unlisted: &[&str], files: &[&str]) -> Result<Vec<String>, String> {
         let folder = tempfile::tempdir().unwrap();
         for name in files {
             let file = folder.path().join(name);
@@ -95,14 +124,37 @@ mod tests {
             std::fs::write(file, b"").unwrap();
         }
         let entries: Vec<Entry> = latents.iter().map(|name| (name.to_string(), 0)).collect();
-        paired(folder.path(), &entries, "prompt").map_err(|e| e.to_string())
+        let unlisted: Vec<String> = unlisted.iter().map(|name| name.to_string()).collect();
+        paired(folder.path(), &entries, &unlisted, "prompt").map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_number_pairs_only_names_that_differ_in_nothing_else() {
+        let error = pairs(&["cat1.npy", "dog2.npy"], &["dog1.npy", "cat2.npy"]).unwrap_err();
+        for says in
+            ["cat1.npy has no prompt", "dog2.npy has no prompt", "dog1.npy belongs to no", "cat2.npy belongs to no"]
+        {
+            assert!(error.contains(says), "{error}");
+        }
+        assert_eq!(pairs(&["cat1.npy", "dog2.npy"], &["a/dog2.npy", "cat1.npy"]).unwrap(), ["cat1.npy", "a/dog2.npy"]);
+    }
+
+    #[test]
+    fn a_file_without_latent_is_an_error_unless_that_is_left_out_by_the_list() {
+        let error = pairs(&["cat.npy", "dog.npy"], &["t/dog.npy", "t/cat.npy", "t/unused.npy"]).unwrap_err();
+        assert!(error.contains("t/unused.npy belongs to no latent") && !error.contains("dog"), "{error}");
+        let files = ["t/dog.npy", "t/cat.npy", "t/unused.npy"];
+        assert_eq!(pairs_beside(&["cat.npy", "dog.npy"], &["unused.npy"], &files).unwrap(), ["t/cat.npy", "t/dog.npy"]);
+        let files = ["f-1.npy", "f-2.npy", "f-3.npy"];
+        assert_eq!(pairs_beside(&["m-1.npy", "m-2.npy"], &["m-3.npy"], &files).unwrap(), ["f-1.npy", "f-2.npy"]);
+        assert!(pairs(&["m-1.npy", "m-2.npy"], &files).unwrap_err().contains("f-3.npy belongs to no latent"));
     }
 
     #[test]
     fn names_decide_and_places_do_not() {
         let found = pairs(&["a/x.npy", "b/x.npy"], &["b/x.safetensors", "a/x.safetensors"]);
         assert_eq!(found.unwrap(), ["a/x.safetensors", "b/x.safetensors"]);
-        let found = pairs(&["cat.npy", "dog.npy"], &["t/dog.npy", "t/cat.npy", "t/unused.npy"]);
+        let found = pairs(&["cat.npy", "dog.npy"], &["t/dog.npy", "t/cat.npy"]);
         assert_eq!(found.unwrap(), ["t/cat.npy", "t/dog.npy"]);
         let found = pairs(&["00000/img-mean-std-00000010.npy", "img-mean-std-9.npy"], &["f-09.npy", "f-00010.npy"]);
         assert_eq!(found.unwrap(), ["f-00010.npy", "f-09.npy"]);

@@ -1,6 +1,6 @@
 //! Latents on disk, read item by item.
 use super::LatentsConfig;
-use super::labels::{Entry, NULL_TEXT};
+use super::labels::{Entries, Entry, NULL_TEXT};
 use super::pairs::paired;
 use crate::data::set::Source;
 use crate::data::{Array, DataSet, DataSplit, HeldOut, Item, Scaling, TextItem, hold_out};
@@ -22,18 +22,25 @@ pub(super) struct Latents {
     scaling: Scaling,
     feature_shapes: Vec<[usize; 2]>,
     null_text: Option<TextItem>,
+    /// What the configuration says of the files.
+    expects: String,
+    max_bad_items: usize,
 }
 
 impl Latents {
-    pub(super) fn open(config: &LatentsConfig, entries: Vec<Entry>) -> Result<Self> {
+    pub(super) fn open(config: &LatentsConfig, listed: Entries) -> Result<Self> {
+        let Entries { entries, unlisted } = listed;
+        let most = config.max_bad_items;
         // Before anything of a mistaken shape is allocated.
-        if let Some((name, _)) = entries.first() {
-            latent(&config.folder.join(name), config.shape, config.posterior)?;
-        }
-        let beside = |folder: &PathBuf, what| Ok((folder.clone(), paired(folder, &entries, what)?));
+        first_good(&entries, most, |index| {
+            latent(&config.folder.join(&entries[index].0), config.shape, config.posterior)
+        })?;
+        let beside = |folder: &PathBuf, what| Ok((folder.clone(), paired(folder, &entries, &unlisted, what)?));
         let features = config.features.iter().map(|folder| beside(folder, "features")).collect::<Result<Vec<_>>>()?;
         let text = config.text.as_ref().map(|folder| beside(folder, "embedded prompt")).transpose()?;
         let null_text = config.text.as_ref().map(|folder| TextItem::read(&folder.join(NULL_TEXT))).transpose()?;
+        let LatentsConfig { shape, posterior, scale, shift, normalization, .. } = config;
+        let expects = format!("{shape:?} {posterior} {scale} {shift} {normalization:?}");
         let mut source = Self {
             folder: config.folder.clone(),
             entries,
@@ -45,29 +52,36 @@ impl Latents {
             scaling: Scaling::of_latents(config)?,
             feature_shapes: Vec::new(),
             null_text,
+            expects,
+            max_bad_items: most,
         };
-        source.feature_shapes = source.first_features()?;
-        source.read(0)?;
+        source.feature_shapes =
+            source.features.iter().map(|files| source.features_of_first(files)).collect::<Result<_>>()?;
+        first_good(&source.entries, most, |index| source.read(index))?;
         Ok(source)
     }
 
     /// Every item has the features' shapes of the first.
-    fn first_features(&self) -> Result<Vec<[usize; 2]>> {
-        let shape = |(folder, names): &(PathBuf, Vec<String>)| {
-            let file = folder.join(&names[0]);
+    fn features_of_first(&self, (folder, names): &(PathBuf, Vec<String>)) -> Result<[usize; 2]> {
+        first_good(names, self.max_bad_items, |index| {
+            let file = folder.join(&names[index]);
             let shape = Array::read(&file)?.shape;
-            let wrong = || Error::format(&file, format!("has shape {shape:?}: must be [tokens, width]"));
-            <[usize; 2]>::try_from(shape.as_slice()).map_err(|_| wrong())
-        };
-        self.features.iter().map(shape).collect()
+            let wrong =
+                || Error::format(&file, format!("has shape {shape:?}: must be [tokens, width], each at least 1"));
+            match shape[..] {
+                [tokens, width] if tokens > 0 && width > 0 => Ok([tokens, width]),
+                _ => Err(wrong()),
+            }
+        })
     }
 
-    pub(super) fn split(self, held_out: HeldOut, seed: u64, path: &str) -> Result<DataSplit> {
+    pub(super) fn split(self, held_out: HeldOut, seed: u64) -> Result<DataSplit> {
         let (names, labels): (Vec<&str>, Vec<i64>) = self.entries.iter().map(|(n, l)| (n.as_str(), *l)).unzip();
-        let [stay, out] = hold_out::parts(&names, &labels, held_out, seed, path)?;
+        let [stay, out] = hold_out::parts(&names, &labels, held_out, seed, &self.folder)?;
         let (shape, classes, features) = (self.shape, self.classes, self.feature_shapes.clone());
         let (null_text, scaling) = (self.null_text.clone(), self.scaling.clone());
-        let all = DataSet::new(Arc::new(self), shape, labels);
+        let most = self.max_bad_items;
+        let all = DataSet::new(Arc::new(self), shape, labels).with_bad_items(most);
         let sets = DataSplit::new(all.only(&stay), all.only(&out), classes);
         Ok(DataSplit { features, null_text, scaling, ..sets })
     }
@@ -80,6 +94,26 @@ impl Latents {
         let context = context.of_shape(&null.context.shape, &file)?;
         let pooled = pooled.of_shape(&null.pooled.shape, &file)?;
         Ok(Some(TextItem { context, pooled }))
+    }
+}
+
+/// What `read` makes of the first item, or of one of those after it while so many may be bad.
+fn first_good<E, T>(all: &[E], most: usize, read: impl Fn(usize) -> Result<T>) -> Result<T> {
+    let mut failed = Error::Invalid("there is no item".into());
+    for index in 0..all.len().min(most.saturating_add(1)) {
+        match read(index) {
+            Ok(found) => return Ok(found),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Fails where a number became too large for f32.
+fn check_scaled(file: &Path, values: &[f32]) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(place) => Err(Error::format(file, format!("its value {place} is too large for f32 once it is scaled"))),
+        None => Ok(()),
     }
 }
 
@@ -110,9 +144,11 @@ impl Source for Latents {
         let mut mean = latent(&file, self.shape, self.posterior)?.values;
         let mut deviation = self.posterior.then(|| mean.split_off(channels * height * width));
         self.scaling.mean(&mut mean);
+        check_scaled(&file, &mean)?;
         if let Some(deviation) = &mut deviation {
             check_deviation(&file, deviation)?;
             self.scaling.deviation(deviation);
+            check_scaled(&file, deviation)?;
         }
         let features = self.features.iter().zip(&self.feature_shapes).map(|((folder, names), shape)| {
             let file = folder.join(&names[index]);
@@ -132,10 +168,23 @@ impl Source for Latents {
         self.entries[place].0.clone()
     }
 
-    /// The files are opened on all cores; the first problem in order is the one reported.
-    fn read_many(&self, places: &[usize]) -> Result<Vec<Item>> {
-        let items: Vec<Result<Item>> = places.par_iter().map(|place| self.read(*place)).collect();
-        items.into_iter().collect()
+    /// The files are opened on all cores.
+    fn read_many(&self, places: &[usize]) -> Vec<Result<Item>> {
+        places.par_iter().map(|place| self.read(*place)).collect()
+    }
+
+    fn files(&self, place: usize) -> Vec<PathBuf> {
+        let beside = self.features.iter().chain(&self.text).map(|(folder, names)| folder.join(&names[place]));
+        std::iter::once(self.folder.join(&self.entries[place].0)).chain(beside).collect()
+    }
+
+    fn is_kept(&self, _: usize) -> bool {
+        false
+    }
+
+    fn expects(&self) -> String {
+        let text = self.null_text.as_ref().map(|text| (&text.context.shape, &text.pooled.shape));
+        format!("{} {:?} {text:?}", self.expects, self.feature_shapes)
     }
 
     fn stored(&self, place: usize) -> Result<String> {

@@ -29,6 +29,7 @@ fn sit() -> LatentsConfig {
         text: None,
         held_out: HeldOut::Count(4),
         seed: 0,
+        max_bad_items: 0,
     }
 }
 
@@ -209,7 +210,7 @@ fn an_absent_or_damaged_file_is_an_error_that_names_it() {
     let mut infinite = bytes.clone();
     infinite[128..132].copy_from_slice(&f32::INFINITY.to_le_bytes());
     std::fs::write(&file, infinite).unwrap();
-    assert!(get().ends_with("00000002.npy: holds inf"), "{}", get());
+    assert!(get().ends_with("00000002.npy: holds inf at [0, 0, 0]"), "{}", get());
     std::fs::remove_file(&file).unwrap();
     assert!(get().contains("00000002.npy: "), "{}", get());
     assert!(fetched(&split, 1).is_ok());
@@ -253,7 +254,7 @@ fn features_that_are_not_finite_and_mistaken_sizes_are_errors() {
     }
     let split = LatentsConfig { features: vec![features.path().into()], ..config.clone() }.open().unwrap();
     assert!(fetched(&split, 1).is_ok());
-    assert!(fetched(&split, 2).unwrap_err().to_string().ends_with("00000002.npy: holds NaN"));
+    assert!(fetched(&split, 2).unwrap_err().to_string().ends_with("00000002.npy: holds NaN at [0, 0]"));
     // Nothing of this size could be allocated.
     let huge = LatentsConfig { shape: [1 << 16; 3], ..config };
     assert!(message(huge.open()).contains("must be [131072, 65536, 65536]"));

@@ -1,9 +1,9 @@
 //! Rows to items: split by a hash of the row's number, each column standardised over the training rows.
 use super::VectorsConfig;
 use super::table::{self, Table};
-use crate::Result;
 use crate::data::memory::Numbered;
 use crate::data::{DataSet, DataSplit, Scaling, hold_out, listing};
+use crate::{Error, Result};
 use std::sync::Arc;
 
 /// Mean and deviation of a column over the training rows.
@@ -34,7 +34,7 @@ pub(super) fn open(config: &VectorsConfig) -> Result<DataSplit> {
     let Table { columns, values, classes, mut notes } = table::read(config)?;
     let (width, rows) = (columns.len(), classes.labels.len());
     let names: Vec<String> = (0..rows).map(|row| format!("row {}", row + 1)).collect();
-    let [stay, out] = hold_out::parts(&names, &classes.labels, config.held_out, config.seed, "data")?;
+    let [stay, out] = hold_out::parts(&names, &classes.labels, config.held_out, config.seed, &config.file)?;
     let column = |j: usize| Column::of(stay.iter().map(|row| values[row * width + j]));
     let scales: Vec<Column> = (0..width).map(column).collect();
     let constant: Vec<&str> =
@@ -49,6 +49,13 @@ pub(super) fn open(config: &VectorsConfig) -> Result<DataSplit> {
         false => (config.scale, 0.0),
     };
     let scales: Vec<(f64, f64)> = scales.iter().map(affine).collect();
+    // Numbers that f32 holds may be too large for it once they are scaled, or their mean for f64.
+    let scaled = |place: usize, v: &f64| ((v - scales[place % width].1) * scales[place % width].0) as f32;
+    if let Some(place) = values.iter().enumerate().position(|(place, v)| !scaled(place, v).is_finite()) {
+        let (row, column) = (place / width + 1, &columns[place % width]);
+        let message = format!("row {row}, column `{column}` is too large once it is scaled: make `scale` smaller");
+        return Err(Error::format(&config.file, message));
+    }
     let shape = [width, 1, 1];
     let part = |places: Vec<usize>| {
         let row = |row: &usize| values[row * width..][..width].iter().zip(&scales);

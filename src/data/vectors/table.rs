@@ -2,6 +2,7 @@
 use super::VectorsConfig;
 use crate::data::classes::{Classes, classes};
 use crate::data::listing::first;
+use crate::data::text::{csv_problem, utf8};
 use crate::data::{Array, listing::MOST_LISTED};
 use crate::{Error, Result};
 
@@ -44,8 +45,9 @@ pub(super) fn read(config: &VectorsConfig) -> Result<Table> {
         "npy" => of_array(config),
         "csv" | "tsv" | "txt" => {
             let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
-            let separator = separator(&bytes);
-            let cells = split(&bytes, separator, config).map_err(wrong)?;
+            let bytes = utf8(&bytes).map_err(wrong)?;
+            let separator = separator(bytes);
+            let cells = split(bytes, separator, config).map_err(wrong)?;
             let (columns, label) = chosen(config, &cells.names).map_err(wrong)?;
             let values = numbers(&cells, &columns).map_err(wrong)?;
             let class = |label: usize| cells.rows.iter().map(move |row| row.cells[label].trim());
@@ -85,7 +87,6 @@ fn of_array(config: &VectorsConfig) -> Result<Table> {
 
 /// A tab or a semicolon if the first line has one outside of quotes, else a comma.
 pub(in crate::data) fn separator(bytes: &[u8]) -> u8 {
-    let bytes = without_mark(bytes);
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or(b"");
     let mut quoted = false;
     let mut outside = line.iter().copied().filter(|byte| {
@@ -96,17 +97,12 @@ pub(in crate::data) fn separator(bytes: &[u8]) -> u8 {
     if found.contains(&b'\t') { b'\t' } else { *found.first().unwrap_or(&b',') }
 }
 
-/// Spreadsheets begin a file with a mark of its encoding.
-fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
-}
-
 fn split(bytes: &[u8], separator: u8, config: &VectorsConfig) -> Result<Cells, String> {
     let mut builder = csv::ReaderBuilder::new();
     let reader = builder.has_headers(false).flexible(true).delimiter(separator);
     let mut rows = Vec::new();
-    for record in reader.from_reader(without_mark(bytes)).into_records() {
-        let record = record.map_err(|e| e.to_string())?;
+    for record in reader.from_reader(bytes).into_records() {
+        let record = record.map_err(|e| csv_problem(&e))?;
         let line = record.position().map_or(0, |position| position.line());
         if record.iter().any(|cell| !cell.trim().is_empty()) {
             rows.push(Row { line, cells: record.iter().map(|cell| cell.trim().to_string()).collect() });
@@ -184,6 +180,9 @@ fn numbers(cells: &Cells, columns: &[usize]) -> Result<Vec<f64>, String> {
                 _ => {
                     let what = match cell.as_str() {
                         "" => "is empty".to_string(),
+                        cell if cell.parse::<f64>().is_ok_and(|value| value.abs() > f64::from(f32::MAX)) => {
+                            format!("is `{cell}`: too large, must be within ±3.4e38")
+                        }
                         cell if cell.replace(',', ".").parse::<f64>().is_ok_and(f64::is_finite) => {
                             format!("is `{cell}`: write numbers with a point")
                         }

@@ -97,7 +97,8 @@ impl Comparison {
     /// The table of `experiment`; its files go below `folder`, which keeps the configuration.
     ///
     /// # Errors
-    /// [`Error::Config`] for two arms that are the same, or a batch larger than the data; [`Error::Invalid`] while γ is still to be chosen, or if the folder holds the results of another configuration;
+    /// [`Error::Config`] for two arms that are the same, or a batch larger than the data; [`Error::Invalid`] while γ is still
+    /// to be chosen, if the folder holds the results of another configuration, or for items that cannot be used;
     /// [`Error::Io`] if a folder cannot be made.
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
         let config = experiment.config();
@@ -128,6 +129,7 @@ impl Comparison {
         Error::if_any(
             trained.and_then(|arm| experiment.batch_misfit("post_train", &arm.stage, &data)).into_iter().collect(),
         )?;
+        experiment.verify()?;
         create(folder)?;
         super::claim::folder(folder, config)?;
         let start = experiment.start_made_of()?;
@@ -285,7 +287,7 @@ impl Comparison {
 
     /// The text that a training or a cell is a function of. The name of an arm is no part of it.
     fn arm_made_of(&self, arm: &Arm) -> String {
-        let (reference, held_out) = (self.config().compare.reference, &self.config().data);
+        let (reference, held_out) = (self.config().compare.reference, self.config().data.without_tolerance());
         serde_json::json!([self.start, held_out, arm.weights, arm.stage, reference]).to_string()
     }
 

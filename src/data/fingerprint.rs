@@ -1,0 +1,177 @@
+//! Which data a training belongs to, in few bytes: whoever goes on with it compares them with those of its start.
+use super::split::Placed;
+use super::{DataSet, DataSplit};
+use crate::{Error, Result};
+use burn::data::dataset::Dataset;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Items that are looked at together.
+const CHUNK: usize = 4096;
+
+/// What tells one listing of data from another. Equal for the same files in another folder, on another machine, with
+/// other times, and listed in another order.
+///
+/// It covers how many items there are, their names, classes and split, and the lengths of their files (of a table the
+/// numbers, of shipped data their name and what the configuration asks of them). It reads no file: numbers that change
+/// in a file of the same length are not noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataFingerprint {
+    /// Number of items, held-out ones included.
+    pub items: usize,
+    /// Number of those that are held out.
+    pub held_out: usize,
+    /// Number of classes; 0 without labels.
+    pub classes: usize,
+    /// A hash of the sorted names: 32 hexadecimal digits, as of all the others.
+    pub names: String,
+    /// A hash of the class of every name.
+    pub labels: String,
+    /// A hash of the names that are held out.
+    pub split: String,
+    /// A hash of what every name holds.
+    pub contents: String,
+}
+
+impl DataFingerprint {
+    /// 16 hexadecimal digits that stand for all of it: the beginning of a SHA-256 hash.
+    pub fn hash(&self) -> String {
+        let Self { items, held_out, classes, names, labels, split, contents } = self;
+        let text = format!("{items} {held_out} {classes} {names} {labels} {split} {contents}");
+        hex(&Sha256::digest(text), 8)
+    }
+
+    /// How data differ `now` from these, in words for a person: `24 items then, 12 now`; empty if they are the same.
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let counts = [
+            ("items", self.items, now.items),
+            ("held-out items", self.held_out, now.held_out),
+            ("classes", self.classes, now.classes),
+        ];
+        for (what, then, now) in counts {
+            if then != now {
+                found.push(format!("{then} {what} then, {now} now"));
+            }
+        }
+        let renamed = self.names != now.names;
+        if renamed {
+            found.push("the names differ".into());
+        }
+        if self.labels != now.labels {
+            found.push("the labels differ".into());
+        }
+        // Of other names, both differ in any case.
+        if self.split != now.split && !renamed {
+            found.push("other items are held out".into());
+        }
+        if self.contents != now.contents && !renamed {
+            found.push("the contents differ: files of other lengths, or other numbers in a table".into());
+        }
+        found
+    }
+}
+
+/// `24 items, 4 of them held out, 10 classes`.
+impl fmt::Display for DataFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} items, {} of them held out", self.items, self.held_out)?;
+        if self.classes > 0 { write!(f, ", {} classes", self.classes) } else { Ok(()) }
+    }
+}
+
+/// The first `bytes` of a hash as hexadecimal digits.
+pub(super) fn hex(hash: &[u8], bytes: usize) -> String {
+    hash.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What an item holds, without reading its files.
+fn contents(set: &DataSet, index: usize) -> Result<Vec<u8>> {
+    let files = set.files(index);
+    if files.is_empty() {
+        let item = set.get(index).map_err(|e| Error::Invalid(e.to_string()))?;
+        return Ok(item.data.iter().flat_map(|value| value.to_le_bytes()).collect());
+    }
+    let length =
+        |file| std::fs::metadata(&file).map(|about| about.len().to_le_bytes()).map_err(|e| Error::io(&file, e));
+    Ok(files.into_iter().map(length).collect::<Result<Vec<_>>>()?.concat())
+}
+
+impl DataSplit {
+    /// What tells these data from others.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming a file that is no longer there.
+    pub fn fingerprint(&self) -> Result<DataFingerprint> {
+        let [mut names, mut labels, mut split, mut held] = [(); 4].map(|()| Sha256::new());
+        held.update(self.shipped.as_deref().unwrap_or_default());
+        let all = self.by_name();
+        for items in all.chunks(CHUNK) {
+            let one = |item: &Placed| match self.shipped {
+                Some(_) => Ok(Vec::new()),
+                None => contents(self.set(item), item.index),
+            };
+            let found = items.par_iter().map(one).collect::<Result<Vec<_>>>()?;
+            for (item, found) in items.iter().zip(found) {
+                let Placed { name, held_out, index } = item;
+                let label = self.set(item).labels()[*index];
+                names.update(format!("{name}\0"));
+                labels.update(format!("{name}\0{label}\0"));
+                split.update(if *held_out { format!("{name}\0") } else { String::new() });
+                held.update(format!("{name}\0{}\0", found.len()));
+                held.update(found);
+            }
+        }
+        let [names, labels, split, contents] = [names, labels, split, held].map(|hash| hex(&hash.finalize(), 16));
+        let (held_out, classes) = (self.held_out.len(), self.classes);
+        Ok(DataFingerprint { items: all.len(), held_out, classes, names, labels, split, contents })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(values: &[f32], labels: &[i64]) -> DataSet {
+        DataSet::from_memory([1, 1, 1], values.to_vec(), labels.to_vec()).unwrap()
+    }
+
+    fn print(train: DataSet, held_out: DataSet) -> DataFingerprint {
+        DataSplit::new(train, held_out, 2).fingerprint().unwrap()
+    }
+
+    #[test]
+    fn sets_labels_numbers_and_values_are_told_apart() {
+        let three = || set(&[1.0, 2.0, 3.0], &[0, 0, 0]);
+        let two = || set(&[1.0, 2.0], &[0, 0]);
+        let first = print(three(), two());
+        assert_eq!(first.to_string(), "5 items, 2 of them held out, 2 classes");
+        assert_eq!((first.differences(&print(three(), two())), first.hash().len()), (vec![], 16));
+        for (other, says) in [
+            (print(two(), three()), vec!["2 held-out items then, 3 now", "other items are held out"]),
+            (print(three(), set(&[1.0, 2.0], &[0, 1])), vec!["the labels differ"]),
+            (print(three(), set(&[1.0, 2.5], &[0, 0])), vec!["the contents differ"]),
+            (print(two(), two()), vec!["5 items then, 4 now", "the names differ", "the labels differ"]),
+        ] {
+            let found = first.differences(&other);
+            assert_ne!(first.hash(), other.hash());
+            assert!(says.iter().all(|says| found.iter().any(|line| line.starts_with(says))), "{found:?}");
+        }
+        let json = serde_json::to_string(&first).unwrap();
+        assert_eq!(serde_json::from_str::<DataFingerprint>(&json).unwrap(), first);
+        assert!(serde_json::from_str::<DataFingerprint>("{}").is_err());
+    }
+
+    #[test]
+    fn shipped_data_are_known_by_their_name_and_what_was_asked_of_them() {
+        let split = |shipped: &str| {
+            let split = DataSplit::new(set(&[1.0], &[0]), set(&[2.0], &[0]), 0);
+            DataSplit { shipped: Some(shipped.into()), ..split }.fingerprint().unwrap()
+        };
+        assert_eq!(split("ring 1"), split("ring 1"));
+        assert_ne!(split("ring 1").contents, split("ring 2").contents);
+    }
+}

@@ -1,0 +1,38 @@
+//! Data that turn bad: named before the first step, or borne as far as the configuration allows.
+use super::commands::official;
+use super::place::Place;
+
+#[test]
+fn a_bad_latent_is_named_before_the_first_step_and_borne_if_one_may_be_bad() {
+    let place = Place::new();
+    let mut config = official(&place);
+    place.write("mine.json", &config);
+    // What a first step would not read is what shows whether all are read.
+    let file = "latents/b/00000/img-mean-std-00000023.npy";
+    let mut bytes = std::fs::read(place.path(file)).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(place.path(file), bytes).unwrap();
+    std::fs::write(place.path("latents/b/._x.npy"), b"no array").unwrap();
+
+    let run = ["post-train", "mine.json", "--folder", "run"];
+    let error = place.run(&run).failed();
+    assert!(error.contains("1 of 48 items cannot be used (data.max_bad_items = 0"), "{error}");
+    assert!(error.contains("img-mean-std-00000023.npy: holds NaN at [7, 7, 7]"), "{error}");
+    assert!(!place.path("run/post_train").exists(), "a step was made");
+    let error = place.run(&["check", "mine.json"]).failed();
+    assert!(error.contains("not ready:") && error.contains("img-mean-std-00000023.npy: holds NaN"), "{error}");
+
+    // The same folder goes on: whoever bears more asks for no other training.
+    config["data"]["max_bad_items"] = 1.into();
+    place.write("mine.json", &config);
+    let ran = place.run(&run).done();
+    let warnings: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("warning: latents")).collect();
+    assert_eq!(warnings.len(), 1, "{}", ran.err);
+    assert!(warnings[0].ends_with("; the next item takes its place (1 of at most 1)"), "{warnings:?}");
+    let told = place.run(&["check", "mine.json"]).done().out;
+    assert!(
+        told.contains("doubtful: data: b/00000/img-mean-std-00000023.npy") && told.ends_with("\nready\n"),
+        "{told}"
+    );
+}
