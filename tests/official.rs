@@ -28,7 +28,14 @@ fn open(config: ExperimentConfig) -> Experiment {
 
 /// The same experiment with the weights of another file.
 fn from_file(system: &str, file: PathBuf) -> Experiment {
-    let options = WeightsConfig { file, source: WeightSource::Auto, allow_missing: vec![], allow_unused: vec![] };
+    let options = WeightsConfig {
+        file,
+        source: WeightSource::Auto,
+        prefix: None,
+        allow_missing: vec![],
+        allow_unused: vec![],
+        replace: vec![],
+    };
     let mut config = config(system);
     config.start = StartConfig::Weights(options);
     open(config)

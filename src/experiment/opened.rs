@@ -87,8 +87,11 @@ impl Experiment {
         }
         Error::if_any(problems)?;
         // Those of sampling are read after training, too late to learn that one cannot be read.
-        for (_, file) in weight_files(&this.config) {
-            std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+        for (key, file) in weight_files(&this.config) {
+            let read = if key.starts_with("sample") { crate::tensor_file::files(&file)? } else { vec![file] };
+            for file in read {
+                std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+            }
         }
         Ok(this)
     }

@@ -2,13 +2,13 @@
 use super::claim::CONFIG;
 use super::config::StartConfig;
 use super::files::{create, hash, pretty, write};
-use super::kept_weights::{has_weights, save, weights_file, weights_of_run};
+use super::kept_weights::{has_weights, load, save, weights_file, weights_of_run};
 use super::opened::{Experiment, Training, stage_seed};
 use crate::models::Network;
 use crate::models::weights::ImportReport;
+use crate::tensor_file::files;
 use crate::{Error, Result};
 use burn::module::Module;
-use burn::store::ModuleRecord;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ impl Experiment {
             env!("CARGO_PKG_VERSION"),
             match &config.start {
                 StartConfig::Pretrain(stage) => serde_json::json!([config.data, stage]),
-                StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint(&weights.file)?]),
+                StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint_of_all(&weights.file)?]),
                 StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_of_run(&run.folder))?]),
                 StartConfig::Exact(_) => serde_json::json!([config.data]),
             },
@@ -85,16 +85,20 @@ impl Experiment {
     /// The network with the weights of a file of ours, without autodiff.
     ///
     /// # Errors
-    /// [`Error::Format`] if the file does not hold weights of this network.
+    /// [`Error::Format`] if the file does not hold finite weights of this network.
     pub(super) fn load(&self, file: &Path) -> Result<Network> {
-        let network = self.init(0)?;
-        let record = ModuleRecord::load(file).map_err(|e| Error::format(file, e.to_string()))?;
-        network.valid().try_load_record(record).map_err(|e| Error::format(file, e.to_string()))
+        load(self.init(0)?.valid(), file)
     }
 }
 
 /// Bytes of each part of a file that is read for its fingerprint.
 const PART: u64 = 1 << 20;
+
+/// The fingerprint of a file, or those of the index and of all shards that are read for it.
+fn fingerprint_of_all(named: &Path) -> Result<String> {
+    let prints: Result<Vec<String>> = files(named)?.iter().map(|file| fingerprint(file)).collect();
+    Ok(prints?.join(" "))
+}
 
 /// The length of a file and a hash of its beginning, middle and end: another file of the same name is noticed without
 /// reading all of a large one.

@@ -1,6 +1,7 @@
 //! Official checkpoints and folders as strangers' data: read whatever the model, refused when they do not fit.
 mod damage;
 mod folders;
+mod pickles;
 mod shapes;
 mod systems;
 

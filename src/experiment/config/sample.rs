@@ -84,6 +84,7 @@ impl ExperimentConfig {
         Problem::unless(&mut problems, sample.count > 0, path, "count", sample.count, "must be at least 1");
         let declared = self.data.declared();
         if let Some(weak) = &sample.weak {
+            problems.extend(weak.weights.problems(&format!("{path}.weak.weights")));
             let key = format!("{path}.weak.network");
             problems.extend(weak.network.problems(&key, declared.shape, declared.classes));
             if weak.network.reads_text() != network.reads_text() {
@@ -97,6 +98,7 @@ impl ExperimentConfig {
         }
         problems.extend(self.weak_guidance_problems(path));
         if let Some(decoder) = &sample.decoder {
+            problems.extend(decoder.weights.problems(&format!("{path}.decoder.weights")));
             let path = format!("{path}.decoder.network");
             problems.extend(decoder.network.problems(&path));
             if let Some([channels, height, width]) = declared.shape {

@@ -1,0 +1,30 @@
+//! Numbers that are not finite in weights.
+use super::grouped::{Said, grouped};
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, bridge};
+use burn::tensor::{DType, TensorData};
+
+/// "holds 3 numbers of 64 that are NaN or infinite", if it does.
+pub(super) fn not_finite(data: &TensorData) -> Option<String> {
+    let bad = match data.dtype() {
+        DType::F32 => data.as_slice::<f32>().ok()?.iter().filter(|value| !value.is_finite()).count(),
+        dtype if dtype.is_float() => data.iter::<f32>().filter(|value| !value.is_finite()).count(),
+        _ => 0,
+    };
+    let all = data.num_elements();
+    (bad > 0).then(|| format!("holds {bad} numbers of {all} that are NaN or infinite"))
+}
+
+/// A line for each parameter of `module` that is not finite, by its path in the module.
+///
+/// # Errors
+/// A parameter that cannot be read from its device.
+pub(crate) fn not_finite_in<M: Module>(module: &M) -> Result<Vec<String>, String> {
+    let mut said = Vec::new();
+    for tensor in module.collect(None, None, true) {
+        let name = tensor.name.clone();
+        let data = bridge::into_data(tensor).map_err(|e| format!("`{name}`: {e}"))?;
+        said.extend(not_finite(&data).map(|what| Said { name, what }));
+    }
+    Ok(grouped(said))
+}
