@@ -114,7 +114,7 @@ mod tests {
         save(&network(8), &file).unwrap();
         load(network(8), &file).unwrap();
         let whole = std::fs::read(&file).unwrap();
-        for length in (0..whole.len()).step_by(7) {
+        for length in (0..HEAD + 10).chain((0..whole.len()).step_by(whole.len() / 50 + 1)) {
             std::fs::write(&file, &whole[..length]).unwrap();
             let text = message(&file);
             assert!(text.contains("ema.bpk: is cut off or damaged: remove it"), "{length}: {text}");
@@ -166,7 +166,7 @@ mod tests {
         let file = weights_file(folder.path());
         save(&network(8).map(&mut Broken), &file).unwrap();
         let text = message(&file);
-        assert!(text.contains("its weights cannot be used: `") && text.contains("that are NaN or infinite"), "{text}");
+        assert!(text.contains("its weights cannot be used: `") && text.contains("has NaN or infinity in"), "{text}");
         assert!(text.contains("train again in another folder"), "{text}");
     }
 }

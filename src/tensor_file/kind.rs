@@ -6,7 +6,7 @@ use std::path::Path;
 /// How much of a file is looked at.
 const HEAD: u64 = 4096;
 /// The fewest bytes that any kind of file has.
-const FEWEST: usize = 16;
+const FEWEST: usize = 10;
 /// Where the name of the TAR format stands in a TAR archive.
 const TAR: usize = 257;
 /// How the first pickle of PyTorch before 1.6 begins, as a number and as text.

@@ -2,6 +2,7 @@
 mod damage;
 mod folders;
 mod pickles;
+mod resolutions;
 mod shapes;
 mod systems;
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Opcodes of protocol 2, as Python's `pickle` writes them.
 #[derive(Default)]
-struct Pickle(Vec<u8>);
+pub struct Pickle(Vec<u8>);
 
 impl Pickle {
     fn new() -> Self {
@@ -24,7 +24,7 @@ impl Pickle {
         self.raw(b"X").raw(&(text.len() as u32).to_le_bytes()).raw(text.as_bytes())
     }
 
-    fn int(self, number: i32) -> Self {
+    pub fn int(self, number: i32) -> Self {
         self.raw(b"J").raw(&number.to_le_bytes())
     }
 
@@ -55,7 +55,7 @@ impl Pickle {
     }
 
     /// Key and value of a dictionary.
-    fn entry(self, key: &str, value: impl FnOnce(Self) -> Self) -> Self {
+    pub fn entry(self, key: &str, value: impl FnOnce(Self) -> Self) -> Self {
         value(self.text(key)).raw(b"s")
     }
 
@@ -65,7 +65,7 @@ impl Pickle {
 }
 
 /// A file as PyTorch before 1.6 wrote it: the weights of a linear layer under `model`, and whatever `beside` writes.
-fn saved(file: &Path, beside: impl FnOnce(Pickle) -> Pickle) {
+pub fn saved(file: &Path, beside: impl FnOnce(Pickle) -> Pickle) {
     let magic = Pickle::new().raw(b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19").done();
     let version = Pickle::new().int(1001).done();
     let system = Pickle::new().raw(b"}").entry("little_endian", |value| value.raw(b"\x88")).done();

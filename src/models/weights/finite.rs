@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::store::{ModuleSnapshot, bridge};
 use burn::tensor::{DType, TensorData};
 
-/// "holds 3 numbers of 64 that are NaN or infinite", if it does.
+/// "has NaN or infinity in 3 of 64 numbers", if it has.
 pub(super) fn not_finite(data: &TensorData) -> Option<String> {
     let bad = match data.dtype() {
         DType::F32 => data.as_slice::<f32>().ok()?.iter().filter(|value| !value.is_finite()).count(),
@@ -12,7 +12,7 @@ pub(super) fn not_finite(data: &TensorData) -> Option<String> {
         _ => 0,
     };
     let all = data.num_elements();
-    (bad > 0).then(|| format!("holds {bad} numbers of {all} that are NaN or infinite"))
+    (bad > 0).then(|| format!("has NaN or infinity in {bad} of {all} numbers"))
 }
 
 /// A line for each parameter of `module` that is not finite, by its path in the module.

@@ -63,11 +63,9 @@ pub(super) fn advice(misfits: &[OtherShape], expected: &BTreeMap<String, StoredT
             rows(&classes.wanted)
         ));
     }
-    if misfits.iter().any(|misfit| misfit.name.split('.').any(|part| part == "pos_embed")) {
-        advice.push(
-            "the positions: new ones are computed for the resolution of the network, if the line below names them"
-                .into(),
-        );
+    let is_position = |part: &str| part == "pos_embed" || part.ends_with("feat_rope");
+    if misfits.iter().any(|misfit| misfit.name.split('.').any(is_position)) {
+        advice.push("the positions: fresh ones are computed for the resolution of the network".into());
     }
     let names: BTreeSet<String> = misfits.iter().map(|misfit| entry(&misfit.name, misfits, expected)).collect();
     let names: Vec<String> = names.into_iter().map(|name| format!("\"{name}\"")).collect();

@@ -322,7 +322,7 @@ fn numbers_that_are_not_finite_are_errors_that_name_them() {
         ];
         safetensors::serialize_to_file(views, None, &file).unwrap();
         let error = load(&file, &ImportOptions::default()).unwrap_err();
-        let says = "`weight` holds 2 numbers of 6 that are NaN or infinite";
+        let says = "`weight` has NaN or infinity in 2 of 6 numbers";
         assert!(matches!(&error, Error::Format { message, .. } if message.contains(says)), "{error}");
     }
 }
