@@ -24,8 +24,9 @@ pub(super) fn open(file: &Path) -> Result<Stored, String> {
 /// What the reader says, and what to do about it.
 #[cfg(feature = "pytorch")]
 fn explained(error: &burn::store::pytorch_reader::PytorchError) -> String {
-    use burn::store::pytorch_reader::{PickleError, PytorchError};
-    const ALONE: &str = "save the tensors alone: in PyTorch, `torch.save(torch.load(FILE)[\"ema\"], NEW)`";
+    use burn::store::pytorch_reader::{OpCode, PickleError, PytorchError};
+    const ALONE: &str = "save the tensors alone: in PyTorch, `torch.save(torch.load(FILE, weights_only=False)[\"ema\"], \
+                         NEW)`, which runs what the file names, so only for files that you trust";
     match error {
         PytorchError::Zip(_) | PytorchError::Io(_) => format!("{error}: it is cut off or damaged, get it again"),
         PytorchError::InvalidFormat(text) if text.contains("data.pkl") => {
@@ -34,6 +35,11 @@ fn explained(error: &burn::store::pytorch_reader::PytorchError) -> String {
         PytorchError::InvalidFormat(text) if text.contains("at the root") => format!("{text}: {ALONE}"),
         PytorchError::Pickle(PickleError::UnsupportedType(kind)) => {
             format!("an object in it is a `{kind}`, which is not read, nor then the rest of the file: {ALONE}")
+        }
+        PytorchError::Pickle(PickleError::UnexpectedOpCode(
+            OpCode::SetItem | OpCode::SetItems | OpCode::Append | OpCode::Appends | OpCode::AddItems,
+        )) => {
+            format!("an object in it is a dictionary or list of a class of its own, which cannot be skipped: {ALONE}")
         }
         PytorchError::Pickle(PickleError::NoDataSource) => "is a pickle, but not one of PyTorch's tensors".into(),
         PytorchError::Pickle(_) => format!("{error}: it is damaged, get it again; or {ALONE}"),

@@ -171,7 +171,16 @@ fn a_tensor_of_a_type_that_is_not_read_says_what_to_do() {
     });
     let error = load(&file).unwrap_err().to_string();
     assert!(error.contains("is a `torch._utils._rebuild_qtensor`, which is not read"), "{error}");
-    assert!(error.contains("torch.save("), "{error}");
+    assert!(error.contains("torch.save(") && error.contains("files that you trust"), "{error}");
+    // A subclass of `dict`, as Lightning's `hyper_parameters` are.
+    saved(&file, |pickle| {
+        pickle.entry("hyper_parameters", |value| {
+            let made = value.global("lightning_fabric.utilities.data", "AttributeDict").raw(b")\x81");
+            made.entry("lr", |value| value.int(1))
+        })
+    });
+    let error = load(&file).unwrap_err().to_string();
+    assert!(error.contains("a dictionary or list of a class of its own") && error.contains("torch.save("), "{error}");
 }
 
 #[test]
