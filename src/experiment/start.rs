@@ -162,4 +162,24 @@ mod tests {
         }
         assert!(fingerprint(&folder.path().join("none")).is_err());
     }
+
+    #[test]
+    fn a_fingerprint_of_shards_sees_each_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let map = r#"{"weight_map": {"a": "w-00001-of-00002.sft", "b": "w-00002-of-00002.sft"}}"#;
+        write("w.sft.index.json", map);
+        let mut seen = std::collections::BTreeSet::new();
+        for [one, two] in [["one", "two"], ["one", "2"], ["1", "two"]] {
+            write("w-00001-of-00002.sft", one);
+            write("w-00002-of-00002.sft", two);
+            let of_folder = fingerprint_of_all(folder.path()).unwrap();
+            assert_eq!(of_folder, fingerprint_of_all(&folder.path().join("w.sft.index.json")).unwrap());
+            assert!(seen.insert(of_folder), "{one} {two}");
+        }
+        // A file alone has the fingerprint it always had.
+        std::fs::write(folder.path().join("alone.sft"), [&8u64.to_le_bytes()[..], b"{}      "].concat()).unwrap();
+        let alone = folder.path().join("alone.sft");
+        assert_eq!(fingerprint_of_all(&alone).unwrap(), fingerprint(&alone).unwrap());
+    }
 }

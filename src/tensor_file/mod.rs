@@ -4,6 +4,7 @@ mod pytorch;
 mod safetensors;
 mod shards;
 
+#[cfg(feature = "experiment")]
 pub(crate) use shards::files;
 
 use crate::{Error, Result};
@@ -48,6 +49,7 @@ impl FileTensor {
     }
 
     /// The bytes that its numbers take in memory.
+    #[cfg(feature = "data")]
     fn bytes(&self) -> Option<u64> {
         let size = self.dtype()?.size();
         let bytes = self.shape.iter().try_fold(size, |bytes, side| bytes.checked_mul(*side));
@@ -78,6 +80,7 @@ fn open_as(kind: FileKind, file: &Path) -> Result<Stored> {
 }
 
 /// All tensors of a safetensors or PyTorch file, read into memory: no more of it than the file is long.
+#[cfg(feature = "data")]
 pub(crate) fn read_numbers(file: &Path) -> Result<BTreeMap<String, TensorData>> {
     let length = std::fs::metadata(file).map_err(|e| Error::io(file, e))?.len();
     let read = |(name, tensor): (String, FileTensor)| {

@@ -23,6 +23,7 @@ struct Index {
 ///
 /// # Errors
 /// As [`open`](super::open).
+#[cfg(feature = "experiment")]
 pub(crate) fn files(named: &Path) -> Result<Vec<PathBuf>> {
     let file = opened_for(named)?;
     let is_index = kind::of(&file)? == FileKind::Index;

@@ -118,3 +118,24 @@ impl StartConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_stands_in_place_of_a_source() {
+        let problems = |json: &str| {
+            let config: StartConfig = serde_json::from_str(json).unwrap();
+            config.problems("start").iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(problems(r#"{"kind": "weights", "file": "w", "prefix": "teacher"}"#).is_empty());
+        assert_eq!(
+            problems(r#"{"kind": "weights", "file": "w", "prefix": ".", "source": "raw"}"#),
+            [
+                r#"start.prefix = ".": must be what names begin with"#,
+                r#"start.prefix = ".": must be left out beside `source`: it says which set is meant"#,
+            ]
+        );
+    }
+}

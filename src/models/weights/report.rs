@@ -5,6 +5,8 @@ use std::fmt::{Display, Formatter};
 
 /// How many lines a message lists before it only counts.
 const LISTED: usize = 20;
+/// How many keys one line names.
+const NAMED: usize = 6;
 
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl Display for ImportReport {
             write!(f, " under `{}`", self.under)?;
         }
         if !self.beside.is_empty() {
-            write!(f, " ({} left alone)", named(self.beside.iter()))?;
+            write!(f, " ({} left alone)", named(&self.beside))?;
         }
         if !self.prefix.is_empty() {
             write!(f, ", names without `{}`", self.prefix)?;
@@ -66,9 +68,13 @@ impl Display for ImportReport {
     }
 }
 
-/// `a`, `b`.
-fn named<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+/// `a`, `b`, and how many more.
+fn named(names: &[String]) -> String {
+    let mut shown: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+    if names.len() > NAMED {
+        shown.push(format!("{} more", names.len() - NAMED));
+    }
+    shown.join(", ")
 }
 
 /// One indented line each, for the first few.
