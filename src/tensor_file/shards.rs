@@ -1,5 +1,5 @@
 //! Tensors spread over several files, `model-00001-of-00002.safetensors`, and the index that lists them.
-use super::kind::{self, FileKind};
+use super::kind;
 use super::{Stored, open_as};
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -26,7 +26,7 @@ struct Index {
 #[cfg(feature = "experiment")]
 pub(crate) fn files(named: &Path) -> Result<Vec<PathBuf>> {
     let file = opened_for(named)?;
-    let is_index = kind::of(&file)? == FileKind::Index;
+    let is_index = kind::of(&file)? == kind::FileKind::Index;
     let shards = if is_index { Shards::of(&file)?.files } else { BTreeMap::new() };
     Ok([file].into_iter().chain(shards.into_values()).collect())
 }

@@ -1,7 +1,4 @@
 //! Numbers that are not finite in weights.
-use super::grouped::{Said, grouped};
-use burn::module::Module;
-use burn::store::{ModuleSnapshot, bridge};
 use burn::tensor::{DType, TensorData};
 
 /// "has NaN or infinity in 3 of 64 numbers", if it has.
@@ -19,7 +16,11 @@ pub(super) fn not_finite(data: &TensorData) -> Option<String> {
 ///
 /// # Errors
 /// A parameter that cannot be read from its device.
-pub(crate) fn not_finite_in<M: Module>(module: &M) -> Result<Vec<String>, String> {
+#[cfg(feature = "experiment")]
+pub(crate) fn not_finite_in<M: burn::module::Module>(module: &M) -> Result<Vec<String>, String> {
+    use super::grouped::{Said, grouped};
+    use burn::store::{ModuleSnapshot, bridge};
+
     let mut said = Vec::new();
     for tensor in module.collect(None, None, true) {
         let name = tensor.name.clone();
