@@ -68,6 +68,7 @@ pub mod checkpoint;
 pub mod error;
 #[cfg(feature = "evaluate")]
 mod host;
+mod json;
 pub mod monitor;
 pub mod network;
 pub mod path;

@@ -86,6 +86,11 @@ fn differences(old: &Value, new: &Value, path: &str, found: &mut Vec<String>) {
                 differences(value, &Value::Null, &format!("{path}.{key}"), found);
             }
         }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (old, new)) in a.iter().zip(b).enumerate() {
+                differences(old, new, &format!("{path}[{i}]"), found);
+            }
+        }
         (old, new) if old != new => found.push(format!("{path}: was {old}, now {new}")),
         _ => {}
     }
@@ -112,5 +117,9 @@ mod tests {
         let mut found = Vec::new();
         differences(&old, &new, "x", &mut found);
         assert_eq!(found, ["x.a.b: was 1, now 3", "x.a.e: was null, now 4", "x.a.c: was 2, now null"]);
+        let (old, new) = (json!([{"a": 1}, 2]), json!([{"a": 3}, 2]));
+        differences(&old, &new, "y", &mut found);
+        differences(&old, &json!([5]), "z", &mut found);
+        assert_eq!(found[3..], ["y[0].a: was 1, now 3", "z: was [{\"a\":1},2], now [5]"]);
     }
 }

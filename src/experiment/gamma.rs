@@ -1,6 +1,7 @@
 //! γ chosen by pilots: a control and a few γ, trained shortly and sampled at the budgets that are asked for.
 use super::compare::{Comparison, Job};
 use super::config::{ArmConfig, ArmSampler, CONTROL, CompareConfig, ExperimentConfig, MIXFLOW, Reference};
+use super::fits::{self, Purpose};
 use super::opened::Experiment;
 use super::progress::{Progress, Silent};
 use super::slow_flow::SlowFlow;
@@ -44,6 +45,8 @@ impl GammaSearch {
         progress: Arc<dyn Progress>,
     ) -> Result<Self> {
         let search = &config.gamma_search;
+        // Here its keys are those that people wrote; the table of the pilots is made from them.
+        fits::check(config, config.data.declared().shape, Purpose::Train)?;
         let pilots = Comparison::open(Experiment::open_with(pilots(config), cache, progress)?, folder)?;
         let (metrics, steps) = (pilots.metrics(), pilots.steps());
         let goal = |distance: &str, steps: &[usize]| GammaGoal { distance: distance.into(), steps: steps.to_vec() };

@@ -1,6 +1,7 @@
 //! A configuration with its devices and data opened: what every command works on.
 use super::condition::conditions;
 use super::config::{ExperimentConfig, StartConfig};
+use super::fits::{self, Purpose};
 use super::kept_weights::weights_of_run;
 use super::network_misfits::{TextWidths, network_misfits};
 use super::progress::{Progress, Silent, Task};
@@ -48,7 +49,8 @@ impl Experiment {
     /// kept below `cache`.
     ///
     /// # Errors
-    /// [`Error::Config`] for values that violate a condition, or data of another shape than the network reads;
+    /// [`Error::Config`] for values that violate a condition, data of another shape than the network reads, or what takes
+    /// more memory than this machine has;
     /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for a file that cannot be read; what
     /// opening the data reports.
     pub fn open(config: ExperimentConfig, cache: &Path) -> Result<Self> {
@@ -60,8 +62,23 @@ impl Experiment {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::open_for(Purpose::Train, config, cache, progress)
+    }
+
+    /// As [`open_with`](Self::open_with), to sample from weights that are there: they fit machines on which they could not
+    /// have been trained.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_sample(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::open_for(Purpose::Sample, config, cache, progress)
+    }
+
+    fn open_for(purpose: Purpose, config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
         Error::if_any(config.problems())?;
         Error::if_any(absent(&config))?;
+        let declared = config.data.declared().shape;
+        fits::check(&config, declared, purpose)?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let mut decoding = None;
         let data = config.data.open_with(&mut |Decoded { done, total }| {
@@ -70,6 +87,9 @@ impl Experiment {
         });
         drop(decoding);
         let data = data?;
+        if declared.is_none() {
+            fits::check(&config, Some(data.shape), purpose)?;
+        }
         let text = data.null_text.as_ref();
         let text = text.map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
         let misfits = |path: &str, network: &NetworkConfig| {

@@ -1,11 +1,14 @@
 //! One stage of training.
-use super::{OptimizerConfig, ScheduleConfig};
+use super::{OptimizerConfig, ScheduleConfig, misfit};
 use crate::path::PathConfig;
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, Precision, TargetTime};
-use crate::{Error, Problem, Result};
+use crate::{Error, Problem, Result, json};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Steps of a stage, and samples of a step, at most: years of training.
+const MOST: usize = 1_000_000_000;
 
 /// One training stage.
 ///
@@ -84,17 +87,22 @@ impl StageConfig {
     pub(crate) fn evaluations(&self) -> usize {
         let input = self.input.map_or(0, |input| input.extra_evaluations());
         let anti_drift = self.anti_drift.map_or(0, |_| AntiDriftConfig::EXTRA_EVALUATIONS);
-        self.steps * self.batch_size * (3 + input + anti_drift)
+        self.steps.saturating_mul(self.batch_size).saturating_mul(3 + input + anti_drift)
     }
 
     /// The stage of a JSON file. Values out of range are found later, by [`problems`](Self::problems) or
     /// [`Stage::run`](super::Stage::run).
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, else as [`parse`](Self::parse).
+    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not JSON, and [`Error::ConfigFile`] with the path
+    /// of a misspelt or mistyped key.
     pub fn read(file: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        Self::parse(&text).map_err(|error| Error::format(file, error.to_string()))
+        let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+        let json = json::parse(&bytes).map_err(|message| Error::format(&file, message))?;
+        misfit::read(&json, "the stage").map_err(|error| match error {
+            Error::Config(problems) => Error::ConfigFile { path: file.as_ref().to_path_buf(), problems },
+            other => other,
+        })
     }
 
     /// The stage of a JSON text. What the text leaves out has its default.
@@ -102,13 +110,9 @@ impl StageConfig {
     /// # Errors
     /// [`Error::Config`] with the path of a misspelt or mistyped key.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let wrong =
-            |path: String, message: String| Error::Config(vec![Problem { path, message: format!(": {message}") }]);
-        let config = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| wrong(error.path().to_string(), error.inner().to_string()))?;
-        json.end().map_err(|error| wrong(".".into(), error.to_string()))?;
-        Ok(config)
+        let json = json::parse(text.as_bytes())
+            .map_err(|message| Error::Config(vec![Problem { path: "the stage".into(), message }]))?;
+        misfit::read(&json, "the stage")
     }
 
     /// Everything wrong with this stage on the path `on`, with keys below `path`, which may be empty.
@@ -130,6 +134,7 @@ impl StageConfig {
         let (steps, batch, passes, epoch) = (self.steps, self.batch_size, self.accumulation, self.steps_per_epoch);
         for (key, value) in [("steps", steps), ("batch_size", batch), ("steps_per_epoch", epoch)] {
             must(value > 0, key, &value, "must be at least 1");
+            must(value <= MOST, key, &value, &format!("must be at most {MOST}"));
         }
         let shared = passes > 0 && batch.is_multiple_of(passes);
         must(shared, "accumulation", &passes, &format!("must divide batch_size = {batch}"));

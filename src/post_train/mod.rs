@@ -6,6 +6,7 @@
 mod config;
 mod device;
 pub mod gamma;
+mod misfit;
 mod optimizer;
 mod stage;
 mod trials;

@@ -130,7 +130,7 @@ impl ScheduleConfig {
         if step < self.warm_up {
             return peak * (step + 1) as f64 / self.warm_up as f64;
         }
-        let (start, end) = (self.warm_up + self.hold, self.decay_end.unwrap_or(steps.saturating_sub(1)));
+        let (start, end) = (self.warm_up.saturating_add(self.hold), self.decay_end.unwrap_or(steps.saturating_sub(1)));
         let way = end.saturating_sub(start).max(1);
         let gone = (step.saturating_sub(start) as f64 / way as f64).min(1.0);
         let left = match self.decay {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// More steps are a mistake, and their times would fill the memory.
 pub(crate) const MOST_STEPS: usize = 1_000_000;
 
+/// Samples that are asked for at once, and tries of an adaptive solver, at most.
+pub(crate) const MOST_SAMPLES: usize = 1_000_000_000;
+
 /// The numbers that a state is held in while it is integrated. The network always sees f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -79,6 +82,8 @@ impl SamplerConfig {
         }
         let must = format!("must be at most {MOST_STEPS}");
         Problem::unless(&mut problems, self.steps <= MOST_STEPS, path, "steps", self.steps, must);
+        let must = format!("must be at most {MOST_SAMPLES}");
+        Problem::unless(&mut problems, self.batch_size <= MOST_SAMPLES, path, "batch_size", self.batch_size, must);
         let extra = self.steps > 0 && self.intervals() == 0;
         let must = "must be at least 2, one is an end point or the last step";
         Problem::unless(&mut problems, !extra, path, "steps", self.steps, must);

@@ -15,7 +15,7 @@ mod workers;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::{Error, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -84,11 +84,11 @@ struct Experiment {
 }
 
 impl Experiment {
-    /// The checked configuration and the folder of its results.
-    fn read(&self) -> Result<(ExperimentConfig, PathBuf)> {
+    /// Runs a command on the checked configuration and the folder of its results. Its errors name the file.
+    fn run(&self, command: impl FnOnce(ExperimentConfig, &Path) -> Result<()>) -> Result<()> {
         let config = ExperimentConfig::read_with(&self.config, &self.set)?;
         let folder = self.folder.clone().unwrap_or_else(|| place::results_of(&self.config));
-        Ok((config, folder))
+        command(config, &folder).map_err(|error| ExperimentConfig::of_file(error, &self.config, &self.set))
     }
 }
 
@@ -111,13 +111,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Check(arguments) => arguments.read().and_then(|(config, folder)| check::run(config, &folder)),
-        Command::PostTrain(arguments) => arguments.read().and_then(|(config, folder)| post_train::run(config, &folder)),
-        Command::Compare(arguments) => arguments.read().and_then(|(config, folder)| compare::run(config, &folder)),
-        Command::ChooseGamma(arguments) => {
-            arguments.read().and_then(|(config, folder)| choose_gamma::run(&config, &folder))
-        }
-        Command::SlowFlow(arguments) => arguments.read().and_then(|(config, folder)| slow_flow::run(config, &folder)),
+        Command::Check(of) => of.run(|config, folder| check::run(config, folder, &of.config, &of.set)),
+        Command::PostTrain(of) => of.run(post_train::run),
+        Command::Compare(of) => of.run(compare::run),
+        Command::ChooseGamma(of) => of.run(|config, folder| choose_gamma::run(&config, folder)),
+        Command::SlowFlow(of) => of.run(slow_flow::run),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),

@@ -23,11 +23,18 @@ pub fn open(config: ExperimentConfig) -> Result<Experiment> {
     Experiment::open_with(config, Path::new(CACHE), say::progress())
 }
 
+/// The same, where weights are there and nothing is trained.
+pub fn open_to_sample(config: ExperimentConfig) -> Result<Experiment> {
+    Experiment::open_to_sample(config, Path::new(CACHE), say::progress())
+}
+
 /// A finished training: its configuration and the folder of its weights.
 #[derive(Debug)]
 pub struct FinishedRun {
     /// The configuration it was made with.
     pub config: ExperimentConfig,
+    /// The file of that.
+    pub file: PathBuf,
     /// Holds `ema.bpk`.
     pub weights: PathBuf,
 }
@@ -50,7 +57,7 @@ impl FinishedRun {
         let file = file.ok_or_else(|| {
             Error::Invalid(format!("{}: neither it nor a folder above holds config.json", weights.display()))
         })?;
-        Ok(Self { config: ExperimentConfig::read_with(file, settings)?, weights })
+        Ok(Self { config: ExperimentConfig::read_with(&file, settings)?, file, weights })
     }
 }
 

@@ -131,7 +131,21 @@ impl<'a> Checker<'a> {
         };
         if !types.is_empty() && !types.iter().any(is) {
             let names: Vec<&str> = types.iter().map(|name| with_article(name)).collect();
-            return Some(problem(path, format!("= {}: must be {}", short(value), names.join(" or "))));
+            let plain = value.as_f64().is_some_and(|number| number.fract() == 0.0) && types.contains(&"integer");
+            let plain = if plain { ", written in digits alone, at most 18446744073709551615" } else { "" };
+            return Some(problem(path, format!("= {}: must be {}{plain}", short(value), names.join(" or "))));
+        }
+        if let Some(length) = value.as_array().map(|list| list.len() as u64) {
+            let [least, most] = ["minItems", "maxItems"].map(|key| schema[key].as_u64());
+            if least.is_some_and(|least| length < least) || most.is_some_and(|most| length > most) {
+                let wanted = match (least, most) {
+                    (Some(least), Some(most)) if least == most => format!("exactly {least}"),
+                    (Some(least), Some(most)) => format!("{least} to {most}"),
+                    (Some(least), None) => format!("at least {least}"),
+                    (_, most) => format!("at most {}", most.unwrap_or_default()),
+                };
+                return Some(problem(path, format!("= {}: must have {wanted} entries", short(value))));
+            }
         }
         let whole = types.contains(&"integer") && schema["minimum"].as_f64() == Some(0.0);
         let negative = value.as_f64().is_some_and(|number| number < 0.0);

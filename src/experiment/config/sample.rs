@@ -4,7 +4,7 @@ use super::{ExperimentConfig, add};
 use crate::Problem;
 use crate::models::NetworkConfig;
 use crate::models::rae::RaeDecoderConfig;
-use crate::sample::{SamplerConfig, SolverConfig, WeakGuidanceConfig};
+use crate::sample::{MOST_SAMPLES, SamplerConfig, SolverConfig, WeakGuidanceConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,8 @@ impl ExperimentConfig {
     pub(super) fn sample_problems(&self, path: &str) -> Vec<Problem> {
         let (sample, network) = (&self.sample, &self.network);
         let mut problems = sample.sampler.problems(&format!("{path}.sampler"));
-        Problem::unless(&mut problems, sample.count > 0, path, "count", sample.count, "must be at least 1");
+        let (inside, must) = ((1..=MOST_SAMPLES).contains(&sample.count), format!("must be in 1..={MOST_SAMPLES}"));
+        Problem::unless(&mut problems, inside, path, "count", sample.count, must);
         let declared = self.data.declared();
         if let Some(weak) = &sample.weak {
             let key = format!("{path}.weak.network");

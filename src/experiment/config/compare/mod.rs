@@ -10,7 +10,7 @@ use crate::Problem;
 use crate::data::Form;
 use crate::path::PathConfig;
 use crate::post_train::StageConfig;
-use crate::sample::{CorrectionConfig, MOST_STEPS, WeakGuidanceConfig};
+use crate::sample::{CorrectionConfig, MOST_SAMPLES, MOST_STEPS, WeakGuidanceConfig};
 use crate::timestep::StrategyConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -184,6 +184,9 @@ impl ExperimentConfig {
         let (samples, batch) = (compare.samples, compare.batch_size);
         Problem::unless(&mut problems, samples >= 2, path, "samples", samples, "must be at least 2");
         Problem::unless(&mut problems, batch >= 1, path, "batch_size", batch, "must be at least 1");
+        let must = format!("must be at most {MOST_SAMPLES}");
+        Problem::unless(&mut problems, samples <= MOST_SAMPLES, path, "samples", samples, &must);
+        Problem::unless(&mut problems, batch <= MOST_SAMPLES, path, "batch_size", batch, must);
         // Steps are looked for budget by budget, so the budgets must be of a sane size.
         if inside {
             let own = !compare.samplers.is_empty();
