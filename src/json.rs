@@ -18,8 +18,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
         .map_err(|error| format!("is no text: byte {} is not UTF-8", error.valid_up_to() + 1))?;
     let mut json = serde_json::Deserializer::from_str(text);
     let Once(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let at = if path == "." || path.len() > LONGEST { String::new() } else { format!("{path}: ") };
+        // Where a key is not read to its end it is called `?`.
+        let path = error.path().to_string().replace(".?", "").replace('?', "");
+        let at = if ["", "."].contains(&path.as_str()) || path.len() > LONGEST {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
         explained(text, &at, error.inner())
     })?;
     json.end().map_err(|error| explained(text, "", &error))?;

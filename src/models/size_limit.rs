@@ -40,7 +40,8 @@ pub(super) fn problems<T: Serialize + DeserializeOwned>(
     }
     let condition =
         format!("the network would have {} parameters, at most {MOST_PARAMETERS} can be", readable(numbers));
-    heaviest(config, count).iter().map(|key| key.problem(path, &condition)).collect()
+    let whole = || Problem { path: path.into(), message: format!(": {condition}") };
+    vec![heaviest(config, count).map_or_else(whole, |key| key.problem(path, &condition))]
 }
 
 /// A count, or that it is beyond all.
@@ -48,7 +49,8 @@ pub(crate) fn readable(count: u128) -> String {
     if count < u128::from(u64::MAX) { count.to_string() } else { "more than 10^19".into() }
 }
 
-/// The number in `config` that `count` would be least without: with 1 in its place. None if no number matters.
+/// The number in `config` that `count` would be least without, with 1 in its place; the largest of several. None if there
+/// are no numbers.
 pub(crate) fn heaviest<T: Serialize + DeserializeOwned>(config: &T, count: impl Fn(&T) -> u128) -> Option<SizeKey> {
     let whole = serde_json::to_value(config).ok()?;
     let without = |pointer: &String| {
@@ -56,10 +58,11 @@ pub(crate) fn heaviest<T: Serialize + DeserializeOwned>(config: &T, count: impl 
         *smaller.pointer_mut(pointer)? = Value::from(1);
         Some(count(&serde_json::from_value(smaller).ok()?))
     };
-    let least = numbers(&whole).into_iter().filter_map(|pointer| Some((without(&pointer)?, pointer)));
-    let (left, pointer) = least.min_by_key(|(left, _)| *left)?;
+    let size = |pointer: &String| whole.pointer(pointer).and_then(Value::as_f64).unwrap_or_default();
+    let weighed = numbers(&whole).into_iter().filter_map(|pointer| Some((without(&pointer)?, pointer)));
+    let (_, pointer) = weighed.min_by(|(a, one), (b, other)| a.cmp(b).then(size(other).total_cmp(&size(one))))?;
     let value = whole.pointer(&pointer)?.clone();
-    (left < count(config)).then(|| SizeKey { path: path_of(&pointer), value })
+    Some(SizeKey { path: path_of(&pointer), value })
 }
 
 /// Where the numbers of an object are, those of its lists one by one.

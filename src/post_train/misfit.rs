@@ -123,7 +123,10 @@ impl<'a, T: DeserializeOwned> Search<'a, T> {
             }) && self.error(&value).as_deref() != Some(self.message)
         };
         let below = self.below(&place);
-        let guilty = below.iter().rev().find(matters).cloned();
+        // A list is read to its end before its length is judged.
+        let entries = self.message.starts_with("invalid length");
+        let entry = |place: &&Place| entries && matches!(place.last(), Some(Key::Index(_)));
+        let guilty = below.iter().rev().find(|place| !entry(place) && matters(place)).cloned();
         guilty.map_or(place, |place| self.value_below(place))
     }
 
