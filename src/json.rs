@@ -34,13 +34,19 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
 /// A path that is longer says nothing to a person.
 const LONGEST: usize = 100;
 
+/// Characters shown before the place of an error, and a fourth as many after it.
+const SHOWN: usize = 40;
+
 fn explained(text: &str, at: &str, error: &serde_json::Error) -> String {
-    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().trim();
-    let comment = ["//", "/*", "#"].iter().any(|mark| line.starts_with(mark));
-    let shown: String = line.chars().take(LONGEST).collect();
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let comment = ["//", "/*", "#"].iter().any(|mark| line.trim_start().starts_with(mark));
+    // Columns count bytes. Of a long line what stands before the place is shown.
+    let (from, to) = (error.column().saturating_sub(SHOWN), error.column() + SHOWN / 4);
+    let near = line.char_indices().filter(|(at, _)| (from..to).contains(at)).map(|(_, c)| c);
+    let shown: String = near.collect();
     let hint = match error.classify() {
         _ if comment => "; JSON has no comments".into(),
-        serde_json::error::Category::Syntax if !shown.is_empty() => format!(", which is `{shown}`"),
+        serde_json::error::Category::Syntax if !shown.trim().is_empty() => format!(", near `{}`", shown.trim()),
         _ => String::new(),
     };
     format!("is not JSON: {at}{error}{hint}")
@@ -129,7 +135,7 @@ mod tests {
             (b"{\"a\": \"\xFF\"}", "is no text: byte 8 is not UTF-8"),
             (b"{\n  \"a\": {\"b\": 1,\n \"b\": 2}}", "a: the key \"b\" stands twice in one object at line 3"),
             (b"{\"a\": [{\"b\": 1, \"b\": 2}]}", "a[0]: the key \"b\" stands twice"),
-            (b"{\"a\": {\n\"b\": 1e400}}", "a.b: number out of range at line 2 column 10, which is `\"b\": 1e400}}`"),
+            (b"{\"a\": {\n\"b\": 1e400}}", "a.b: number out of range at line 2 column 10, near `\"b\": 1e400}}`"),
             (b"{\"a\": {\"b\": NaN}}", "a.b: expected value at line 1"),
             (b"{} {}", "trailing characters"),
             (b"{\n  // gamma\n  \"a\": 1}", "; JSON has no comments"),

@@ -185,8 +185,11 @@ fn unnamed(mutation: &Mutation, error: &str) -> Option<String> {
         && [above, above.split('[').next().unwrap()]
             .iter()
             .any(|above| error.lines().any(|line| line.trim_start().starts_with(&format!("{above} "))));
+    // What is no JSON is named by the place that was being read, or the key that stands twice in it.
+    let twice = mutation.what == "twice" && error.contains(&format!("{above}: the key {}", json!(last)));
+    let torn = mutation.what == "[1, 2" && error.contains(&format!("is not JSON: {above}: expected"));
     let file = error.contains("spoilt.json");
-    (!(file && (named || whole))).then_some(said)
+    (!(file && (named || whole || twice || torn))).then_some(said)
 }
 
 /// Judges mutations, of which every `opened`th that can be read is opened.

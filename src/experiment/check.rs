@@ -164,7 +164,7 @@ impl Experiment {
     /// What `compare` and `choose-gamma` would refuse after training.
     fn check_table(&self, report: &mut CheckReport) {
         let config = self.config();
-        let mut own = vec![("sample.sampler".to_string(), config.sample.sampler.clone())];
+        let mut own = Vec::new();
         for sampler in config.samplers() {
             if sampler.with_steps(2, 1).evaluations().is_none() {
                 let name = &sampler.name;

@@ -105,6 +105,10 @@ impl Experiment {
         for (path, stage) in stages.chain([("post_train", &this.config.post_train)]) {
             problems.extend(this.batch_misfit(path, stage, &this.data));
         }
+        // Times that do not increase show here, and not after the training.
+        if let Err(error) = this.sampler(this.config.sample.sampler.clone()) {
+            problems.push(Problem { path: "sample.sampler".into(), message: format!(": {error}") });
+        }
         Error::if_any(problems)?;
         // Those of sampling are read after training, too late to learn that one cannot be read.
         for (_, file) in weight_files(&this.config) {

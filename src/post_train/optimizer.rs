@@ -37,15 +37,14 @@ impl OptimizerConfig {
         let lr = self.learning_rate;
         must(lr > 0.0 && lr <= 1.0, "learning_rate", lr, "must be in (0, 1]");
         for (i, beta) in self.betas.into_iter().enumerate() {
-            must((0.0..1.0).contains(&beta), &format!("betas[{i}]"), beta, "must be in [0, 1)");
+            // AdamW computes in f32, where a number too near 1 is 1.
+            let below = (beta as f32) < 1.0;
+            must((0.0..1.0).contains(&beta) && below, &format!("betas[{i}]"), beta, "must be in [0, 1), in f32 too");
         }
-        must(self.epsilon > 0.0 && self.epsilon.is_finite(), "epsilon", self.epsilon, "must be positive");
-        must(
-            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-            "weight_decay",
-            self.weight_decay,
-            "must be at least 0",
-        );
+        let small = self.epsilon as f32;
+        must(small.is_normal() && small > 0.0, "epsilon", self.epsilon, "must be positive, in f32 too");
+        let (decay, finite) = (self.weight_decay, (self.weight_decay as f32).is_finite());
+        must(decay >= 0.0 && finite, "weight_decay", decay, "must be at least 0, and finite in f32");
         let clip = self.clip.unwrap_or(1.0);
         must(clip > 0.0 && clip.is_finite(), "clip", clip, "must be positive");
         problems

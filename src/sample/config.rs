@@ -1,6 +1,6 @@
 //! How samples are generated, as the JSON says it.
 use super::network_field::Needs;
-use super::{CorrectionConfig, GuidanceConfig, SolverConfig, StepCount, TimesConfig, WeakGuidanceConfig};
+use super::{At, CorrectionConfig, GuidanceConfig, SolverConfig, Step, StepCount, TimesConfig, WeakGuidanceConfig};
 use crate::Problem;
 use crate::path::{Linear, Path, TrainingInterval};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,13 @@ impl SamplerConfig {
     /// Network evaluations per sample (NFE) over the times [0, 1], one of a weak network included; none if the
     /// solver decides by itself.
     pub fn evaluations(&self) -> Option<usize> {
+        // Without an interval every evaluation costs the same, so that no list of them is made.
+        let constant = self.weak_guidance.is_none() && self.guidance.as_ref().is_none_or(|g| g.interval.is_none());
+        if constant {
+            let at = At::within(Step { index: 0, count: 1, start: 0.0 }, 0.0);
+            let cost = Needs::of(self.guidance.as_ref(), None, &at).count();
+            return Some(self.solver.evaluation_count(self.intervals())?.saturating_mul(cost));
+        }
         let times = self.times_within(TrainingInterval { start: 0.0, end: 1.0 }, &Linear);
         let cost = |at| Needs::of(self.guidance.as_ref(), self.weak_guidance.as_ref(), &at).count();
         Some(self.solver.evaluations(&times)?.into_iter().map(cost).sum())

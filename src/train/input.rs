@@ -60,8 +60,8 @@ impl InputConfig {
         let mut problems = Vec::new();
         match *self {
             Self::Perturbation { gamma } => {
-                let valid = gamma.is_finite() && gamma >= 0.0;
-                Problem::unless(&mut problems, valid, path, "gamma", gamma, "must be finite and at least 0");
+                let valid = (gamma as f32).is_finite() && gamma >= 0.0;
+                Problem::unless(&mut problems, valid, path, "gamma", gamma, "must be finite in f32 and at least 0");
             }
             Self::Rollout { steps, span, .. } => {
                 let must = format!("must be in 1..={MOST_STEPS}");

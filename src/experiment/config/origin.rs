@@ -51,7 +51,8 @@ fn begins(path: &str, of: &str) -> bool {
     path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn short(setting: &str) -> String {
+/// A setting in at most one line.
+pub(super) fn short(setting: &str) -> String {
     let cut: String = setting.chars().take(80).collect();
     if cut.len() < setting.len() { cut + "…" } else { cut }
 }

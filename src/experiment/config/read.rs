@@ -34,7 +34,8 @@ impl ExperimentConfig {
         let mut layers = Vec::new();
         let mut config = merged(file, &mut Vec::new(), &mut layers)?;
         for setting in settings {
-            set(&mut config, setting).map_err(|why| Error::format(file, format!("--set {setting}: {why}")))?;
+            set(&mut config, setting)
+                .map_err(|why| Error::format(file, format!("--set {}: {why}", origin::short(setting))))?;
         }
         Self::from_value(config).map_err(|error| origin::named(error, file, &layers, settings))
     }
