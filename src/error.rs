@@ -25,6 +25,7 @@ impl Problem {
     ) {
         if !holds {
             let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+            let value = readable(value.to_string());
             problems.push(Self { path, message: format!("= {value}: {condition}") });
         }
     }
@@ -103,6 +104,26 @@ impl Error {
     }
 }
 
+/// A number of hundreds of digits with an exponent; anything else as it is.
+fn readable(value: String) -> String {
+    let long = (value.len() > 30).then(|| value.parse::<f64>().ok()).flatten();
+    long.map_or(value, |number| format!("{number:e}"))
+}
+
 fn list(problems: &[Problem]) -> String {
     problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_hundreds_of_digits_are_short() {
+        for (value, expected) in [(1e308, "1e308"), (1.5, "1.5"), (2e-300, "2e-300"), (f64::NAN, "NaN")] {
+            assert_eq!(readable(value.to_string()), expected);
+        }
+        let list = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]";
+        assert_eq!(readable(list.into()), list);
+    }
 }

@@ -15,6 +15,10 @@ const PROBE: &str = "\u{1}probe";
 /// # Errors
 /// [`Error::Config`] with the whole path of the first key that is wrong; `whole` stands for the top.
 pub(super) fn read<T: DeserializeOwned>(value: &Value, whole: &str) -> Result<T> {
+    if !value.is_object() {
+        let message = ": must be an object, of keys and values".into();
+        return Err(Error::Config(vec![Problem { path: whole.into(), message }]));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let (place, message) = (pointer(error.path()), error.inner().to_string());
         let place = Search::<T>::new(value, &message).from(place);
@@ -201,7 +205,8 @@ mod tests {
                 r#"{"steps": 1, "steps": 2}"#,
                 "the stage is not JSON: the key \"steps\" stands twice in one object at line 1",
             ),
-            ("[1, 2]", "the stage : invalid type"),
+            ("[1, 2]", "the stage : must be an object"),
+            ("[]", "the stage : must be an object"),
         ] {
             assert!(error(json).starts_with(expected), "{expected:?} is not the beginning of {:?}", error(json));
         }

@@ -308,7 +308,7 @@ mod tests {
             "compare.samplers[0].solver.sde.norm = \"\": must be a number",
             "compare.samplers[1].times.shift.factor = null: must be a number",
             "compare.seeds[0] = 1000.0: must be a whole number, written in digits alone, at most 18446744073709551615",
-            "compare.seeds[1] = 1.8446744073709552e19: must be a whole number, written in digits alone",
+            "compare.seeds[1] = 1.8446744073709552e+19: must be a whole number, written in digits alone",
             "compare.seeds[2] = -1: must not be negative",
         ] {
             assert!(found.iter().any(|problem| problem.contains(expected)), "{expected:?} is not in {found:#?}");
