@@ -117,7 +117,7 @@ impl Machine {
         let condition = format!(
             "a pass of {items} takes {} beside the network's {}, {}; raise `accumulation`",
             about(bytes),
-            about(training(&config.network)),
+            gigabytes(training(&config.network)),
             self.has()
         );
         self.unless(bytes.saturating_add(training(&config.network)), path, "batch_size", stage.batch_size, condition)
@@ -247,7 +247,7 @@ mod tests {
         let ring = json!({"data": {"kind": "ring", "dimension": 4000, "train": 1_000_000},
             "network": {"channels": 4000, "size": 1}});
         let ring = found(8 * GB, Purpose::Train, &ring);
-        assert!(ring[0].starts_with("data.train = 1000000: the data would take about 16.1 GB"), "{ring:?}");
+        assert!(ring[0].starts_with("data.dimension = 4000: the data would take about 16.1 GB"), "{ring:?}");
     }
 
     #[test]

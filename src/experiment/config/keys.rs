@@ -72,7 +72,11 @@ impl<'a> Checker<'a> {
         };
         let listed = kinds.join("\", \"");
         match object.get("kind") {
-            None => vec![problem(&join(path, "kind"), format!("is missing: must be one of \"{listed}\""))],
+            None => {
+                let near = object.keys().find(|key| nearest(key, &["kind"]).is_some());
+                let near = near.map_or(String::new(), |key| format!(", but `{}` is there", join(path, key)));
+                vec![problem(&join(path, "kind"), format!("is missing{near}: must be one of \"{listed}\""))]
+            }
             Some(given) => match choices.iter().find(|choice| kind(choice) == given.as_str()) {
                 Some(choice) => {
                     let mut found = self.misfits(choice, value, path);

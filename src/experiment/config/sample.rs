@@ -126,7 +126,11 @@ impl ExperimentConfig {
                 add(&mut problems, format!("{path}.weak"), ": autoguidance needs a second network");
             }
             (_, Some(_)) if !used => {
-                add(&mut problems, format!("{path}.weak"), ": would be ignored without autoguidance");
+                add(
+                    &mut problems,
+                    format!("{path}.weak"),
+                    ": would be ignored without autoguidance in `sample.sampler.weak_guidance` or in one of `compare.samplers`",
+                );
             }
             (Some(WeakGuidanceConfig::SkipLayer { .. }), None) => match &self.network {
                 NetworkConfig::Mmdit(mmdit) => {

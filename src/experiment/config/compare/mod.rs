@@ -144,6 +144,9 @@ impl ExperimentConfig {
         for (i, arm) in compare.arms.iter().enumerate() {
             problems.extend(arm.problems(&format!("{path}.arms[{i}]"), self.flow.path, self.start.is_exact()));
         }
+        for (i, arm) in compare.arms.iter().enumerate().filter(|(_, arm)| arm.name.trim().is_empty()) {
+            add(&mut problems, format!("{path}.arms[{i}].name"), format!("= {:?}: must be a name", arm.name));
+        }
         let arms = self.arms();
         let known = "known only for the velocity of a ring on the linear path";
         if self.start.is_exact() && !self.has_exact_field() {
