@@ -25,6 +25,7 @@ impl Problem {
     ) {
         if !holds {
             let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+            let value = readable(value.to_string());
             problems.push(Self { path, message: format!("= {value}: {condition}") });
         }
     }
@@ -81,6 +82,43 @@ pub enum Error {
     /// A condition on the arguments of a function is violated.
     #[error("{0}")]
     Invalid(String),
+    /// Another process is at work in a folder.
+    #[error("{}: in use by {by}; wait until it has ended, or take another folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process and its machine.
+        by: String,
+    },
+    /// The checkpoints of a folder belong to another training.
+    #[error("{}: holds the checkpoints of another training; take another folder, or remove this one:\n{}", path.display(), lines(differences))]
+    OtherTraining {
+        /// The folder of the checkpoints.
+        path: PathBuf,
+        /// Each key with its value there and its value here.
+        differences: Vec<String>,
+    },
+    /// Every checkpoint of a folder is damaged.
+    #[error(
+        "{}: every checkpoint is damaged, so that the training cannot go on; bring one back from a copy, or remove the folder to \
+         begin again:\n{}", path.display(), lines(reasons)
+    )]
+    Damaged {
+        /// The folder of the checkpoints.
+        path: PathBuf,
+        /// What is wrong with each of them, the newest first.
+        reasons: Vec<String>,
+    },
+    /// A training ended before its last step because it was asked to; what it reached is saved.
+    #[error("{what}: stopped {reason}, {at}; the same command goes on from there")]
+    Stopped {
+        /// The training.
+        what: String,
+        /// Who asked.
+        reason: String,
+        /// What was reached and saved.
+        at: String,
+    },
     /// Training stopped with an error.
     #[error("training stopped: {0}")]
     Training(String),
@@ -103,6 +141,30 @@ impl Error {
     }
 }
 
+fn lines(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("  {text}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A number of hundreds of digits with an exponent; anything else as it is.
+fn readable(value: String) -> String {
+    let long = (value.len() > 30).then(|| value.parse::<f64>().ok()).flatten();
+    long.map_or(value, |number| format!("{number:e}"))
+}
+
 fn list(problems: &[Problem]) -> String {
     problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_hundreds_of_digits_are_short() {
+        for (value, expected) in [(1e308, "1e308"), (1.5, "1.5"), (2e-300, "2e-300"), (f64::NAN, "NaN")] {
+            assert_eq!(readable(value.to_string()), expected);
+        }
+        let list = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]";
+        assert_eq!(readable(list.into()), list);
+    }
 }

@@ -68,6 +68,7 @@ pub mod checkpoint;
 pub mod error;
 #[cfg(feature = "evaluate")]
 mod host;
+mod json;
 pub mod monitor;
 pub mod network;
 pub mod path;
@@ -76,6 +77,8 @@ pub mod prelude;
 pub mod random;
 pub mod sample;
 mod statistics;
+mod stop;
+mod storage;
 #[cfg(any(feature = "data", feature = "models"))]
 mod tensor_file;
 pub mod timestep;
@@ -91,6 +94,8 @@ pub mod experiment;
 pub mod models;
 
 pub use error::{Error, Problem, Result};
+pub use stop::{Hearing, Stop};
+pub use storage::FolderLock;
 
 /// The snippet of the README compiles.
 #[cfg(doctest)]

@@ -28,7 +28,14 @@ fn open(config: ExperimentConfig) -> Experiment {
 
 /// The same experiment with the weights of another file.
 fn from_file(system: &str, file: PathBuf) -> Experiment {
-    let options = WeightsConfig { file, source: WeightSource::Auto, allow_missing: vec![], allow_unused: vec![] };
+    let options = WeightsConfig {
+        file,
+        source: WeightSource::Auto,
+        prefix: None,
+        allow_missing: vec![],
+        allow_unused: vec![],
+        replace: vec![],
+    };
     let mut config = config(system);
     config.start = StartConfig::Weights(options);
     open(config)
@@ -71,7 +78,7 @@ fn an_official_checkpoint_is_post_trained_resumed_sampled_and_written_back() {
         let (one_sitting, two_sittings) = (folder.path().join("one"), folder.path().join("two"));
         let one = experiment.post_train(&start, &one_sitting, None).unwrap();
         assert!(one.finished && one.steps == experiment.config().post_train.steps, "{name}");
-        let first = experiment.post_train(&start, &two_sittings, Some(2)).unwrap();
+        let first = experiment.post_train(&start, &two_sittings, Some(one.steps / 2)).unwrap();
         assert!(!first.finished && first.steps == one.steps / 2, "{name}");
         assert!(experiment.trained(&two_sittings).is_err(), "{name}: unfinished weights pass for finished ones");
         let second = experiment.post_train(&start, &two_sittings, None).unwrap();
@@ -172,10 +179,13 @@ fn a_folder_belongs_to_one_configuration() {
     let mut sampled = config("sit");
     sampled.sample.count += 1;
     claim_folder(folder.path(), &sampled).unwrap();
-    let mut longer = config("sit");
-    longer.post_train.steps *= 2;
-    let error = claim_folder(folder.path(), &longer).unwrap_err().to_string();
-    assert!(error.contains("another configuration") && error.contains("post_train.steps: was 40, now 80"), "{error}");
+    let mut larger = config("sit");
+    larger.post_train.batch_size *= 2;
+    let error = claim_folder(folder.path(), &larger).unwrap_err().to_string();
+    assert!(
+        error.contains("another configuration") && error.contains("post_train.batch_size: was 8, now 16"),
+        "{error}"
+    );
     assert_eq!(error.lines().count(), 2, "{error}");
     let error = check_folder(folder.path(), &config("rae")).unwrap_err().to_string();
     for expected in [
@@ -272,4 +282,107 @@ fn what_contradicts_itself_is_refused_before_anything_is_opened() {
         let found = config.problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         assert!(found.contains(expected), "{name}: `{expected}` is not in:\n{found}");
     }
+}
+
+/// A tensor of a safetensors file as it is.
+#[derive(Clone)]
+struct Stored {
+    name: String,
+    shape: Vec<usize>,
+    dtype: safetensors::Dtype,
+    bytes: Vec<u8>,
+}
+
+fn stored(file: &Path) -> Vec<Stored> {
+    let bytes = std::fs::read(file).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = |(name, view): (&str, safetensors::tensor::TensorView<'_>)| Stored {
+        name: name.into(),
+        shape: view.shape().to_vec(),
+        dtype: view.dtype(),
+        bytes: view.data().to_vec(),
+    };
+    tensors.iter().map(tensor).collect()
+}
+
+fn write(tensors: &[Stored], file: &Path) {
+    let views = tensors.iter().map(|tensor| {
+        let view = safetensors::tensor::TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
+        (tensor.name.as_str(), view.unwrap())
+    });
+    safetensors::serialize_to_file(views, None, file).unwrap();
+}
+
+/// The file of a system's weights, its names changed.
+fn renamed(file: &Path, name: impl Fn(&str) -> String) -> Vec<Stored> {
+    stored(file).into_iter().map(|tensor| Stored { name: name(&tensor.name), ..tensor }).collect()
+}
+
+#[test]
+fn a_checkpoint_as_other_programs_write_it_is_the_same_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = root().join("tests/golden/sit/model_c.safetensors");
+    let load = |file: &Path| from_file("sit", file.to_path_buf()).start().unwrap_or_else(|error| panic!("{error}"));
+    let expected = exported(&load(&golden).0, folder.path(), "expected.safetensors").1;
+    let compiled = |name: &str| name.replacen("blocks.0.", "blocks.0._orig_mod.", 1);
+    let checkpointed =
+        |name: &str| format!("module.{}", name.replacen("blocks.0.", "blocks.0._checkpoint_wrapped_module.", 1));
+    let lightning = |name: &str| format!("state_dict.model.{name}");
+    let names: [&dyn Fn(&str) -> String; 4] = [&compiled, &checkpointed, &lightning, &|name| format!("ema.net.{name}")];
+    for (i, name) in names.iter().enumerate() {
+        let file = folder.path().join(format!("{i}.sft"));
+        write(&renamed(&golden, name), &file);
+        let (network, report) = load(&file);
+        assert_eq!(report.unwrap().loaded, 22, "{i}");
+        assert!(exported(&network, folder.path(), "found.safetensors").1 == expected, "{i}");
+    }
+}
+
+#[test]
+fn shards_are_one_file_and_a_missing_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = stored(&root().join("tests/golden/sit/model_c.safetensors"));
+    let names = ["w-00001-of-00002.safetensors", "w-00002-of-00002.safetensors"];
+    let map: serde_json::Map<String, serde_json::Value> =
+        all.iter().enumerate().map(|(i, tensor)| (tensor.name.clone(), names[i % 2].into())).collect();
+    let index = folder.path().join("w.safetensors.index.json");
+    std::fs::write(&index, serde_json::json!({"weight_map": map}).to_string()).unwrap();
+    let part = |which: usize| all.iter().skip(which).step_by(2).cloned().collect::<Vec<_>>();
+    for (which, name) in names.iter().enumerate() {
+        write(&part(which), &folder.path().join(name));
+    }
+    let experiment = from_file("sit", folder.path().to_path_buf());
+    assert_eq!(experiment.start().unwrap().1.unwrap().loaded, 22);
+    std::fs::remove_file(folder.path().join(names[1])).unwrap();
+    let error = experiment.start().unwrap_err().to_string();
+    assert!(error.contains("1 of its 2 shards not there: get `w-00002-of-00002.safetensors` too"), "{error}");
+}
+
+#[test]
+fn the_shipped_file_of_stable_diffusion_loads_the_single_file_of_stability() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = stored(&root().join("data/tiny/sd35/modelA.safetensors"));
+    let (dtype, shape) = (safetensors::Dtype::F16, vec![1]);
+    let autoencoder = (0..30).map(|i| format!("first_stage_model.decoder.{i}.w"));
+    all.extend(autoencoder.map(|name| Stored { name, shape: shape.clone(), dtype, bytes: vec![0; 2] }));
+    let (name, dtype) = ("text_encoders.t5xxl.w".to_string(), safetensors::Dtype::F8_E4M3);
+    all.push(Stored { name, shape: vec![4, 4], dtype, bytes: vec![0; 16] });
+    let file = folder.path().join("sd3.5_medium_incl_clips_t5xxlfp8scaled.safetensors");
+    write(&all, &file);
+    let (_, report) = from_file("sd35", file).start().unwrap();
+    let report = report.unwrap();
+    assert_eq!(report.parts, [("first_stage_model", 30), ("text_encoders", 1)].into());
+    assert_eq!((report.loaded, report.unused.len()), (65, 0));
+}
+
+#[test]
+fn weights_that_are_not_finite_stop_before_the_first_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = stored(&root().join("tests/golden/sit/model_c.safetensors"));
+    let bad = all.iter_mut().find(|tensor| tensor.name == "blocks.0.mlp.fc1.weight").unwrap();
+    bad.bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    let file = folder.path().join("nan.safetensors");
+    write(&all, &file);
+    let error = from_file("sit", file).start().unwrap_err().to_string();
+    assert!(error.contains("`blocks.0.mlp.fc1.weight` has NaN or infinity in 1 of 2304 numbers"), "{error}");
 }

@@ -1,37 +1,130 @@
-//! What makes a checkpoint set count: the list of its files with their lengths and checksums.
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
-
+//! What makes a checkpoint set count: what it is, what it belongs to, and its files with their lengths and checksums.
+use super::Identity;
+use crate::{Error, Result, storage};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 pub(super) const MARKER: &str = "COMPLETE";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
+/// Everything known of a set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
     format: u32,
-    epoch: usize,
-    files: BTreeMap<String, FileRecord>,
+    /// The epoch, or the step, after which it was saved.
+    pub number: usize,
+    /// What it belongs to; none for a set of a training that did not say.
+    pub identity: Option<Identity>,
+    /// How the training came here.
+    pub history: History,
+    /// By the name of the file.
+    pub files: BTreeMap<String, FileRecord>,
+    /// The checksum of all of the above.
+    seal: String,
 }
 
+/// How a training came to the step of a set, as far as the weights do not tell it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct History {
+    /// The validation loss at this step, where one was measured.
+    pub validation: Option<f64>,
+    /// The best validation so far.
+    pub best: Option<Best>,
+    /// The gradient norm of the newest update.
+    #[serde(with = "any_number")]
+    pub gradient_norm: Option<f64>,
+    /// The distance between average and network where it was measured last.
+    #[serde(with = "any_number")]
+    pub ema_distance: Option<f64>,
+    /// Updates that were left out as their gradient was not finite.
+    pub skipped: u64,
+    /// Of these the newest ones, without an update between them.
+    pub skipped_in_a_row: u64,
+    /// Returns to an earlier set; each gives other draws.
+    pub rollbacks: Vec<Rollback>,
+    /// Seconds of training, over all processes.
+    pub seconds: f64,
+    /// Processes that trained.
+    pub sittings: u64,
+}
+
+/// A number that may be infinite or none, for which JSON has no words.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Finite(f64),
+        Other(String),
+    }
+
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        let written =
+            |value: f64| if value.is_finite() { Written::Finite(value) } else { Written::Other(value.to_string()) };
+        value.map(written).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Option::<Written>::deserialize(deserializer)?
+            .map(|written| match written {
+                Written::Finite(value) => Ok(value),
+                Written::Other(text) => text.parse().map_err(serde::de::Error::custom),
+            })
+            .transpose()
+    }
+}
+
+/// The best validation of a training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub step: usize,
+    pub loss: f64,
+}
+
+/// One return to an earlier set.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rollback {
+    pub from: usize,
+    pub to: usize,
+}
+
+/// Length and checksum of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct FileRecord {
+pub(crate) struct FileRecord {
     bytes: u64,
     sha256: String,
 }
 
 impl Manifest {
-    pub(super) fn new(epoch: usize, files: BTreeMap<String, FileRecord>) -> Self {
-        Self { format: FORMAT, epoch, files }
+    pub(super) fn new(
+        number: usize,
+        identity: Option<Identity>,
+        history: History,
+        files: BTreeMap<String, FileRecord>,
+    ) -> Self {
+        Self { format: FORMAT, number, identity, history, files, seal: String::new() }.sealed()
     }
 
-    /// Reads the manifest in `dir`, which must be that of `epoch`.
-    pub(super) fn read(dir: &Path, epoch: usize) -> Result<Self> {
+    /// The same set with another history.
+    pub(super) fn with_history(self, history: History) -> Self {
+        Self { history, ..self }.sealed()
+    }
+
+    fn sealed(self) -> Self {
+        let open = Self { seal: String::new(), ..self };
+        // A manifest holds no map with keys that JSON does not know, so that this cannot fail.
+        let text = serde_json::to_vec(&open).unwrap_or_default();
+        Self { seal: hex(&Sha256::digest(text)), ..open }
+    }
+
+    /// Reads the manifest in `dir`, which must be that of the set `number`.
+    pub(super) fn read(dir: &Path, number: usize) -> Result<Self> {
         let path = dir.join(MARKER);
         let text = match fs::read(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -39,57 +132,112 @@ impl Manifest {
             }
             other => other.map_err(|e| Error::io(&path, e))?,
         };
-        let this: Self = serde_json::from_slice(&text).map_err(|e| Error::format(&path, e.to_string()))?;
-        if this.format != FORMAT {
-            return Err(Error::format(path, format!("format {}: must be {FORMAT}", this.format)));
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
         }
-        if this.epoch != epoch {
-            return Err(Error::format(path, format!("is of epoch {}", this.epoch)));
+        let damaged = |e: serde_json::Error| Error::format(&path, format!("damaged: {e}"));
+        let Format { format } = serde_json::from_slice(&text).map_err(damaged)?;
+        if format != FORMAT {
+            let message = format!("format {format}: must be {FORMAT}; the version that wrote it can read it");
+            return Err(Error::format(path, message));
+        }
+        let this: Self = serde_json::from_slice(&text).map_err(damaged)?;
+        // Not all of it: what is no number differs from itself.
+        if this.clone().sealed().seal != this.seal {
+            return Err(Error::format(path, "damaged: its checksum is not the one it was sealed with"));
+        }
+        if this.number != number {
+            return Err(Error::format(path, format!("is of set {}", this.number)));
         }
         Ok(this)
     }
 
-    /// Writes the manifest into `dir` in one step: it is there with all its contents, or not at all.
+    /// Writes the manifest into `dir`: it is there with all its contents, or not at all.
     pub(super) fn write(&self, dir: &Path) -> Result<()> {
-        let (target, scratch) = (dir.join(MARKER), dir.join(format!("{MARKER}.tmp")));
+        let target = dir.join(MARKER);
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::format(&target, e.to_string()))?;
-        let write = || {
-            let mut file = File::create(&scratch)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&scratch, &target)?;
-            sync_folder(dir)
-        };
-        write().map_err(|e| Error::io(&target, e))
+        storage::write(&target, &text)
+    }
+
+    /// The contents of the file `name` in `dir`, if they are what was recorded.
+    pub(super) fn contents(&self, dir: &Path, name: &str) -> Result<Vec<u8>> {
+        let path = dir.join(name);
+        let expected = self.expected(dir, name)?;
+        self.same_length(&path, expected)?;
+        let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        if FileRecord::of(&bytes) != *expected {
+            return Err(Error::format(path, "the checksum is not the one recorded when it was written"));
+        }
+        Ok(bytes)
     }
 
     /// Compares the file `name` in `dir` with what was recorded; the length first, it is cheaper.
     pub(super) fn check(&self, dir: &Path, name: &str) -> Result<()> {
-        let Some(expected) = self.files.get(name) else {
-            return Err(Error::format(dir.join(MARKER), format!("does not list {name}")));
-        };
-        let path = dir.join(name);
-        let bytes = fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
-        if bytes != expected.bytes {
-            return Err(Error::format(path, format!("{bytes} bytes, but {} were written", expected.bytes)));
+        self.contents(dir, name).map(drop)
+    }
+
+    fn expected(&self, dir: &Path, name: &str) -> Result<&FileRecord> {
+        self.files.get(name).ok_or_else(|| Error::format(dir.join(MARKER), format!("does not list {name}")))
+    }
+
+    fn same_length(&self, path: &Path, expected: &FileRecord) -> Result<()> {
+        let bytes = fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        match bytes == expected.bytes {
+            true => Ok(()),
+            false => Err(Error::format(path, format!("{bytes} bytes, but {} were written", expected.bytes))),
         }
-        if FileRecord::of(&path)? != *expected {
-            return Err(Error::format(path, "the checksum is not the one recorded when it was written"));
-        }
-        Ok(())
     }
 }
 
 impl FileRecord {
-    pub(super) fn of(path: &Path) -> Result<Self> {
-        let mut hasher = Sha256::new();
-        let read = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
-        let bytes = read.map_err(|e| Error::io(path, e))?;
-        Ok(Self { bytes, sha256: format!("{:x}", hasher.finalize()) })
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
     }
 }
 
-/// Makes a rename survive a power cut.
-fn sync_folder(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_comes_back_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let history =
+            History { gradient_norm: Some(f64::NAN), ema_distance: Some(f64::INFINITY), ..History::default() };
+        Manifest::new(7, None, history, BTreeMap::new()).write(folder.path()).unwrap();
+        let found = Manifest::read(folder.path(), 7).unwrap().history;
+        assert!(found.gradient_norm.unwrap().is_nan());
+        assert_eq!(found.ema_distance, Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn a_manifest_comes_back_and_no_number_of_it_can_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [("model.bpk".to_string(), FileRecord::of(b"abc"))].into();
+        let history = History {
+            validation: Some(0.1 + 0.2),
+            rollbacks: vec![Rollback { from: 7, to: 5 }],
+            gradient_norm: Some(f64::from(0.1f32)),
+            ema_distance: Some(f64::NEG_INFINITY),
+            ..History::default()
+        };
+        let manifest = Manifest::new(4, Some(Identity::default()), history, files);
+        manifest.write(folder.path()).unwrap();
+        assert_eq!(Manifest::read(folder.path(), 4).unwrap(), manifest);
+        assert!(Manifest::read(folder.path(), 5).unwrap_err().to_string().contains("is of set 4"));
+        let text = fs::read_to_string(folder.path().join(MARKER)).unwrap();
+        for (old, new) in
+            [("\"bytes\": 3", "\"bytes\": 4"), ("\"number\": 4", "\"number\": 5"), ("\"to\": 5", "\"to\": 4")]
+        {
+            fs::write(folder.path().join(MARKER), text.replace(old, new)).unwrap();
+            let number = if old.contains("number") { 5 } else { 4 };
+            let error = Manifest::read(folder.path(), number).unwrap_err().to_string();
+            assert!(error.contains("its checksum is not the one it was sealed with"), "{old}: {error}");
+        }
+    }
 }

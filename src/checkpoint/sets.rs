@@ -1,24 +1,44 @@
-//! Checkpoint sets that are complete or absent: model, optimizer and scheduler of one epoch.
+//! Checkpoint sets that are complete or absent: model, optimizer and scheduler of one moment of a training.
+use super::identity::Identity;
+use super::manifest::{FileRecord, History, MARKER, Manifest};
+use super::pack::Pack;
+use super::part::Part;
+use super::retention::{Candidate, Retention};
+use crate::{Error, Result, storage};
+use burn::tensor::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::manifest::{FileRecord, MARKER, Manifest};
-use crate::{Error, Result};
-use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
-
-const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
+pub(super) const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 
 /// A folder of checkpoint sets `epoch-000004/{model,optim,scheduler}.bpk`.
 ///
-/// A set counts once its manifest `COMPLETE` exists, which is written last and records the length and the
-/// SHA-256 of every file. A set Burn's strategy wants deleted stays until a newer one is complete.
+/// A set counts once its manifest `COMPLETE` exists, which is written last and records the length and the SHA-256 of every
+/// file. A set with a NaN or an infinity in it is never completed. A set Burn's strategy wants deleted stays until a newer
+/// one is complete. While a part is written, its bytes are held in memory.
 #[derive(Clone)]
 pub struct CheckpointSets {
     dir: PathBuf,
-    state: Arc<Mutex<State>>,
+    numbered_by: NumberedBy,
+    shared: Arc<Shared>,
+}
+
+/// What the number of a set counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NumberedBy {
+    /// Burn's epochs.
+    Epoch,
+    /// Optimizer steps, which are given for each of Burn's epochs.
+    Step,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    turn: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -26,42 +46,76 @@ struct State {
     saved: BTreeMap<usize, BTreeMap<String, FileRecord>>,
     doomed: BTreeSet<usize>,
     newest_complete: Option<usize>,
+    training: Option<OfTraining>,
+    /// The steps of Burn's epochs.
+    steps: BTreeMap<usize, usize>,
+    histories: BTreeMap<usize, History>,
+    not_finite: Option<NotFinite>,
 }
 
-/// One file of every set, as a Burn [`Checkpointer`].
-pub struct Part {
-    name: &'static str,
-    sets: CheckpointSets,
+/// What all sets of a training have in common.
+#[derive(Debug, Clone)]
+struct OfTraining {
+    identity: Identity,
+    retention: Retention,
 }
 
-/// The newest epoch whose set is complete, not looking into its files; 0 if there is none. It changes nothing, so
-/// that another process may be writing there.
+/// Why a set was not completed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NotFinite {
+    pub number: usize,
+    pub tensor: String,
+}
+
+/// The newest set whose number can be read from its folder's name and whose manifest is there, not looking into its files;
+/// 0 if there is none. It changes nothing, so that another process may be writing there.
 #[cfg(feature = "experiment")]
-pub(crate) fn newest_epoch(dir: &Path) -> usize {
-    let sets = CheckpointSets { dir: dir.to_path_buf(), state: Arc::default() };
-    let complete = |epoch: &usize| sets.set_dir(*epoch).join(MARKER).exists();
-    sets.epochs().unwrap_or_default().into_iter().rev().find(complete).unwrap_or(0)
+pub(crate) fn newest_step(dir: &Path) -> usize {
+    let sets = CheckpointSets::at(dir, NumberedBy::Step);
+    let complete = |number: &usize| sets.set_dir(*number).join(MARKER).exists();
+    sets.numbers().unwrap_or_default().into_iter().rev().find(complete).unwrap_or(0)
+}
+
+/// The manifests of the sets of a training, oldest first, their files not looked into. It changes nothing.
+#[cfg(feature = "experiment")]
+pub(crate) fn manifests(dir: &Path) -> Vec<Manifest> {
+    let sets = CheckpointSets::at(dir, NumberedBy::Step);
+    let numbers = sets.numbers().unwrap_or_default().into_iter();
+    numbers.filter_map(|number| Manifest::read(&sets.set_dir(number), number).ok()).collect()
 }
 
 impl CheckpointSets {
+    fn at(dir: &Path, numbered_by: NumberedBy) -> Self {
+        Self { dir: dir.to_path_buf(), numbered_by, shared: Arc::default() }
+    }
+
     /// Opens `dir`, creating it if missing, and removes the `.tmp` files a killed writer left behind.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be created or read.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        let dir = dir.as_ref().to_path_buf();
-        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, e))?;
-        let sets = Self { dir, state: Arc::default() };
-        for epoch in sets.epochs()? {
-            let set = sets.set_dir(epoch);
-            for entry in fs::read_dir(&set).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.extension().is_some_and(|extension| extension == "tmp")
-                    && let Err(error) = fs::remove_file(&path)
-                {
-                    eprintln!("warning: {}: {error}", path.display());
-                }
-            }
+        Self::opened(dir.as_ref(), NumberedBy::Epoch)
+    }
+
+    /// As [`open`](Self::open), the sets of one training, which are numbered by optimizer steps.
+    pub(crate) fn of_training(dir: &Path, identity: Identity, retention: Retention) -> Result<Self> {
+        let sets = Self::opened(dir, NumberedBy::Step)?;
+        sets.lock().training = Some(OfTraining { identity, retention });
+        Ok(sets)
+    }
+
+    /// The same, to look into only: nothing is created, and nothing that another process may be writing is removed.
+    pub(crate) fn to_read(dir: &Path, identity: Identity) -> Self {
+        let sets = Self::at(dir, NumberedBy::Step);
+        sets.lock().training = Some(OfTraining { identity, retention: Retention::default() });
+        sets
+    }
+
+    fn opened(dir: &Path, numbered_by: NumberedBy) -> Result<Self> {
+        storage::create_folder(dir)?;
+        let sets = Self::at(dir, numbered_by);
+        for number in sets.numbers()? {
+            storage::sweep(&sets.set_dir(number));
         }
         Ok(sets)
     }
@@ -78,150 +132,285 @@ impl CheckpointSets {
         self.set_dir(epoch).join(file_name(name))
     }
 
-    /// The newest epoch whose set is complete and whose files have the recorded lengths and checksums.
+    /// The newest epoch whose set is complete and whose files have the recorded lengths and checksums; none if no set was
+    /// ever completed.
     ///
     /// Every newer set that is not prints one warning line which says why.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be read.
+    /// [`Error::Io`] if the folder cannot be read; [`Error::Damaged`] if every completed set is damaged.
     pub fn latest(&self) -> Result<Option<usize>> {
-        for epoch in self.epochs()?.into_iter().rev() {
-            match self.verify(epoch, &PARTS) {
-                Ok(()) => return Ok(Some(epoch)),
-                Err(error) => eprintln!("warning: checkpoint of epoch {epoch} skipped: {error}"),
-            }
-        }
-        Ok(None)
+        self.newest(|number, manifest| {
+            PARTS.iter().try_for_each(|part| manifest.check(&self.set_dir(number), &file_name(part)))?;
+            Ok(Some(number))
+        })
     }
 
-    fn epochs(&self) -> Result<BTreeSet<usize>> {
+    /// The newest set of this training that is whole, with its files in memory; none if no set was ever completed.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest); [`Error::OtherTraining`] if the sets belong to another training, as `allowed` sees it:
+    /// it hears the manifest and every difference, and leaves those that matter.
+    pub(crate) fn load_latest(
+        &self,
+        allowed: impl Fn(&Manifest, Vec<String>) -> Vec<String>,
+    ) -> Result<Option<LoadedSet>> {
+        let identity = self.lock().training.as_ref().map(|training| training.identity.clone());
+        self.newest(|number, manifest| {
+            if let (Some(there), Some(here)) = (&manifest.identity, &identity) {
+                let differences = allowed(manifest, there.differences(here));
+                if !differences.is_empty() {
+                    return Err(Error::OtherTraining { path: self.dir.clone(), differences });
+                }
+            }
+            self.load(number, manifest.clone()).map(Some)
+        })
+    }
+
+    /// What `look` finds in the newest completed set that it can use. A set of another training ends the search.
+    fn newest<T>(&self, look: impl Fn(usize, &Manifest) -> Result<Option<T>>) -> Result<Option<T>> {
+        let (mut damaged, mut unsealed) = (Vec::new(), Vec::new());
+        for number in self.numbers()?.into_iter().rev() {
+            let dir = self.set_dir(number);
+            let finished = dir.join(MARKER).exists();
+            match Manifest::read(&dir, number).and_then(|manifest| look(number, &manifest)) {
+                Ok(found) => return Ok(found),
+                Err(error @ Error::OtherTraining { .. }) => return Err(error),
+                Err(error) => {
+                    crate::monitor::warn(&format!("the checkpoint {} is passed over: {error}", dir.display()));
+                    let is_whole = PARTS.iter().all(|part| dir.join(file_name(part)).exists());
+                    if finished {
+                        damaged.push(error.to_string());
+                    } else if is_whole {
+                        unsealed.push(error.to_string());
+                    }
+                }
+            }
+        }
+        // One set without its manifest is that of a process that was killed in its first save; more had one.
+        if unsealed.len() > 1 {
+            damaged.append(&mut unsealed);
+        }
+        match damaged.is_empty() {
+            true if self.numbered_by == NumberedBy::Step && self.has_old_sets() => {
+                let message = "holds checkpoints of an earlier version (epoch-…), which this one cannot go on from; finish the \
+                               training with that version, or take another folder";
+                Err(Error::format(&self.dir, message))
+            }
+            true => Ok(None),
+            false => Err(Error::Damaged { path: self.dir.clone(), reasons: damaged }),
+        }
+    }
+
+    /// Whether there are sets that are numbered as they were before.
+    fn has_old_sets(&self) -> bool {
+        let epochs = Self::at(&self.dir, NumberedBy::Epoch);
+        epochs.numbers().unwrap_or_default().into_iter().any(|number| epochs.set_dir(number).join(MARKER).exists())
+    }
+
+    fn load(&self, number: usize, manifest: Manifest) -> Result<LoadedSet> {
+        let dir = self.set_dir(number);
+        let read =
+            |part: &str| manifest.contents(&dir, &file_name(part)).map(|bytes| Bytes::from_bytes_vec(bytes).shared());
+        let [model, optimizer, scheduler] = PARTS;
+        let path = |part: &str| dir.join(file_name(part));
+        // The state of a schedule is the step; its file only has to be whole.
+        manifest.check(&dir, &file_name(scheduler))?;
+        let bytes = [read(model)?, read(optimizer)?];
+        let packs = [Pack::open(&path(model), bytes[0].clone())?, Pack::open(&path(optimizer), bytes[1].clone())?];
+        if let Some(network) = manifest.identity.as_ref().map(|identity| &identity.network)
+            && packs[0].architecture() != *network
+        {
+            let found = packs[0].architecture();
+            return Err(Error::format(path(model), format!("holds {found}, but its set is of {network}")));
+        }
+        if let Some(misfit) = packs[1].misfit(&packs[0]) {
+            return Err(Error::format(path(optimizer), misfit));
+        }
+        for (part, pack) in [model, optimizer].iter().zip(&packs) {
+            if let Some(tensor) = pack.not_finite() {
+                return Err(Error::format(path(part), format!("`{tensor}` holds a NaN or an infinity")));
+            }
+        }
+        let [model, optimizer] = bytes;
+        Ok(LoadedSet { number, history: manifest.history, model, optimizer })
+    }
+
+    /// Notes the step and the history that the set of Burn's epoch `epoch` will have.
+    pub(crate) fn announce(&self, epoch: usize, step: usize, history: History) {
+        let mut state = self.lock();
+        state.steps.insert(epoch, step);
+        state.histories.insert(step, history);
+    }
+
+    /// Writes another history into the complete set of `step`, whose files stay.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if its manifest cannot be written.
+    pub(crate) fn amend(&self, step: usize, history: History) -> Result<()> {
+        let dir = self.set_dir(step);
+        Manifest::read(&dir, step)?.with_history(history).write(&dir)
+    }
+
+    /// The newest set that this process has completed.
+    pub(crate) fn newest_complete(&self) -> Option<usize> {
+        self.lock().newest_complete
+    }
+
+    /// The first tensor that kept a set from being completed.
+    pub(crate) fn not_finite(&self) -> Option<NotFinite> {
+        self.lock().not_finite.clone()
+    }
+
+    pub(super) fn number(&self, epoch: usize) -> usize {
+        match self.numbered_by {
+            NumberedBy::Epoch => epoch,
+            NumberedBy::Step => self.lock().steps.get(&epoch).copied().unwrap_or(epoch),
+        }
+    }
+
+    fn numbers(&self) -> Result<BTreeSet<usize>> {
         let entries = match fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
             other => other.map_err(|e| Error::io(&self.dir, e))?,
         };
-        let mut epochs = BTreeSet::new();
+        let mut numbers = BTreeSet::new();
         for entry in entries {
             let name = entry.map_err(|e| Error::io(&self.dir, e))?.file_name();
-            let epoch = name.to_str().and_then(|n| n.strip_prefix("epoch-")).and_then(|n| n.parse().ok());
-            epochs.extend(epoch.filter(|epoch| self.set_dir(*epoch).file_name() == Some(&name)));
+            let number = name.to_str().and_then(|n| n.split_once('-')).and_then(|(_, n)| n.parse().ok());
+            numbers.extend(number.filter(|number| self.set_dir(*number).file_name() == Some(&name)));
         }
-        Ok(epochs)
+        Ok(numbers)
     }
 
-    fn set_dir(&self, epoch: usize) -> PathBuf {
-        self.dir.join(format!("epoch-{epoch:06}"))
+    fn set_dir(&self, number: usize) -> PathBuf {
+        self.dir.join(match self.numbered_by {
+            NumberedBy::Epoch => format!("epoch-{number:06}"),
+            NumberedBy::Step => format!("step-{number:08}"),
+        })
     }
 
-    fn verify(&self, epoch: usize, parts: &[&str]) -> Result<()> {
-        let dir = self.set_dir(epoch);
-        let manifest = Manifest::read(&dir, epoch)?;
-        parts.iter().try_for_each(|part| manifest.check(&dir, &file_name(part)))
+    /// The contents of a file of a complete set.
+    pub(super) fn contents(&self, epoch: usize, part: &str) -> Result<Vec<u8>> {
+        let (number, name) = (self.number(epoch), file_name(part));
+        let dir = self.set_dir(number);
+        Manifest::read(&dir, number)?.contents(&dir, &name)
     }
 
-    fn begin(&self, epoch: usize) -> Result<()> {
-        let dir = self.set_dir(epoch);
+    pub(super) fn begin(&self, number: usize) -> Result<()> {
+        let dir = self.set_dir(number);
+        self.lock().doomed.remove(&number);
+        storage::create_folder(&dir)?;
+        storage::flush(&self.dir)?;
+        // A set that is written again must not inherit the old manifest.
+        storage::remove_file(&dir.join(MARKER))
+    }
+
+    pub(super) fn saved(&self, number: usize, part: &str, record: FileRecord, bytes: Bytes) -> Result<()> {
+        let path = self.part_path(number, part);
+        if let Some(tensor) = Pack::open(&path, bytes)?.not_finite() {
+            let tensor = tensor.to_string();
+            self.lock().not_finite.get_or_insert(NotFinite { number, tensor: tensor.clone() });
+            return Err(Error::format(
+                path,
+                format!("`{tensor}` holds a NaN or an infinity: the set is not completed"),
+            ));
+        }
         let mut state = self.lock();
-        state.doomed.remove(&epoch);
-        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, e))?;
-        // A re-run of an epoch must not inherit the old manifest.
-        remove_if_present(&dir.join(MARKER))
-    }
-
-    fn saved(&self, epoch: usize, part: &str) -> Result<()> {
-        let record = FileRecord::of(&self.part_path(epoch, part))?;
-        let mut state = self.lock();
-        let files = state.saved.entry(epoch).or_default();
+        let files = state.saved.entry(number).or_default();
         files.insert(file_name(part), record);
         if files.len() < PARTS.len() {
             return Ok(());
         }
-        let files = state.saved.remove(&epoch).unwrap_or_default();
-        Manifest::new(epoch, files).write(&self.set_dir(epoch))?;
-        state.newest_complete = state.newest_complete.max(Some(epoch));
+        let files = state.saved.remove(&number).unwrap_or_default();
+        let identity = state.training.as_ref().map(|training| training.identity.clone());
+        let history = state.histories.remove(&number).unwrap_or_default();
+        Manifest::new(number, identity, history, files).write(&self.set_dir(number))?;
+        state.newest_complete = state.newest_complete.max(Some(number));
         self.sweep(&mut state)
     }
 
-    fn doom(&self, epoch: usize) -> Result<()> {
+    pub(super) fn doom(&self, epoch: usize) -> Result<()> {
+        let number = self.number(epoch);
         let mut state = self.lock();
-        state.doomed.insert(epoch);
+        state.doomed.insert(number);
         self.sweep(&mut state)
     }
 
     fn sweep(&self, state: &mut State) -> Result<()> {
         let Some(newest) = state.newest_complete else { return Ok(()) };
+        if let Some(training) = &state.training {
+            let numbers = self.numbers()?;
+            let older = numbers.range(..newest).copied();
+            let manifest = |number| Manifest::read(&self.set_dir(number), number).ok();
+            let candidate = |number| Some(Candidate { step: number, validation: manifest(number)?.history.validation });
+            let complete: Vec<Candidate> = older.clone().chain([newest]).filter_map(candidate).collect();
+            let kept = training.retention.kept(&complete);
+            state.doomed.extend(older.filter(|number| !kept.contains(number)));
+        }
         let kept = state.doomed.split_off(&newest);
-        for epoch in std::mem::replace(&mut state.doomed, kept) {
-            let dir = self.set_dir(epoch);
-            state.saved.remove(&epoch);
+        for number in std::mem::replace(&mut state.doomed, kept) {
+            let dir = self.set_dir(number);
+            state.saved.remove(&number);
             // The manifest goes first: a half removed set must not look complete.
-            remove_if_present(&dir.join(MARKER))?;
-            match fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(dir, error)),
-                _ => {}
-            }
+            storage::remove_file(&dir.join(MARKER))?;
+            storage::remove_folder(&dir)?;
         }
         Ok(())
     }
 
+    /// Who writes a part.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.shared.turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.shared.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-impl<R: Checkpoint> Checkpointer<R> for Part {
-    fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        self.sets.begin(epoch).map_err(burn_error)?;
-        record.save(self.sets.part_path(epoch, self.name))?;
-        self.sets.saved(epoch, self.name).map_err(burn_error)
-    }
-
-    fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        self.sets.doom(epoch).map_err(burn_error)
-    }
-
-    fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        self.sets.verify(epoch, &[self.name]).map_err(burn_error)?;
-        R::load(self.sets.part_path(epoch, self.name))
-    }
-}
-
-fn burn_error(error: Error) -> CheckpointerError {
-    CheckpointerError::Unknown(error.to_string())
+/// A set that was found whole.
+pub(crate) struct LoadedSet {
+    /// The epoch or step after which it was saved.
+    pub number: usize,
+    /// How its training came there.
+    pub history: History,
+    /// The bytes of its records.
+    pub model: Bytes,
+    pub optimizer: Bytes,
 }
 
 fn file_name(part: &str) -> String {
     format!("{part}.bpk")
 }
 
-fn remove_if_present(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, error)),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::store::RecordError;
-    use burn::tensor::Bytes;
+    use burn::store::burn_pack::{Reader, Tensor as PackedTensor, Writer};
+    use burn::tensor::DType;
+    use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
     use tempfile::TempDir;
 
     #[derive(Debug, PartialEq)]
     struct Blob(Vec<u8>);
 
     impl Checkpoint for Blob {
-        fn save(self, path: PathBuf) -> Result<(), CheckpointerError> {
-            fs::write(path, self.0).map_err(CheckpointerError::IOError)
+        fn save(self, _: PathBuf) -> Result<(), CheckpointerError> {
+            Err(CheckpointerError::Unknown("sets write the bytes themselves".into()))
         }
-        fn load(path: PathBuf) -> Result<Self, CheckpointerError> {
-            fs::read(path).map(Blob).map_err(CheckpointerError::IOError)
+        fn load(_: PathBuf) -> Result<Self, CheckpointerError> {
+            Err(CheckpointerError::Unknown("sets read the bytes themselves".into()))
         }
         fn checkpoint_from_bytes(bytes: Bytes) -> Result<Self, RecordError> {
-            Ok(Blob(bytes.to_vec()))
+            let mut tensors = Reader::from_bytes(bytes)?.into_tensors()?;
+            Ok(Blob(tensors.remove(0).into_bytes()?.to_vec()))
         }
         fn checkpoint_into_bytes(self) -> Result<Bytes, RecordError> {
-            Ok(Bytes::from_bytes_vec(self.0))
+            let shape = [self.0.len()];
+            let tensor = PackedTensor::new("a".into(), DType::U8, shape, None, Bytes::from_bytes_vec(self.0));
+            Ok(Writer::new(vec![tensor]).into_bytes()?)
         }
     }
 
@@ -295,7 +484,7 @@ mod tests {
         fs::File::options().write(true).open(&path).unwrap().set_len(50).unwrap();
         assert_eq!(sets.latest().unwrap(), Some(3));
         let error = Checkpointer::<Blob>::restore(&sets.parts().1, 4).unwrap_err().to_string();
-        assert!(error.contains("optim.bpk: 50 bytes, but 101 were written"), "{error}");
+        assert!(error.contains("optim.bpk: 50 bytes, but "), "{error}");
         fs::remove_file(path).unwrap();
         assert_eq!(sets.latest().unwrap(), Some(3));
     }
@@ -319,10 +508,29 @@ mod tests {
         assert_eq!(sets.latest().unwrap(), Some(3));
         let marker = sets.set_dir(3).join(MARKER);
         let text = fs::read_to_string(&marker).unwrap();
-        fs::write(&marker, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
-        assert_eq!(sets.latest().unwrap(), None);
-        fs::write(&marker, "{").unwrap();
-        assert_eq!(sets.latest().unwrap(), None);
+        for damaged in [text.replace("\"format\": 2", "\"format\": 1"), "{".into(), String::new()] {
+            fs::write(&marker, damaged).unwrap();
+            match sets.latest() {
+                Err(Error::Damaged { reasons, .. }) => assert_eq!(reasons.len(), 2),
+                other => panic!("every set is damaged: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_not_finite_is_never_completed() {
+        let (_dir, sets) = two();
+        let layer = burn::nn::LinearConfig::new(1, 1)
+            .with_initializer(burn::nn::Initializer::Constant { value: f64::INFINITY })
+            .init(&Default::default());
+        use burn::module::Module;
+        let (model, optim, scheduler) = sets.parts();
+        let error = model.save(5, layer.into_record()).unwrap_err().to_string();
+        assert!(error.contains("model.bpk: `bias` holds a NaN or an infinity"), "{error}");
+        optim.save(5, Blob(vec![5])).unwrap();
+        scheduler.save(5, Blob(vec![5])).unwrap();
+        assert_eq!(sets.latest().unwrap(), Some(4));
+        assert_eq!(sets.not_finite(), Some(NotFinite { number: 5, tensor: "bias".into() }));
     }
 
     #[test]

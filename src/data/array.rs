@@ -2,7 +2,7 @@
 use super::npy;
 use crate::tensor_file::read_numbers;
 use crate::{Error, Result};
-use burn::tensor::{DType, TensorData};
+use burn::tensor::TensorData;
 use std::io::Read;
 use std::path::Path;
 
@@ -49,17 +49,16 @@ impl Array {
 
     /// The type and shape of the array of [`read`](Self::read), without its numbers.
     pub(in crate::data) fn header(file: &Path) -> Result<(String, Vec<usize>)> {
-        let named = |dtype: DType, shape: Vec<usize>| (format!("{dtype:?}").to_lowercase(), shape);
         if file.extension().is_some_and(|e| e == "safetensors") {
             let tensors = crate::tensor_file::open(file)?;
             let first = tensors.values().next().ok_or_else(|| Error::format(file, "must hold one tensor"))?;
-            return Ok(named(first.dtype, first.shape.to_vec()));
+            return Ok((first.type_name.to_lowercase(), first.shape.clone()));
         }
         let mut bytes = Vec::new();
         let opened = std::fs::File::open(file).map_err(|e| Error::io(file, e))?;
         opened.take(npy::LONGEST_HEADER).read_to_end(&mut bytes).map_err(|e| Error::io(file, e))?;
         let header = npy::header(&bytes).map_err(|message| Error::format(file, message))?;
-        Ok(named(header.dtype, header.shape))
+        Ok((format!("{:?}", header.dtype).to_lowercase(), header.shape))
     }
 
     fn of(file: &Path, data: TensorData) -> Result<Self> {

@@ -181,6 +181,19 @@ impl DataConfig {
         }
     }
 
+    /// Numbers that opening the data draws into memory, where their count is a choice.
+    #[cfg(feature = "experiment")]
+    pub(crate) fn drawn(&self) -> Option<usize> {
+        let drawn = |items: usize, held_out: usize, each: usize| items.saturating_add(held_out).saturating_mul(each);
+        match self {
+            Self::Photos(config) => {
+                Some(drawn(config.train, config.held_out, config.patch.saturating_mul(config.patch)))
+            }
+            Self::Ring(config) => Some(drawn(config.train, config.held_out, config.dimension)),
+            _ => None,
+        }
+    }
+
     /// Every violated condition that shows without opening anything, with keys below `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         match self {

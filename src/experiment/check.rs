@@ -10,7 +10,7 @@ use crate::data::{DataSplit, Form, Inspection};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
 use crate::models::weights::{KeyMap, import};
 use crate::post_train::DeviceName;
-use crate::{Error, Result};
+use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use std::path::Path;
@@ -21,7 +21,9 @@ use std::sync::Arc;
 pub struct CheckReport {
     /// What is as it should be, each with what was seen.
     pub seen: Vec<Seen>,
-    /// What is wrong, or looks wrong, in sentences that say what to do.
+    /// Values of the configuration that violate a condition.
+    pub problems: Vec<Problem>,
+    /// What else is wrong, or looks wrong, in sentences that say what to do.
     pub wrong: Vec<String>,
     /// What may be meant, but is seldom.
     pub doubtful: Vec<String>,
@@ -39,7 +41,7 @@ pub struct Seen {
 impl CheckReport {
     /// Whether nothing is wrong.
     pub fn is_ready(&self) -> bool {
-        self.wrong.is_empty()
+        self.problems.is_empty() && self.wrong.is_empty()
     }
 
     fn see(&mut self, what: &str, found: impl Into<String>) {
@@ -78,6 +80,13 @@ pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>
     }
     match Experiment::open_with(config.clone(), cache, progress) {
         Ok(experiment) => experiment.check(&mut report, timed),
+        Err(Error::Config(problems)) => {
+            // Weights are compared with a network that this machine can hold.
+            if !problems.iter().any(|problem| problem.path.starts_with("network")) {
+                check_weights(&config, &mut report);
+            }
+            report.problems = problems;
+        }
         Err(error) => {
             report.wrong.push(error.to_string());
             check_weights(&config, &mut report);
@@ -157,7 +166,7 @@ impl Experiment {
     /// What `compare` and `choose-gamma` would refuse after training.
     fn check_table(&self, report: &mut CheckReport) {
         let config = self.config();
-        let mut own = vec![("sample.sampler".to_string(), config.sample.sampler.clone())];
+        let mut own = Vec::new();
         for sampler in config.samplers() {
             if sampler.with_steps(2, 1).evaluations().is_none() {
                 let name = &sampler.name;

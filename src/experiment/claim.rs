@@ -1,6 +1,7 @@
 //! Whose results a folder holds.
 use super::config::ExperimentConfig;
 use super::files::{pretty, write};
+use crate::checkpoint::differences;
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -40,6 +41,8 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
         if config.gamma_is_auto() {
             differs.retain(|difference: &String| !difference.starts_with("post_train.strategy.gamma:"));
         }
+        let arms = folder.join("arms").exists();
+        differs.retain(|difference| !may_change(difference, arms));
         if !differs.is_empty() {
             let (folder, list) = (folder.display(), differs.join("\n  "));
             let message = format!(
@@ -49,6 +52,15 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a difference is one that a training goes on with: how it is kept, and where there are no arms that are compared,
+/// its number of steps, of which its checkpoints know more.
+fn may_change(difference: &str, arms: bool) -> bool {
+    let of = |section: &str, key: &str| difference.strip_prefix(section).is_some_and(|rest| rest.starts_with(key));
+    let kept = ["checkpoints", "early_stopping", "on_non_finite"];
+    let is_kept = kept.iter().any(|key| of("post_train.", key) || of("start.", key));
+    is_kept || !arms && of("post_train.", "steps:")
 }
 
 /// The configuration that a folder keeps; none if it keeps none.
@@ -78,25 +90,19 @@ pub(super) fn same_draws(folder: &Path, seed: u64) -> Result<()> {
     }
 }
 
-fn differences(old: &Value, new: &Value, path: &str, found: &mut Vec<String>) {
-    match (old, new) {
-        (Value::Object(a), Value::Object(b)) => {
-            for (key, value) in b {
-                differences(a.get(key).unwrap_or(&Value::Null), value, &format!("{path}.{key}"), found);
-            }
-            for (key, value) in a.iter().filter(|(key, _)| !b.contains_key(*key)) {
-                differences(value, &Value::Null, &format!("{path}.{key}"), found);
-            }
-        }
-        (old, new) if old != new => found.push(format!("{path}: was {old}, now {new}")),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_only_kept_otherwise_may_change_and_steps_where_nothing_is_compared() {
+        let changes = |difference: &str| [may_change(difference, false), may_change(difference, true)];
+        assert_eq!(changes("post_train.steps: was 10, now 20"), [true, false]);
+        assert_eq!(changes("post_train.checkpoints: was null, now {}"), [true, true]);
+        assert_eq!(changes("post_train.steps_per_epoch: was 1, now 2"), [false, false]);
+        assert_eq!(changes("start.steps: was 10, now 20"), [false, false]);
+    }
 
     #[test]
     fn a_training_of_another_seed_is_refused() {
@@ -106,13 +112,5 @@ mod tests {
         same_draws(folder.path(), 3).unwrap();
         let error = same_draws(folder.path(), 4).unwrap_err().to_string();
         assert!(error.contains("compare.seeds[0]: was 3, now 4"), "{error}");
-    }
-
-    #[test]
-    fn every_difference_is_named_with_both_values() {
-        let (old, new) = (json!({"a": {"b": 1, "c": 2}, "d": [1]}), json!({"a": {"b": 3, "e": 4}, "d": [1]}));
-        let mut found = Vec::new();
-        differences(&old, &new, "x", &mut found);
-        assert_eq!(found, ["x.a.b: was 1, now 3", "x.a.e: was null, now 4", "x.a.c: was 2, now null"]);
     }
 }

@@ -1,5 +1,5 @@
 //! Folders and files of a run.
-use crate::{Error, Result};
+use crate::{Error, Result, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`] if that is impossible.
 pub fn create(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))
+    storage::create_folder(folder)
 }
 
 /// Writes a file that is there whole or not at all, whenever the process is killed.
@@ -23,11 +23,7 @@ pub fn write(file: &Path, text: &str) -> Result<()> {
 
 /// As [`write`], any bytes.
 pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<()> {
-    let mut part = file.as_os_str().to_owned();
-    // Processes of one run may write the same file at the same time.
-    part.push(format!(".{}.part", std::process::id()));
-    std::fs::write(&part, bytes).map_err(|e| Error::io(file, e))?;
-    std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
+    storage::write(file, bytes)
 }
 
 /// `value` as indented JSON.

@@ -1,6 +1,8 @@
 //! γ chosen by pilots: a control and a few γ, trained shortly and sampled at the budgets that are asked for.
 use super::compare::{Comparison, Job};
 use super::config::{ArmConfig, ArmSampler, CONTROL, CompareConfig, ExperimentConfig, MIXFLOW, Reference};
+use super::files::{pretty, write};
+use super::fits::{self, Purpose};
 use super::opened::Experiment;
 use super::progress::{Progress, Silent};
 use super::slow_flow::SlowFlow;
@@ -8,7 +10,7 @@ use crate::data::Form;
 use crate::post_train::StageConfig;
 use crate::post_train::gamma::{GammaChoice, GammaGoal, Pilot, PilotDistances, search};
 use crate::timestep::StrategyConfig;
-use crate::{Error, Result};
+use crate::{Error, Result, Stop};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ impl GammaSearch {
         progress: Arc<dyn Progress>,
     ) -> Result<Self> {
         let search = &config.gamma_search;
+        // Here its keys are those that people wrote; the table of the pilots is made from them.
+        fits::check(config, config.data.declared().shape, Purpose::Train)?;
         let pilots = Comparison::open(Experiment::open_with(pilots(config), cache, progress)?, folder)?;
         let (metrics, steps) = (pilots.metrics(), pilots.steps());
         let goal = |distance: &str, steps: &[usize]| GammaGoal { distance: distance.into(), steps: steps.to_vec() };
@@ -56,6 +60,19 @@ impl GammaSearch {
             Some(name) => vec![goal(name, &steps)],
         };
         Ok(Self { pilots, goals, candidates: search.gammas.clone() })
+    }
+
+    /// The same search, whose trainings end after the step they are in, saved, when `stop` asks for it.
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { pilots: self.pilots.stopped_by(stop), ..self }
+    }
+
+    /// Writes the choices to `gamma.json` in the folder of the pilots.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if that is impossible.
+    pub fn write(&self, choices: &[GammaChoice]) -> Result<()> {
+        write(&self.pilots.folder().join("gamma.json"), &pretty(&choices)?)
     }
 
     /// The pilots that may be run.

@@ -1,7 +1,12 @@
 //! The weights that a finished training leaves in its folder.
 use crate::models::Network;
-use crate::{Error, Result};
+use crate::models::weights::not_finite_in;
+use crate::{Error, Result, checkpoint, storage};
 use burn::module::Module;
+use burn::store::{ModuleRecord, RecordError};
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// The file of the averaged weights in a folder.
@@ -24,9 +29,179 @@ pub(super) fn has_weights(folder: &Path) -> bool {
     weights_file(folder).exists()
 }
 
-/// Writes weights; the file is there whole or not at all.
+/// Writes weights, if they are finite; the file is there whole or not at all.
 pub(super) fn save(network: &Network, file: &Path) -> Result<()> {
-    let part = file.with_extension("part.bpk");
-    network.clone().into_record().save(&part).map_err(|e| Error::format(&part, e.to_string()))?;
-    std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
+    let bytes = network.clone().into_record().into_bytes().map_err(|e| Error::format(file, e.to_string()))?.shared();
+    if let Some(tensor) = checkpoint::not_finite(file, bytes.clone())? {
+        let message = format!("`{tensor}` holds a NaN or an infinity, so that the weights are not kept");
+        return Err(Error::format(file, message));
+    }
+    // A checksum of other weights must not stand beside these, nor one of these beside others.
+    let checksum = checksum_file(file);
+    storage::remove_file(&checksum)?;
+    storage::write(file, &bytes)?;
+    storage::write(&checksum, sha256(&bytes).as_bytes())
+}
+
+/// Where the checksum of a file of weights lies.
+fn checksum_file(file: &Path) -> PathBuf {
+    file.with_extension("bpk.sha256")
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Compares a file with its checksum, if it has one.
+fn check_sum(file: &Path) -> Result<()> {
+    let Ok(expected) = std::fs::read_to_string(checksum_file(file)) else { return Ok(()) };
+    let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
+    match sha256(&bytes) == expected.trim() {
+        true => Ok(()),
+        false => {
+            let why = "its checksum is not the one that it was written with";
+            Err(Error::format(file, format!("is cut off or damaged: {AGAIN} ({why})")))
+        }
+    }
+}
+
+/// How many characters of Burn's own words an error tells.
+const TOLD: usize = 300;
+/// Bytes before the description in Burn's files, which end in its length.
+const HEAD: usize = 10;
+const AGAIN: &str =
+    "remove it, and the command that made it makes it again (in the folder of a `mixflow post-train`, the same call)";
+
+/// `network` with the weights of a file that [`save`] wrote.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be opened; [`Error::Format`] if it is damaged, of another network or not finite, and what to do.
+pub(super) fn load(network: Network, file: &Path) -> Result<Network> {
+    check_head(file)?;
+    check_sum(file)?;
+    // Burn's reader trusts the types that a file claims, and panics where they are others than the module's.
+    let loaded = catch_unwind(AssertUnwindSafe(|| {
+        let loaded = network.try_load_record(ModuleRecord::load(file)?)?;
+        let wrong = not_finite_in(&loaded).map_err(RecordError::Io)?;
+        Ok((loaded, wrong))
+    }));
+    let wrong = |message: String| Err(Error::format(file, message));
+    match loaded {
+        Ok(Ok((network, bad))) if bad.is_empty() => Ok(network),
+        Ok(Ok((_, bad))) => {
+            let more = bad.len().saturating_sub(3);
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            let bad = bad.into_iter().take(3).collect::<Vec<_>>().join(", ");
+            wrong(format!(
+                "its weights cannot be used: {bad}{more}; the training that made them had failed: train again in another folder"
+            ))
+        }
+        Ok(Err(RecordError::Validation(why))) => wrong(format!(
+            "holds the weights of another network than `network` describes; name a run of this network, or {AGAIN} ({})",
+            why.chars().take(TOLD).collect::<String>()
+        )),
+        Ok(Err(RecordError::Io(why))) => wrong(format!("is cut off or damaged: {AGAIN} ({why})")),
+        Err(_) => wrong(format!("is damaged: {AGAIN}")),
+    }
+}
+
+/// The length of the description that a file claims is memory that Burn's reader takes at once: it must be in the file.
+fn check_head(file: &Path) -> Result<()> {
+    let io = |e| Error::io(file, e);
+    let opened = std::fs::File::open(file).map_err(io)?;
+    let length = opened.metadata().map_err(io)?.len();
+    let mut head = Vec::new();
+    opened.take(HEAD as u64).read_to_end(&mut head).map_err(io)?;
+    let claimed = head.last_chunk::<4>().map(|bytes| u64::from(u32::from_le_bytes(*bytes)));
+    match claimed.filter(|claimed| head.len() == HEAD && HEAD as u64 + claimed <= length) {
+        Some(_) => Ok(()),
+        None => Err(Error::format(file, format!("is cut off or damaged: {AGAIN}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::NetworkConfig;
+    use burn::module::{ModuleMapper, Param};
+    use burn::tensor::{Device, Tensor};
+
+    fn network(width: usize) -> Network {
+        let config = serde_json::json!({
+            "kind": "residual_mlp", "channels": 1, "size": 2, "width": width, "depth": 1, "num_classes": 2
+        });
+        serde_json::from_value::<NetworkConfig>(config).unwrap().init(0, &Device::flex()).unwrap()
+    }
+
+    fn message(file: &Path) -> String {
+        load(network(8), file).map(|_| ()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn damage_is_an_error_that_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = weights_file(folder.path());
+        assert!(matches!(load(network(8), &file), Err(Error::Io { .. })));
+        save(&network(8), &file).unwrap();
+        load(network(8), &file).unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        for length in (0..HEAD + 10).chain((0..whole.len()).step_by(whole.len() / 50 + 1)) {
+            std::fs::write(&file, &whole[..length]).unwrap();
+            let text = message(&file);
+            assert!(text.contains("ema.bpk: is cut off or damaged: remove it"), "{length}: {text}");
+        }
+        // A description that claims 4 GiB.
+        let mut claims = whole.clone();
+        claims[HEAD - 4..HEAD].copy_from_slice(&u32::MAX.to_le_bytes());
+        std::fs::write(&file, claims).unwrap();
+        assert!(message(&file).contains("is cut off or damaged"));
+    }
+
+    #[test]
+    fn no_bit_of_the_description_makes_it_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = weights_file(folder.path());
+        save(&network(8), &file).unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        let described = usize::try_from(u32::from_le_bytes(whole[HEAD - 4..HEAD].try_into().unwrap())).unwrap();
+        let mut refused = 0;
+        for at in 0..HEAD + described {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            std::fs::write(&file, damaged).unwrap();
+            refused += usize::from(load(network(8), &file).is_err());
+        }
+        // What is left are the identities of parameters, and spare bytes.
+        assert!(2 * refused > HEAD + described, "{refused} of {}", HEAD + described);
+    }
+
+    #[test]
+    fn another_network_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = weights_file(folder.path());
+        save(&network(16), &file).unwrap();
+        let text = message(&file);
+        assert!(text.contains("holds the weights of another network than `network` describes"), "{text}");
+        assert!(text.len() < 1000, "{text}");
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused() {
+        struct Broken;
+        impl ModuleMapper for Broken {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(|tensor| if D == 1 { tensor / 0.0 } else { tensor })
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = weights_file(folder.path());
+        let broken = network(8).map(&mut Broken);
+        let refused = save(&broken, &file).unwrap_err().to_string();
+        assert!(refused.contains("holds a NaN or an infinity, so that the weights are not kept"), "{refused}");
+        assert!(!file.exists());
+        std::fs::write(&file, &broken.into_record().into_bytes().unwrap()[..]).unwrap();
+        let text = message(&file);
+        assert!(text.contains("its weights cannot be used: `") && text.contains("has NaN or infinity in"), "{text}");
+        assert!(text.contains("train again in another folder"), "{text}");
+    }
 }

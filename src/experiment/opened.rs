@@ -1,18 +1,20 @@
 //! A configuration with its devices and data opened: what every command works on.
 use super::condition::conditions;
 use super::config::{ExperimentConfig, StartConfig};
+use super::fits::{self, Purpose};
 use super::kept_weights::weights_of_run;
 use super::network_misfits::{TextWidths, network_misfits};
 use super::progress::{Progress, Silent, Task};
-use crate::data::{DataSplit, Decoded, Item, ItemBatcher};
+use crate::data::{DataFingerprint, DataSplit, Decoded, Item, ItemBatcher};
 use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
 use crate::network::Condition;
 use crate::post_train::{Stage, StageConfig, Trained};
 use crate::train::FlowBatch;
-use crate::{Error, Problem, Result};
+use crate::{Error, Problem, Result, Stop};
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -25,8 +27,10 @@ pub struct Experiment {
     data: DataSplit,
     cache: PathBuf,
     progress: Arc<dyn Progress>,
+    stop: Stop,
     /// Set once every item was read.
     verified: OnceLock<()>,
+    fingerprint: OnceLock<DataFingerprint>,
 }
 
 /// One training of an experiment.
@@ -41,8 +45,12 @@ pub(super) struct Training<'a> {
     pub folder: &'a Path,
     /// How its progress lines begin.
     pub label: &'a str,
-    /// Stop after this epoch, to go on another day.
-    pub until_epoch: Option<usize>,
+    /// End after this step, to go on another day.
+    pub until: Option<usize>,
+    /// What the first weights are, for its checkpoints to know.
+    pub start: Option<Value>,
+    /// Whether to wait for another process that makes the same.
+    pub waits: bool,
 }
 
 impl Experiment {
@@ -50,7 +58,8 @@ impl Experiment {
     /// kept below `cache`.
     ///
     /// # Errors
-    /// [`Error::Config`] for values that violate a condition, or data of another shape than the network reads;
+    /// [`Error::Config`] for values that violate a condition, data of another shape than the network reads, or what takes
+    /// more memory than this machine has;
     /// [`Error::Device`] for a device this build or machine does not have; [`Error::Io`] for a file that cannot be read; what
     /// opening the data reports.
     pub fn open(config: ExperimentConfig, cache: &Path) -> Result<Self> {
@@ -62,8 +71,23 @@ impl Experiment {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::open_for(Purpose::Train, config, cache, progress)
+    }
+
+    /// As [`open_with`](Self::open_with), to sample from weights that are there: they fit machines on which they could not
+    /// have been trained.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_sample(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::open_for(Purpose::Sample, config, cache, progress)
+    }
+
+    fn open_for(purpose: Purpose, config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
         Error::if_any(config.problems())?;
         Error::if_any(absent(&config))?;
+        let declared = config.data.declared().shape;
+        fits::check(&config, declared, purpose)?;
         let devices = config.devices.iter().map(|name| name.open()).collect::<Result<Vec<_>>>()?;
         let mut decoding = None;
         let data = config.data.open_with(&mut |Decoded { done, total }| {
@@ -72,6 +96,9 @@ impl Experiment {
         });
         drop(decoding);
         let data = data?;
+        if declared.is_none() {
+            fits::check(&config, Some(data.shape), purpose)?;
+        }
         let text = data.null_text.as_ref();
         let text = text.map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
         let misfits = |path: &str, network: &NetworkConfig| {
@@ -82,17 +109,31 @@ impl Experiment {
         let mut problems = misfits("network", &config.network);
         let weak = config.sample.weak.iter();
         problems.extend(weak.flat_map(|weak| misfits("sample.weak.network", &weak.network)));
-        let this = Self { config, devices, data, cache: cache.to_path_buf(), progress, verified: OnceLock::new() };
+        let (verified, fingerprint) = (OnceLock::new(), OnceLock::new());
+        let (cache, stop) = (cache.to_path_buf(), Stop::new());
+        let this = Self { config, devices, data, cache, progress, stop, verified, fingerprint };
         let stages = this.config.start.pretrain().map(|stage| ("start", stage)).into_iter();
         for (path, stage) in stages.chain([("post_train", &this.config.post_train)]) {
             problems.extend(this.batch_misfit(path, stage, &this.data));
         }
+        // Times that do not increase show here, and not after the training.
+        if let Err(error) = this.sampler(this.config.sample.sampler.clone()) {
+            problems.push(Problem { path: "sample.sampler".into(), message: format!(": {error}") });
+        }
         Error::if_any(problems)?;
         // Those of sampling are read after training, too late to learn that one cannot be read.
-        for (_, file) in weight_files(&this.config) {
-            std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+        for (key, file) in weight_files(&this.config) {
+            let read = if key.starts_with("sample") { crate::tensor_file::files(&file)? } else { vec![file] };
+            for file in read {
+                std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+            }
         }
         Ok(this)
+    }
+
+    /// The same experiment, whose trainings end after the step they are in, saved, when `stop` asks for it.
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
     }
 
     /// The configuration.
@@ -117,6 +158,18 @@ impl Experiment {
             self.verified.get_or_init(|| ());
         }
         Ok(())
+    }
+
+    /// What tells the data from others.
+    ///
+    /// # Errors
+    /// As [`DataSplit::fingerprint`].
+    pub(super) fn data_fingerprint(&self) -> Result<&DataFingerprint> {
+        if self.fingerprint.get().is_none() {
+            let found = self.data.fingerprint()?;
+            self.fingerprint.get_or_init(|| found);
+        }
+        self.fingerprint.get().ok_or_else(|| Error::Invalid("the data have no fingerprint".into()))
     }
 
     /// The same experiment with `gamma` where the post-training says `"auto"`.
@@ -168,21 +221,34 @@ impl Experiment {
 
     /// Trains `network`, or goes on from the newest checkpoint in the folder.
     pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
-        let Training { stage, data, seed, folder, label, until_epoch } = *what;
         self.verify()?;
-        let objective = self.config.flow.objective(stage.target);
         // Burn's dashboard draws next.
         self.progress.pause();
+        let data = what.data;
+        self.stage(what)?.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
+    }
+
+    /// A training, before it begins.
+    pub(super) fn stage<'a>(&self, what: &Training<'a>) -> Result<Stage<'a>> {
+        let Training { stage, data, seed, folder, label, until, ref start, waits } = *what;
+        let objective = self.config.flow.objective(stage.target);
         let mut runner = Stage::new(stage, folder)
             .objective(objective)
             .seed(seed)
             .devices(&self.devices)
             .label(label)
             .text("experiment", format!("```json\n{}\n```", super::files::pretty(&self.config.to_json()?)?));
-        if let Some(epoch) = until_epoch {
-            runner = runner.until_epoch(epoch);
+        let fingerprint = serde_json::to_value(data.fingerprint()?).map_err(|e| Error::Invalid(e.to_string()))?;
+        let set = data.train.clone();
+        let names = move |item| set.name(item);
+        runner = runner.stopped_by(&self.stop).made_of("data", fingerprint).waiting(waits).item_names(names);
+        if let Some(start) = start {
+            runner = runner.made_of("start", start.clone());
         }
-        runner.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
+        if let Some(step) = until {
+            runner = runner.until(step);
+        }
+        Ok(runner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Generated samples, and the files they are kept in.
 use super::plot::{Picture, grid};
 use crate::data::Form;
-use crate::{Error, Result};
+use crate::{Error, Result, storage};
 use burn::tensor::Tensor;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -43,8 +43,9 @@ impl Samples {
             let view = TensorView::new(*dtype, shape.clone(), bytes);
             views.push((*name, view.map_err(|e| Error::Invalid(format!("samples: {e}")))?));
         }
-        safetensors::serialize_to_file(views, None, file)
-            .map_err(|e| Error::io(file, std::io::Error::other(e.to_string())))
+        storage::write_with(file, |unfinished| {
+            safetensors::serialize_to_file(views, None, unfinished).map_err(std::io::Error::other)
+        })
     }
 
     /// The first 64 samples as one picture: pictures as they are, or the first three channels of latents as red, green and

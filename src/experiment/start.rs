@@ -2,13 +2,13 @@
 use super::claim::CONFIG;
 use super::config::StartConfig;
 use super::files::{create, hash, pretty, write};
-use super::kept_weights::{has_weights, save, weights_file, weights_of_run};
+use super::kept_weights::{has_weights, load, save, weights_file, weights_of_run};
 use super::opened::{Experiment, Training, stage_seed};
 use crate::models::Network;
 use crate::models::weights::ImportReport;
+use crate::tensor_file::files;
 use crate::{Error, Result};
 use burn::module::Module;
-use burn::store::ModuleRecord;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -21,13 +21,28 @@ impl Experiment {
         let (version, made_of) = (
             env!("CARGO_PKG_VERSION"),
             match &config.start {
-                StartConfig::Pretrain(stage) => serde_json::json!([data, stage]),
-                StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint(&weights.file)?]),
+                StartConfig::Pretrain(stage) => {
+                    serde_json::json!([data, self.data_fingerprint()?.hash(), stage.without_keeping()])
+                }
+                StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint_of_all(&weights.file)?]),
                 StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_of_run(&run.folder))?]),
                 StartConfig::Exact(_) => serde_json::json!([data]),
             },
         );
         Ok(serde_json::json!([version, config.network, config.flow, made_of]).to_string())
+    }
+
+    /// What the checkpoints of a post-training know of the weights that it starts with.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if their file cannot be read.
+    pub(super) fn start_digest(&self) -> Result<Option<serde_json::Value>> {
+        Ok(match &self.config().start {
+            StartConfig::Pretrain(stage) => Some(serde_json::json!(stage.without_keeping())),
+            StartConfig::Weights(weights) => Some(serde_json::json!({"file": fingerprint_of_all(&weights.file)?})),
+            StartConfig::Run(run) => Some(serde_json::json!({"weights": fingerprint(&weights_of_run(&run.folder))?})),
+            StartConfig::Exact(_) => None,
+        })
     }
 
     /// Where pretrained weights are kept; none if they are not made here.
@@ -71,13 +86,21 @@ impl Experiment {
             return Err(Error::Invalid("start: nothing to pretrain".into()));
         };
         if has_weights(&folder) {
-            return self.load(&weights_file(&folder));
+            match self.load(&weights_file(&folder)) {
+                Err(Error::Format { path, message }) => {
+                    // What is kept for all runs makes itself again.
+                    crate::monitor::warn(&format!("{}: {message}: they are made again", path.display()));
+                    crate::storage::remove_file(&path)?;
+                }
+                other => return other,
+            }
         }
         create(&folder)?;
         write(&folder.join(CONFIG), &pretty(&self.config().to_json()?)?)?;
         let seed = stage_seed("pretrain", stage.seed, 0);
         let data = self.data();
-        let what = Training { stage, data, seed, folder: &folder, label: "pretrain", until_epoch: None };
+        let what =
+            Training { stage, data, seed, folder: &folder, label: "pretrain", until: None, start: None, waits: true };
         let trained = self.train(self.init(stage.seed)?, &what)?.ema;
         save(&trained, &weights_file(&folder))?;
         Ok(trained)
@@ -86,16 +109,20 @@ impl Experiment {
     /// The network with the weights of a file of ours, without autodiff.
     ///
     /// # Errors
-    /// [`Error::Format`] if the file does not hold weights of this network.
+    /// [`Error::Format`] if the file does not hold finite weights of this network.
     pub(super) fn load(&self, file: &Path) -> Result<Network> {
-        let network = self.init(0)?;
-        let record = ModuleRecord::load(file).map_err(|e| Error::format(file, e.to_string()))?;
-        network.valid().try_load_record(record).map_err(|e| Error::format(file, e.to_string()))
+        load(self.init(0)?.valid(), file)
     }
 }
 
 /// Bytes of each part of a file that is read for its fingerprint.
 const PART: u64 = 1 << 20;
+
+/// The fingerprint of a file, or those of the index and of all shards that are read for it.
+fn fingerprint_of_all(named: &Path) -> Result<String> {
+    let prints: Result<Vec<String>> = files(named)?.iter().map(|file| fingerprint(file)).collect();
+    Ok(prints?.join(" "))
+}
 
 /// The length of a file and a hash of its beginning, middle and end: another file of the same name is noticed without
 /// reading all of a large one.
@@ -132,14 +159,20 @@ mod tests {
         let stage = StageConfig { steps_per_epoch: recorded.len(), ..stage };
         let seed = stage_seed("pretrain", stage.seed, 0);
         let (data, folder) = (experiment.data(), folder.path());
-        let what = Training { stage: &stage, data, seed, folder, label: "pretrain", until_epoch: Some(1) };
+        let what = Training {
+            stage: &stage,
+            data,
+            seed,
+            folder,
+            label: "pretrain",
+            until: Some(3),
+            start: None,
+            waits: false,
+        };
         experiment.train(experiment.init(stage.seed).unwrap(), &what).unwrap();
-        let log = std::fs::read_to_string(folder.join("train/epoch-1/Loss.log")).unwrap();
-        let losses: Vec<f64> = log
-            .lines()
-            .filter(|line| !line.ends_with("final"))
-            .map(|line| line.split(',').next().unwrap().parse().unwrap())
-            .collect();
+        let log = std::fs::read_to_string(folder.join("metrics/train.csv")).unwrap();
+        let losses: Vec<f64> =
+            log.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect();
         for (found, expected) in losses.iter().zip(recorded) {
             assert!((found - expected).abs() < 1e-4, "{losses:?}");
         }
@@ -158,5 +191,25 @@ mod tests {
             assert!(seen.insert(fingerprint(&file).unwrap()), "{place}");
         }
         assert!(fingerprint(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_fingerprint_of_shards_sees_each_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let map = r#"{"weight_map": {"a": "w-00001-of-00002.sft", "b": "w-00002-of-00002.sft"}}"#;
+        write("w.sft.index.json", map);
+        let mut seen = std::collections::BTreeSet::new();
+        for [one, two] in [["one", "two"], ["one", "2"], ["1", "two"]] {
+            write("w-00001-of-00002.sft", one);
+            write("w-00002-of-00002.sft", two);
+            let of_folder = fingerprint_of_all(folder.path()).unwrap();
+            assert_eq!(of_folder, fingerprint_of_all(&folder.path().join("w.sft.index.json")).unwrap());
+            assert!(seen.insert(of_folder), "{one} {two}");
+        }
+        // A file alone has the fingerprint it always had.
+        std::fs::write(folder.path().join("alone.sft"), [&8u64.to_le_bytes()[..], b"{}      "].concat()).unwrap();
+        let alone = folder.path().join("alone.sft");
+        assert_eq!(fingerprint_of_all(&alone).unwrap(), fingerprint(&alone).unwrap());
     }
 }

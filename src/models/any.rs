@@ -1,8 +1,13 @@
 //! The networks that JSON can name, behind one type.
 use super::kept_in_f32;
+use super::layers::count;
+#[cfg(feature = "experiment")]
+use super::layers::product;
 use super::mmdit::{self, Mmdit, MmditConfig};
 use super::rae::{self, Rae, RaeConfig};
 use super::repa::{self, Repa, RepaCondition, RepaConfig};
+#[cfg(feature = "experiment")]
+use super::size_limit::{self, SizeKey};
 use super::weights::{ExportType, ImportOptions, ImportReport, KeyMap, export_safetensors_as, import};
 use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
 use crate::network::{Prediction, PredictionNetwork};
@@ -118,6 +123,51 @@ impl NetworkConfig {
         matches!(self, Self::Mmdit(_))
     }
 
+    /// The parameters of the network that [`init`](Self::init) makes, counted without making it.
+    pub fn parameter_count(&self) -> ParameterCount {
+        let (all, fixed) = match self {
+            Self::ResidualMlp(c) => (c.numbers(), 0),
+            Self::Sit(c) => (c.numbers(), count(&c.parameters(), is_position)),
+            Self::Repa(c) => (c.numbers(), count(&c.parameters(), is_position)),
+            Self::Rae(c) => (c.numbers(), count(&c.parameters(), |name| c.is_fixed(name))),
+            Self::Mmdit(c) => (c.numbers(), count(&c.parameters(), is_position)),
+        };
+        ParameterCount { all, trained: all.saturating_sub(fixed) }
+    }
+
+    /// Numbers of one sample that every backward pass needs of the forward pass before it, at least: what enters each
+    /// block.
+    #[cfg(feature = "experiment")]
+    pub(crate) fn kept_for_backward(&self, shape: [usize; 3]) -> u128 {
+        let blocks = |depth: usize, tokens: usize, width: usize| {
+            [depth, tokens, width].into_iter().fold(1_u128, |all, size| all.saturating_mul(size as u128))
+        };
+        let tokens = |side: usize, patch: usize| product([side / patch.max(1), side / patch.max(1)]);
+        match self {
+            Self::ResidualMlp(c) => blocks(c.depth, 1, c.width),
+            Self::Sit(c) => blocks(c.depth, tokens(c.input_size, c.patch_size), c.hidden_size),
+            Self::Repa(c) => blocks(c.depth, tokens(c.input_size, c.patch_size), c.hidden_size),
+            Self::Rae(c) => {
+                let tokens = tokens(c.input_size, 1);
+                blocks(c.depth[0], tokens, c.hidden_size[0]).saturating_add(blocks(
+                    c.depth[1],
+                    tokens,
+                    c.hidden_size[1],
+                ))
+            }
+            Self::Mmdit(c) => {
+                let patch = c.patch_size.max(1);
+                blocks(c.depth, product([shape[1] / patch, shape[2] / patch]), c.width())
+            }
+        }
+    }
+
+    /// The size that the network would be least without.
+    #[cfg(feature = "experiment")]
+    pub(crate) fn heaviest_size(&self) -> Option<SizeKey> {
+        size_limit::heaviest(self, |network: &Self| network.parameter_count().all)
+    }
+
     /// The network with weights that are a pure function of `seed`.
     ///
     /// # Errors
@@ -131,6 +181,21 @@ impl NetworkConfig {
             Self::Mmdit(c) => Network::Mmdit(c.init_seeded(seed, device)?),
         })
     }
+}
+
+/// How many numbers a network holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParameterCount {
+    /// All, as Burn's `num_params` counts them: fixed positions and rotary tables included. The largest number there is
+    /// where they are more.
+    pub all: u128,
+    /// Those that are trained.
+    pub trained: u128,
+}
+
+/// Whether a parameter is the fixed positions of a SiT or an MMDiT.
+fn is_position(name: &str) -> bool {
+    name == "pos_embed"
 }
 
 /// A network made from a [`NetworkConfig`].
@@ -248,5 +313,61 @@ impl PredictionNetwork<4> for Network {
             }
         };
         Some(NetworkCondition { labels, ..condition.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::{ModuleVisitor, Param};
+    use serde_json::{Value, json};
+
+    /// Counts what a gradient is asked for.
+    struct Trained(u128);
+
+    impl ModuleVisitor for Trained {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 += if param.val().is_require_grad() { param.shape().num_elements() as u128 } else { 0 };
+        }
+    }
+
+    fn network(kind: &str, sizes: Value) -> NetworkConfig {
+        let mut whole = sizes;
+        whole["kind"] = kind.into();
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn the_count_is_that_of_the_network_for_every_model() {
+        let sit = json!({"input_size": 4, "hidden_size": 8, "depth": 2, "num_heads": 2, "num_classes": 3});
+        let with = |mut sizes: Value, key: &str, value: Value| {
+            sizes[key] = value;
+            sizes
+        };
+        let repa = with(with(sit.clone(), "encoder_depth", json!(1)), "projector_dim", json!(7));
+        let rae = json!({"input_size": 3, "in_channels": 2, "hidden_size": [8, 12], "depth": [2, 1], "num_heads": [2, 1],
+            "num_classes": 3});
+        let mmdit = json!({"input_size": 4, "in_channels": 3, "depth": 2, "pos_embed_max_size": 4, "pooled_width": 6,
+            "context_width": 5, "mlp_ratio": 0.5, "dual_attention": [1]});
+        for config in [
+            network("residual_mlp", json!({"size": 3, "width": 6, "expansion": 2, "embedding": 4})),
+            network("residual_mlp", json!({"size": 3, "width": 6, "embedding": 4, "num_classes": 5})),
+            network("sit", sit.clone()),
+            network("sit", with(with(sit, "class_dropout_prob", json!(0)), "learn_sigma", json!(false))),
+            network("repa", with(repa.clone(), "z_dims", json!([6, 5]))),
+            network("repa", with(repa, "qk_norm", json!(true))),
+            network("rae", rae.clone()),
+            network("rae", with(rae.clone(), "train_embeddings", json!(false))),
+            network("rae", with(with(rae, "hidden_size", json!([8, 8])), "use_qknorm", json!(true))),
+            network("mmdit", mmdit.clone()),
+            network("mmdit", with(with(mmdit, "pooled_width", Value::Null), "qk_norm", json!(false))),
+        ] {
+            let built = config.init(0, &Device::flex().autodiff()).unwrap();
+            let counted = config.parameter_count();
+            assert_eq!(counted.all, built.num_params() as u128, "{config:?}");
+            let mut trained = Trained(0);
+            built.visit(&mut trained);
+            assert_eq!(counted.trained, trained.0, "{config:?}");
+        }
     }
 }

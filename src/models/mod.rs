@@ -13,15 +13,18 @@ pub mod rae;
 pub mod repa;
 pub mod residual_mlp;
 pub mod sit;
+mod size_limit;
 pub mod weights;
 
-pub use any::{Network, NetworkConfig};
+pub use any::{Network, NetworkConfig, ParameterCount};
 pub use condition::NetworkCondition;
 pub use mmdit::{Mmdit, MmditConfig};
 pub use rae::{Rae, RaeConfig};
 pub use repa::{Repa, RepaCondition, RepaConfig};
 pub use residual_mlp::{ResidualMlp, ResidualMlpConfig};
 pub use sit::{Sit, SitConfig};
+#[cfg(feature = "experiment")]
+pub(crate) use size_limit::{heaviest, readable};
 
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 

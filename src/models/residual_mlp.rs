@@ -2,8 +2,11 @@
 //!
 //! The output is that of a linear layer plus `s(t)` times the input.
 //! Small enough to pretrain and post-train in minutes on a CPU; the network of the photo-patch and digit studies.
-use super::layers::{Law, TimestepEmbedding, WeightInit, gelu_tanh, layer_norm, modulate};
+use super::layers::{
+    Law, ParameterList, TimestepEmbedding, WeightInit, as_size, count, gelu_tanh, layer_norm, modulate, product,
+};
 use super::replace_labels;
+use super::size_limit::{self, MOST_BLOCKS};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -58,6 +61,11 @@ impl ResidualMlpConfig {
         }
         let even = self.embedding > 0 && self.embedding.is_multiple_of(2);
         Problem::unless(&mut found, even, path, "embedding", self.embedding, "must be a positive even number");
+        let must = format!("must be at most {MOST_BLOCKS}");
+        Problem::unless(&mut found, self.depth <= MOST_BLOCKS, path, "depth", self.depth, must);
+        if found.is_empty() {
+            found = size_limit::problems(self, path, Self::numbers);
+        }
         found
     }
 
@@ -97,20 +105,32 @@ impl ResidualMlpConfig {
 
     /// The number of parameters.
     pub fn parameter_count(&self) -> usize {
-        let linear = |inputs: usize, outputs: usize| (inputs + 1) * outputs;
-        let hidden = self.expansion * self.width;
-        let block = linear(self.embedding, 3 * self.width) + linear(self.width, hidden) + linear(hidden, self.width);
-        let labels = if self.num_classes > 0 { (self.num_classes + 1) * self.embedding } else { 0 };
-        linear(self.features(), self.width)
-            + 2 * linear(self.embedding, self.embedding)
-            + labels
-            + self.depth * block
-            + linear(self.width, self.features())
-            + linear(self.embedding, 1)
+        as_size(self.numbers())
+    }
+
+    /// As [`parameter_count`](Self::parameter_count), of any size.
+    pub(super) fn numbers(&self) -> u128 {
+        let (width, embedding, features) = (self.width, self.embedding, self.features());
+        let hidden = product([self.expansion, width]);
+        let mut list = ParameterList(Vec::new());
+        list.layer("input", vec![width, features]);
+        list.layer("time.0", vec![embedding, embedding]);
+        list.layer("time.2", vec![embedding, embedding]);
+        if self.num_classes > 0 {
+            list.one("labels", vec![self.num_classes.saturating_add(1), embedding]);
+        }
+        for i in 0..self.depth {
+            list.layer(&format!("blocks.{i}.modulation"), vec![product([3, width]), embedding]);
+            list.layer(&format!("blocks.{i}.first"), vec![hidden, width]);
+            list.layer(&format!("blocks.{i}.second"), vec![width, hidden]);
+        }
+        list.layer("output", vec![features, width]);
+        list.layer("skip", vec![1, embedding]);
+        count(&list.0, |_| true)
     }
 
     fn features(&self) -> usize {
-        self.channels * self.size * self.size
+        product([self.channels, self.size, self.size])
     }
 }
 

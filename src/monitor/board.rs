@@ -84,7 +84,7 @@ impl TensorBoard {
         let Some(writer) = &mut state.writer else { return };
         match write(writer) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => eprintln!("warning: TensorBoard: {error}"),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => super::warn(&format!("TensorBoard: {error}")),
             Err(error) => {
                 let message = format!("{}: {error}", writer.path().display());
                 state.turn_off(message);
@@ -99,7 +99,7 @@ impl TensorBoard {
 
 impl State {
     fn turn_off(&mut self, message: String) {
-        eprintln!("warning: TensorBoard logging is off: {message}");
+        super::warn(&format!("TensorBoard logging is off: {message}"));
         self.error = Some(message);
         self.writer = None;
     }

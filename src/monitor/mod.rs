@@ -9,12 +9,23 @@
 mod board;
 mod events;
 mod logger;
+mod metric_files;
 mod records;
 mod renderer;
+#[cfg(all(unix, feature = "tui"))]
+mod terminal;
+mod warnings;
 
 pub use board::TensorBoard;
 pub use events::EventWriter;
 #[cfg(test)]
 pub(crate) use events::tests::read_events;
+pub(crate) use logger::StepLogger;
 pub use logger::TensorBoardLogger;
+pub(crate) use metric_files::MetricFiles;
+pub(crate) use renderer::is_dashboard;
 pub use renderer::{PlainRenderer, renderer, silence};
+#[cfg(all(unix, feature = "tui"))]
+pub use terminal::let_signals_through;
+pub(crate) use warnings::WarningsKept;
+pub use warnings::{note, warn};

@@ -31,11 +31,20 @@ pub fn renderer(label: &str, interrupter: Interrupter, checkpoint: Option<usize>
         return Box::new(PlainRenderer::to(label, LINE_EVERY, Box::new(std::io::sink())));
     }
     #[cfg(feature = "tui")]
-    if std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("CI").is_none() {
-        return burn::train::renderer::default_renderer(interrupter, checkpoint);
+    if is_dashboard() {
+        let dashboard = burn::train::renderer::default_renderer(interrupter, checkpoint);
+        #[cfg(unix)]
+        super::terminal::dashboard_begins();
+        return dashboard;
     }
     drop((interrupter, checkpoint));
     Box::new(PlainRenderer::new(label, LINE_EVERY))
+}
+
+/// Whether [`renderer`] shows Burn's dashboard.
+pub(crate) fn is_dashboard() -> bool {
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    cfg!(feature = "tui") && terminal && std::env::var_os("CI").is_none() && !SILENT.load(Ordering::Relaxed)
 }
 
 /// Prints at most one training line per interval, and one line per validation or test.
@@ -238,7 +247,8 @@ impl TrainingProgressLogger for PlainRenderer {
     }
 
     fn end_split(&mut self) {
-        if self.split == "valid" {
+        // A validation of no item is none.
+        if self.split == "valid" && self.items > 0 {
             self.finish(&format!("{}  valid", self.position()));
         }
     }

@@ -1,11 +1,14 @@
 //! One stage of training.
-use super::{OptimizerConfig, ScheduleConfig};
+use super::{CheckpointConfig, EarlyStopping, OptimizerConfig, ScheduleConfig, misfit};
 use crate::path::PathConfig;
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, Precision, TargetTime};
-use crate::{Error, Problem, Result};
+use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, TargetTime};
+use crate::{Error, Problem, Result, json};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Steps of a stage, and samples of a step, at most: years of training.
+const MOST: usize = 1_000_000_000;
 
 /// One training stage.
 ///
@@ -42,8 +45,17 @@ pub struct StageConfig {
     pub accumulation: usize,
     /// The type of numbers that training computes in.
     pub precision: Precision,
-    /// Steps between checkpoints and validations.
+    /// Steps between validations, at each of which there is a checkpoint.
     pub steps_per_epoch: usize,
+    /// Further checkpoints, and which of them stay.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpoints: CheckpointConfig,
+    /// An end before the last step if the validation loss improves no more; none if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// What happens when a gradient is not finite.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on_non_finite: NonFinitePolicy,
     /// Probability of dropping the condition.
     pub condition_dropout: f64,
     /// AdamW.
@@ -54,6 +66,11 @@ pub struct StageConfig {
     pub ema: EmaConfig,
     /// The seed of the first weights and of the stage's draws. Each of `compare.seeds` gives draws of its own.
     pub seed: u64,
+}
+
+/// What has its default is left out, so that files of before there was such a key are the same training.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for StageConfig {
@@ -69,6 +86,9 @@ impl Default for StageConfig {
             accumulation: 1,
             precision: Precision::F32,
             steps_per_epoch: 500,
+            checkpoints: CheckpointConfig::default(),
+            early_stopping: None,
+            on_non_finite: NonFinitePolicy::default(),
             condition_dropout: 0.0,
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
@@ -84,17 +104,29 @@ impl StageConfig {
     pub(crate) fn evaluations(&self) -> usize {
         let input = self.input.map_or(0, |input| input.extra_evaluations());
         let anti_drift = self.anti_drift.map_or(0, |_| AntiDriftConfig::EXTRA_EVALUATIONS);
-        self.steps * self.batch_size * (3 + input + anti_drift)
+        self.steps.saturating_mul(self.batch_size).saturating_mul(3 + input + anti_drift)
+    }
+
+    /// The same training, whatever it keeps on its way.
+    #[cfg(feature = "experiment")]
+    pub(crate) fn without_keeping(&self) -> Self {
+        let (checkpoints, on_non_finite) = (CheckpointConfig::default(), NonFinitePolicy::default());
+        Self { checkpoints, on_non_finite, ..self.clone() }
     }
 
     /// The stage of a JSON file. Values out of range are found later, by [`problems`](Self::problems) or
     /// [`Stage::run`](super::Stage::run).
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, else as [`parse`](Self::parse).
+    /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not JSON, and [`Error::ConfigFile`] with the path
+    /// of a misspelt or mistyped key.
     pub fn read(file: impl AsRef<Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-        Self::parse(&text).map_err(|error| Error::format(file, error.to_string()))
+        let bytes = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+        let json = json::parse(&bytes).map_err(|message| Error::format(&file, message))?;
+        misfit::read(&json, "the stage").map_err(|error| match error {
+            Error::Config(problems) => Error::ConfigFile { path: file.as_ref().to_path_buf(), problems },
+            other => other,
+        })
     }
 
     /// The stage of a JSON text. What the text leaves out has its default.
@@ -102,13 +134,9 @@ impl StageConfig {
     /// # Errors
     /// [`Error::Config`] with the path of a misspelt or mistyped key.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let wrong =
-            |path: String, message: String| Error::Config(vec![Problem { path, message: format!(": {message}") }]);
-        let config = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| wrong(error.path().to_string(), error.inner().to_string()))?;
-        json.end().map_err(|error| wrong(".".into(), error.to_string()))?;
-        Ok(config)
+        let json = json::parse(text.as_bytes())
+            .map_err(|message| Error::Config(vec![Problem { path: "the stage".into(), message }]))?;
+        misfit::read(&json, "the stage")
     }
 
     /// Everything wrong with this stage on the path `on`, with keys below `path`, which may be empty.
@@ -130,6 +158,7 @@ impl StageConfig {
         let (steps, batch, passes, epoch) = (self.steps, self.batch_size, self.accumulation, self.steps_per_epoch);
         for (key, value) in [("steps", steps), ("batch_size", batch), ("steps_per_epoch", epoch)] {
             must(value > 0, key, &value, "must be at least 1");
+            must(value <= MOST, key, &value, &format!("must be at most {MOST}"));
         }
         let shared = passes > 0 && batch.is_multiple_of(passes);
         must(shared, "accumulation", &passes, &format!("must divide batch_size = {batch}"));
@@ -140,6 +169,9 @@ impl StageConfig {
         problems.extend(self.ema.problems(&under("ema")));
         problems.extend(self.optimizer.problems(&under("optimizer")));
         problems.extend(self.schedule.problems(&under("schedule"), self.steps));
+        problems.extend(self.checkpoints.problems(&under("checkpoints")));
+        problems.extend(self.early_stopping.iter().flat_map(|early| early.problems(&under("early_stopping"))));
+        problems.extend(self.on_non_finite.problems(&under("on_non_finite")));
         problems
     }
 }

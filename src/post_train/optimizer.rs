@@ -37,15 +37,14 @@ impl OptimizerConfig {
         let lr = self.learning_rate;
         must(lr > 0.0 && lr <= 1.0, "learning_rate", lr, "must be in (0, 1]");
         for (i, beta) in self.betas.into_iter().enumerate() {
-            must((0.0..1.0).contains(&beta), &format!("betas[{i}]"), beta, "must be in [0, 1)");
+            // AdamW computes in f32, where a number too near 1 is 1.
+            let below = (beta as f32) < 1.0;
+            must((0.0..1.0).contains(&beta) && below, &format!("betas[{i}]"), beta, "must be in [0, 1), in f32 too");
         }
-        must(self.epsilon > 0.0 && self.epsilon.is_finite(), "epsilon", self.epsilon, "must be positive");
-        must(
-            self.weight_decay >= 0.0 && self.weight_decay.is_finite(),
-            "weight_decay",
-            self.weight_decay,
-            "must be at least 0",
-        );
+        let small = self.epsilon as f32;
+        must(small.is_normal() && small > 0.0, "epsilon", self.epsilon, "must be positive, in f32 too");
+        let (decay, finite) = (self.weight_decay, (self.weight_decay as f32).is_finite());
+        must(decay >= 0.0 && finite, "weight_decay", decay, "must be at least 0, and finite in f32");
         let clip = self.clip.unwrap_or(1.0);
         must(clip > 0.0 && clip.is_finite(), "clip", clip, "must be positive");
         problems
@@ -130,7 +129,7 @@ impl ScheduleConfig {
         if step < self.warm_up {
             return peak * (step + 1) as f64 / self.warm_up as f64;
         }
-        let (start, end) = (self.warm_up + self.hold, self.decay_end.unwrap_or(steps.saturating_sub(1)));
+        let (start, end) = (self.warm_up.saturating_add(self.hold), self.decay_end.unwrap_or(steps.saturating_sub(1)));
         let way = end.saturating_sub(start).max(1);
         let gone = (step.saturating_sub(start) as f64 / way as f64).min(1.0);
         let left = match self.decay {
@@ -154,6 +153,13 @@ pub struct Scheduler {
     peak: f64,
     steps: usize,
     step: usize,
+}
+
+impl Scheduler {
+    /// Goes on after so many steps.
+    pub(super) fn skip(&mut self, steps: usize) {
+        self.step += steps;
+    }
 }
 
 impl LrScheduler for Scheduler {

@@ -1,45 +1,51 @@
-//! One training stage, run by Burn's `SupervisedTraining`.
-use crate::checkpoint::{CHECKPOINTS, CheckpointSets};
-use crate::monitor::{TensorBoard, TensorBoardLogger, renderer};
+//! One training stage: what it is, before [`sitting`](super::sitting) runs it.
+use super::sitting::Sitting;
+use crate::checkpoint::Rollback;
+use crate::monitor::TensorBoard;
 use crate::network::PredictionNetwork;
 use crate::path::is_linear;
 use crate::post_train::StageConfig;
-use crate::train::{EpochLoader, FlowBatch, MixFlowTrainStep, Objective, TrainStepBuilder, metrics};
-use crate::{Error, Problem, Result};
+use crate::train::{FlowBatch, NonFinitePolicy, Objective};
+use crate::{Error, FolderLock, Problem, Result, Stop};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::ModuleDisplay;
 use burn::tensor::Device;
-use burn::train::checkpoint::KeepLastNCheckpoints;
-use burn::train::logger::FileMetricLogger;
-use burn::train::metric::{LearningRateMetric, LossMetric};
-use burn::train::{ExecutionStrategy, Interrupter, Learner, MultiDeviceOptim, SupervisedTraining};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One stage of training: data, metrics, checkpoints and resume in one call of [`run`](Self::run).
 ///
-/// Everything it writes goes below its folder: `checkpoints/`, `tensorboard/` and the metric files. A stage whose folder
-/// holds a complete checkpoint goes on there. What is not set: [`Objective::default`], the seed of the configuration, the
-/// CPU, and the label `train`.
-#[derive(Debug, Clone)]
+/// Everything it writes goes below its folder: `checkpoints/`, `tensorboard/` and `metrics/`. A stage whose folder holds a
+/// complete checkpoint of it goes on there, and equals one that was never stopped, bit for bit. What is not set:
+/// [`Objective::default`], the seed of the configuration, the CPU, and the label `train`.
+#[derive(Clone)]
 pub struct Stage<'a> {
-    config: &'a StageConfig,
-    folder: PathBuf,
-    objective: Objective,
-    seed: u64,
-    devices: Vec<Device>,
-    label: String,
-    until_epoch: Option<usize>,
-    texts: Vec<Text>,
+    pub(super) config: &'a StageConfig,
+    pub(super) folder: PathBuf,
+    pub(super) objective: Objective,
+    pub(super) seed: u64,
+    pub(super) devices: Vec<Device>,
+    pub(super) label: String,
+    pub(super) until: Option<usize>,
+    pub(super) texts: Vec<Text>,
+    pub(super) made_of: BTreeMap<String, Value>,
+    pub(super) stop: Stop,
+    pub(super) item_name: Option<ItemName>,
+    pub(super) waits: bool,
 }
+
+/// What a training item is called, by its index.
+pub(super) type ItemName = Arc<dyn Fn(usize) -> String + Send + Sync>;
 
 /// A text for TensorBoard.
 #[derive(Debug, Clone)]
-struct Text {
-    tag: String,
-    markdown: String,
+pub(super) struct Text {
+    pub tag: String,
+    pub markdown: String,
 }
 
 /// What a stage made.
@@ -53,7 +59,9 @@ pub struct Trained<N> {
     pub time: Duration,
     /// The steps this process ran.
     pub steps: usize,
-    /// Whether the stage has reached its last step.
+    /// The step that was reached, counted over all processes.
+    pub reached: usize,
+    /// Whether the stage is at its end: its last step, or the one at which its early stopping ended it.
     pub finished: bool,
     /// Where its metrics were drawn: add pictures of samples here, at the last step of the configuration.
     pub board: TensorBoard,
@@ -69,8 +77,12 @@ impl<'a> Stage<'a> {
             seed: config.seed,
             devices: vec![Device::flex()],
             label: "train".into(),
-            until_epoch: None,
+            until: None,
             texts: Vec::new(),
+            made_of: BTreeMap::new(),
+            stop: Stop::new(),
+            item_name: None,
+            waits: false,
         }
     }
 
@@ -94,9 +106,31 @@ impl<'a> Stage<'a> {
         Self { label: label.into(), ..self }
     }
 
-    /// Stops after this epoch, to go on another day; the learning rate still follows all steps.
-    pub fn until_epoch(self, epoch: usize) -> Self {
-        Self { until_epoch: Some(epoch), ..self }
+    /// Ends after this step, to go on another day; the learning rate still follows all steps.
+    pub fn until(self, step: usize) -> Self {
+        Self { until: Some(step), ..self }
+    }
+
+    /// Lets another thread ask for an end: the step in work is finished and saved.
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
+    }
+
+    /// Something else that the weights are a function of: fingerprints of the data, of the first weights. Checkpoints keep
+    /// it, and a stage of which it differs does not go on from them.
+    pub fn made_of(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.made_of.insert(name.into(), value.into());
+        self
+    }
+
+    /// Whether to wait for another process that trains in the folder, rather than to refuse: it may be making the same.
+    pub fn waiting(self, waits: bool) -> Self {
+        Self { waits, ..self }
+    }
+
+    /// What a training item is called, by its index, for messages about a batch.
+    pub fn item_names(self, name: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+        Self { item_name: Some(Arc::new(name)), ..self }
     }
 
     /// Shows a Markdown text in TensorBoard beside the stage's own configuration.
@@ -106,7 +140,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Everything that keeps the stage from running, with keys of its configuration.
-    fn problems(&self) -> Vec<Problem> {
+    pub(super) fn problems(&self) -> Vec<Problem> {
         let Self { config, devices, .. } = self;
         let mut problems = config.problems_on("", is_linear(self.objective.path.as_ref()));
         Problem::unless(&mut problems, !devices.is_empty(), "", "devices", devices.len(), "must be at least one");
@@ -114,6 +148,8 @@ impl<'a> Stage<'a> {
         let divides = count * times == 0 || size.is_multiple_of(count * times);
         let must = format!("must divide over {count} device(s) × {times} accumulated");
         Problem::unless(&mut problems, divides, "", "batch_size", size, must);
+        let until = self.until.unwrap_or(1);
+        Problem::unless(&mut problems, until > 0, "", "until", until, "must be at least 1");
         problems
     }
 
@@ -121,8 +157,10 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// [`Error::Config`] with every problem of the configuration, a batch that does not divide over devices and accumulation
-    /// or is larger than the data set among them; [`Error::Io`] if the folder cannot be written; [`Error::Training`] if
-    /// training stops before its end.
+    /// or is larger than the data set among them; [`Error::InUse`] if another process trains in the folder; [`Error::Io`] if it
+    /// cannot be written; [`Error::OtherTraining`] or [`Error::Damaged`] for checkpoints to go on from that are not of this
+    /// stage or not whole; [`Error::Stopped`] if it was asked to end; [`Error::Training`] if it ended otherwise before its
+    /// last step.
     pub fn run<I, N, const D: usize>(
         &self,
         network: N,
@@ -135,121 +173,48 @@ impl<'a> Stage<'a> {
         N: PredictionNetwork<D> + ModuleDisplay + 'static,
     {
         Error::if_any(self.problems())?;
-        let Self { config, folder, devices, .. } = self;
-        let device = &devices[0];
-        let micro_batches = devices.len() * config.accumulation;
-        let batch = config.batch_size / micro_batches;
-        let sets = CheckpointSets::open(folder.join(CHECKPOINTS))?;
-        let finished = sets.latest()?.unwrap_or(0);
-        let train = EpochLoader::training(train, batcher.clone(), &device.clone().autodiff())
-            .with_batch_size(batch)
-            .with_seed(self.seed)
-            .with_finished_epochs(finished)
-            .with_batches_per_epoch(config.steps_per_epoch * config.accumulation)
-            .with_batches_per_step(config.accumulation)
-            .build()?;
-        // The same for every seed, so that the validation losses of all runs compare.
-        let valid = EpochLoader::validation(held_out, batcher, device);
-        let valid = valid.with_batch_size(batch).with_seed(VALIDATION_SEED).build()?;
-        let interrupter = Interrupter::new();
-        let step = self.step(network, micro_batches)?.with_interrupter(interrupter.clone()).build()?;
-        let board = self.board(finished * config.steps_per_epoch)?;
-
-        let (model, optimizer, scheduler) = sets.parts();
-        let all = config.steps / config.steps_per_epoch;
-        let epochs = self.until_epoch.map_or(all, |last| last.min(all));
-        let mut training = SupervisedTraining::new(folder, Arc::new(train), Arc::new(valid))
-            .metrics((LossMetric::new(), metrics::step()))
-            .metric_train_numeric(LearningRateMetric::new())
-            .metric_train_numeric(metrics::mean_t())
-            .metric_train_numeric(metrics::mean_slowing())
-            .metric_train_numeric(metrics::gradient_norm())
-            .metric_train_numeric(metrics::ema_distance())
-            .metric_train_numeric(metrics::samples_per_second())
-            .metric_train_numeric(metrics::slowing_histogram(board.clone(), self.measured_every()));
-        for gauge in metrics::loss_by_t(4) {
-            training = training.metric_train_numeric(gauge);
+        let _hearing = self.stop.hear();
+        let told = |by: &str| crate::monitor::warn(&format!("{}: waiting for {by}, which makes the same", self.label));
+        let lock = FolderLock::wait(&self.folder, told, || self.waits && self.stop.reason().is_none());
+        let _lock = lock.map_err(|error| match (&error, self.stop.reason()) {
+            (Error::InUse { .. }, Some(reason)) if self.waits => {
+                Error::Stopped { what: self.label.clone(), reason, at: "while another process made the same".into() }
+            }
+            _ => error,
+        })?;
+        let (train, held_out): (Arc<dyn Dataset<I>>, Arc<dyn Dataset<I>>) = (Arc::new(train), Arc::new(held_out));
+        let mut rollbacks = Vec::new();
+        let returns = matches!(self.config.on_non_finite, NonFinitePolicy::Rollback { .. });
+        let mut network = Some(network);
+        loop {
+            // Only a stage that may return to its beginning needs the first weights again.
+            let first = if returns { network.clone() } else { network.take() };
+            let Some(first) = first else { return Err(Error::Training("no weights to begin with".into())) };
+            let sitting = Sitting { stage: self, rollbacks: rollbacks.clone() };
+            match sitting.run(first, train.clone(), held_out.clone(), batcher.clone())? {
+                super::sitting::Ended::Trained(trained) => return Ok(*trained),
+                super::sitting::Ended::Rollback(all) => {
+                    if let Some(Rollback { from, to }) = all.last() {
+                        let label = &self.label;
+                        crate::monitor::warn(&format!("{label}: back from step {from} to step {to}, with other draws"));
+                    }
+                    rollbacks = all;
+                }
+            }
         }
-        training = training
-            .with_metric_logger(FileMetricLogger::new(folder))
-            .with_metric_logger(TensorBoardLogger::new(board.clone(), (config.steps_per_epoch / 50).max(1)))
-            .with_custom_checkpointers(model, optimizer, scheduler)
-            .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
-            .with_interrupter(interrupter.clone())
-            .with_application_logger(None)
-            .renderer(renderer(&self.label, interrupter, (finished > 0).then_some(finished)))
-            .num_epochs(epochs);
-        if config.accumulation > 1 {
-            training = training.grads_accumulation(config.accumulation);
-        }
-        if devices.len() > 1 {
-            let devices = devices.iter().map(|d| d.clone().autodiff()).collect();
-            let strategy = ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice);
-            training = training.with_training_strategy(strategy.into());
-        }
-        if finished > 0 {
-            training = training.checkpoint(finished);
-        }
-        let scheduler = config.schedule.build(config.optimizer.learning_rate, config.steps);
-        let started = Instant::now();
-        let result = training.launch(Learner::new(step, config.optimizer.build(), scheduler));
-        let time = started.elapsed();
-        board.flush();
-        if let Some(fault) = result.model.fault() {
-            return Err(Error::Training(fault.to_string()));
-        }
-        if let Some(error) = result.error {
-            return Err(Error::Training(error.to_string()));
-        }
-        if let Some(interruption) = result.interrupted {
-            return Err(Error::Training(interruption.reason.unwrap_or_else(|| "interrupted".into())));
-        }
-        Ok(Trained {
-            ema: result.model.ema().clone(),
-            raw: result.model.network().clone(),
-            time,
-            steps: epochs.saturating_sub(finished) * config.steps_per_epoch,
-            finished: epochs.max(finished) >= all,
-            board,
-        })
-    }
-
-    fn step<N, const D: usize>(&self, network: N, micro_batches: usize) -> Result<TrainStepBuilder<N, D>>
-    where
-        N: PredictionNetwork<D> + ModuleDisplay,
-    {
-        let config = self.config;
-        let objective = Objective { target: config.target, ..self.objective.clone() };
-        let step = MixFlowTrainStep::builder(network, config.strategy.build(config.time_shift.as_ref())?)
-            .with_objective(objective)
-            .with_ema(config.ema)
-            .with_precision(config.precision)
-            .with_condition_dropout(config.condition_dropout)
-            .with_micro_batches(micro_batches)
-            .with_ema_distance_every(self.measured_every())
-            .with_seed(self.seed);
-        let step = config.optimizer.clip.into_iter().fold(step, TrainStepBuilder::with_clip);
-        let step = config.input.into_iter().fold(step, TrainStepBuilder::with_input);
-        Ok(config.anti_drift.into_iter().fold(step, TrainStepBuilder::with_anti_drift))
-    }
-
-    /// Updates between measurements that cost something.
-    fn measured_every(&self) -> u64 {
-        (self.config.steps_per_epoch as u64 / 10).max(1)
-    }
-
-    /// TensorBoard from the first step that will run: what an interrupted run drew after it goes.
-    fn board(&self, first_step: usize) -> Result<TensorBoard> {
-        let first_step = first_step as i64;
-        let board = TensorBoard::create(&self.folder.join("tensorboard"), first_step);
-        let json = serde_json::to_string_pretty(self.config).map_err(|e| Error::Invalid(format!("the stage: {e}")))?;
-        board.text("stage", &format!("```json\n{json}\n```"), first_step);
-        self.texts.iter().for_each(|text| board.text(&text.tag, &text.markdown, first_step));
-        Ok(board)
     }
 }
 
-const VALIDATION_SEED: u64 = 0x6D69_7866_6C6F_7721;
+impl std::fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { config, folder, seed, devices, label, until, .. } = self;
+        let mut debug = f.debug_struct("Stage");
+        debug.field("config", config).field("folder", folder).field("seed", seed).field("devices", devices);
+        debug.field("label", label).field("until", until).finish_non_exhaustive()
+    }
+}
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

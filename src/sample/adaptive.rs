@@ -1,6 +1,7 @@
 //! Dormand and Prince's pair of orders 5 and 4 with the step control of torchdiffeq 0.2.5.
 //!
 //! Source: Hairer, Nørsett, Wanner, *Solving Ordinary Differential Equations I*, chapter II.4 and II.6.
+use super::config::MOST_SAMPLES;
 use super::dense::Piece;
 use super::solve::advance;
 use super::{At, Reached, Step, Tableau, VelocityField};
@@ -51,7 +52,8 @@ impl AdaptiveConfig {
         let valid = rtol.is_finite() && rtol >= 0.0;
         Problem::unless(&mut problems, valid, path, "rtol", rtol, "must be finite and at least 0");
         Problem::unless(&mut problems, atol.is_finite() && atol > 0.0, path, "atol", atol, "must be finite and > 0");
-        Problem::unless(&mut problems, max_steps > 0, path, "max_steps", max_steps, "must be at least 1");
+        let (inside, must) = ((1..=MOST_SAMPLES).contains(&max_steps), format!("must be in 1..={MOST_SAMPLES}"));
+        Problem::unless(&mut problems, inside, path, "max_steps", max_steps, must);
         problems
     }
 }

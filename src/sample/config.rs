@@ -1,12 +1,15 @@
 //! How samples are generated, as the JSON says it.
 use super::network_field::Needs;
-use super::{CorrectionConfig, GuidanceConfig, SolverConfig, StepCount, TimesConfig, WeakGuidanceConfig};
+use super::{At, CorrectionConfig, GuidanceConfig, SolverConfig, Step, StepCount, TimesConfig, WeakGuidanceConfig};
 use crate::Problem;
 use crate::path::{Linear, Path, TrainingInterval};
 use serde::{Deserialize, Serialize};
 
 /// More steps are a mistake, and their times would fill the memory.
 pub(crate) const MOST_STEPS: usize = 1_000_000;
+
+/// Samples that are asked for at once, and tries of an adaptive solver, at most.
+pub(crate) const MOST_SAMPLES: usize = 1_000_000_000;
 
 /// The numbers that a state is held in while it is integrated. The network always sees f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +82,8 @@ impl SamplerConfig {
         }
         let must = format!("must be at most {MOST_STEPS}");
         Problem::unless(&mut problems, self.steps <= MOST_STEPS, path, "steps", self.steps, must);
+        let must = format!("must be at most {MOST_SAMPLES}");
+        Problem::unless(&mut problems, self.batch_size <= MOST_SAMPLES, path, "batch_size", self.batch_size, must);
         let extra = self.steps > 0 && self.intervals() == 0;
         let must = "must be at least 2, one is an end point or the last step";
         Problem::unless(&mut problems, !extra, path, "steps", self.steps, must);
@@ -111,6 +116,13 @@ impl SamplerConfig {
     /// Network evaluations per sample (NFE) over the times [0, 1], one of a weak network included; none if the
     /// solver decides by itself.
     pub fn evaluations(&self) -> Option<usize> {
+        // Without an interval every evaluation costs the same, so that no list of them is made.
+        let constant = self.weak_guidance.is_none() && self.guidance.as_ref().is_none_or(|g| g.interval.is_none());
+        if constant {
+            let at = At::within(Step { index: 0, count: 1, start: 0.0 }, 0.0);
+            let cost = Needs::of(self.guidance.as_ref(), None, &at).count();
+            return Some(self.solver.evaluation_count(self.intervals())?.saturating_mul(cost));
+        }
         let times = self.times_within(TrainingInterval { start: 0.0, end: 1.0 }, &Linear);
         let cost = |at| Needs::of(self.guidance.as_ref(), self.weak_guidance.as_ref(), &at).count();
         Some(self.solver.evaluations(&times)?.into_iter().map(cost).sum())

@@ -62,8 +62,8 @@ impl GuidanceConfig {
     /// What is wrong with the values, each under `path`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let valid = self.scale.is_finite() && self.scale >= 0.0;
-        Problem::unless(&mut problems, valid, path, "scale", self.scale, "must be finite and at least 0");
+        let valid = (self.scale as f32).is_finite() && self.scale >= 0.0;
+        Problem::unless(&mut problems, valid, path, "scale", self.scale, "must be finite in f32 and at least 0");
         interval_problems(&mut problems, path, self.interval);
         problems
     }

@@ -29,7 +29,7 @@ mod weak;
 pub use adaptive::{AdaptiveConfig, solve_adaptive};
 pub use at::{At, Step};
 #[cfg(feature = "experiment")]
-pub(crate) use config::MOST_STEPS;
+pub(crate) use config::{MOST_SAMPLES, MOST_STEPS};
 pub use config::{SamplerConfig, StatePrecision};
 pub use corrections::{CorrectionConfig, DifferentialCorrection, EpsilonScaling, StaticShift, TimeShiftSampler};
 pub use diffusion::DiffusionForm;

@@ -10,6 +10,7 @@ use crate::path::{Linear, Path, PredictionKind, TrainingInterval, is_linear};
 use crate::random::{Purpose, SampleKey, normal};
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Tensor};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The network that generates and, for guidance by a weaker one, that one.
@@ -84,8 +85,10 @@ impl Sampler {
         }
         let sampler = Self { config, path, prediction, interval };
         let times = sampler.times();
-        if !times.windows(2).all(|ends| ends[0] < ends[1]) {
-            return Err(Error::Invalid(format!("sampling from {start} to {end}: the times {times:?} must increase")));
+        if let Some(at) = times.windows(2).position(|ends| ends[0].partial_cmp(&ends[1]) != Some(Ordering::Less)) {
+            let (one, next) = (times[at], times[at + 1]);
+            let message = format!("sampling from {start} to {end}: the times must increase, {next} follows {one}");
+            return Err(Error::Invalid(message));
         }
         Ok(sampler)
     }

@@ -62,6 +62,17 @@ impl SolverConfig {
         }
     }
 
+    /// How many evaluations of the velocity `intervals` steps take; none if that depends on the states.
+    pub(super) fn evaluation_count(&self, intervals: usize) -> Option<usize> {
+        let of = |index: usize| self.tableau(index, intervals).map_or(1, |tableau| tableau.nodes.len());
+        match self {
+            Self::Dopri5(_) => None,
+            Self::Sde(config) => Some(config.evaluation_count(intervals)),
+            _ if intervals == 0 => Some(0),
+            _ => Some((intervals - 1).saturating_mul(of(0)).saturating_add(of(intervals - 1))),
+        }
+    }
+
     /// Every evaluation of the velocity over a grid of times; none if they depend on the states.
     pub(super) fn evaluations(&self, times: &[f64]) -> Option<Vec<At<'static>>> {
         let count = times.len().saturating_sub(1);
@@ -90,6 +101,25 @@ mod tests {
             let solver: SolverConfig = serde_json::from_value(tableau.name.into()).unwrap();
             assert_eq!(solver.tableau(0, 1), Some(&tableau));
             assert_eq!(serde_json::to_value(solver).unwrap(), tableau.name);
+        }
+    }
+
+    #[test]
+    fn the_count_is_that_of_all_evaluations() {
+        let named = Tableau::ALL.iter().map(|tableau| serde_json::json!(tableau.name));
+        let others = [
+            serde_json::json!("heun_then_euler"),
+            serde_json::json!("dpmpp_2m"),
+            serde_json::json!({"sde": {}}),
+            serde_json::json!({"sde": {"method": "heun", "last_step": "none"}}),
+            serde_json::json!({"sde": {"method": "heun"}}),
+        ];
+        for json in named.chain(others) {
+            let solver: SolverConfig = serde_json::from_value(json.clone()).unwrap();
+            for steps in 1..6 {
+                let all = solver.evaluations(&crate::sample::uniform_times(steps)).unwrap().len();
+                assert_eq!(solver.evaluation_count(steps), Some(all), "{json}, {steps} steps");
+            }
         }
     }
 

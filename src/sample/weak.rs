@@ -54,8 +54,8 @@ impl WeakGuidanceConfig {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let (Self::Autoguidance { scale, .. } | Self::SkipLayer { scale, .. }) = *self;
-        let valid = scale.is_finite() && scale >= 0.0;
-        Problem::unless(&mut problems, valid, path, "scale", scale, "must be finite and at least 0");
+        let valid = (scale as f32).is_finite() && scale >= 0.0;
+        Problem::unless(&mut problems, valid, path, "scale", scale, "must be finite in f32 and at least 0");
         match *self {
             Self::Autoguidance { interval, .. } => interval_problems(&mut problems, path, interval),
             Self::SkipLayer { first, last, .. } => {

@@ -1,8 +1,6 @@
 //! Stops a run before something wrong reaches the weights.
 use crate::network::WrongShape;
 use crate::random::SampleKey;
-use burn::train::{Interrupter, TrainingError};
-use std::sync::{Arc, Mutex};
 
 /// Why no update is made any more.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +15,15 @@ pub enum Fault {
         /// First key of the newest batch that contributed.
         batch: Option<SampleKey>,
     },
+    /// More updates in a row were left out than the policy allows.
+    Skipped {
+        /// The step that was to be made, counted from 0.
+        step: u64,
+        /// Updates that were left out, one after the other.
+        in_a_row: u64,
+    },
+    /// A batch could not be loaded; why.
+    Data(String),
     /// Condition dropout was asked for, and the network's `drop_condition` returns `None`.
     NoNullCondition,
     /// The network's prediction is not shaped like its input.
@@ -44,8 +51,14 @@ impl std::fmt::Display for Fault {
                 if let Some(key) = batch {
                     write!(f, ", in the batch that starts at position {} of epoch {}", key.position, key.epoch)?;
                 }
-                write!(f, "; the update was not made and the last checkpoint is good")
+                write!(f, "; the update was not made")
             }
+            Self::Skipped { step, in_a_row } => write!(
+                f,
+                "{in_a_row} updates in a row were left out, as their gradients were not finite, the last at optimizer step \
+                 {step}: the weights or the data are at fault, not a batch"
+            ),
+            Self::Data(why) => f.write_str(why),
             Self::NoNullCondition => write!(f, "condition dropout: the network's `drop_condition` returns `None`"),
             Self::PredictionShape(shape) => shape.fmt(f),
             Self::WeightShape { found, data } => write!(
@@ -58,30 +71,3 @@ impl std::fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
-
-/// Shared by every clone and fork of a step.
-#[derive(Clone, Default)]
-pub(crate) struct Guard {
-    pub interrupter: Option<Interrupter>,
-    fault: Arc<Mutex<Option<Fault>>>,
-}
-
-impl std::fmt::Debug for Guard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guard").field("fault", &self.fault()).finish()
-    }
-}
-
-impl Guard {
-    pub fn report(&self, fault: Fault) {
-        if let Some(interrupter) = &self.interrupter {
-            // Burn's error type has no variant of its own for a step.
-            interrupter.fail(TrainingError::Dataset(burn::data::dataset::DatasetError::new(fault.clone())));
-        }
-        self.fault.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(fault);
-    }
-
-    pub fn fault(&self) -> Option<Fault> {
-        self.fault.lock().unwrap_or_else(|e| e.into_inner()).clone()
-    }
-}

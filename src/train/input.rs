@@ -23,8 +23,8 @@ pub enum InputConfig {
     /// Scheduled rollout: the exact interpolation at `s = m − span·min(m, 1 − m)`, carried to `m` by `steps` Euler steps
     /// of the EMA without gradients, each told its own time.
     Rollout {
-        /// Euler steps k, each a further forward pass. At least 1.
-        #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+        /// Euler steps k, each a further forward pass. In 1..=1000.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1000)))]
         steps: usize,
         /// The part that is rolled out of the way to the nearer end, noise or data, in (0, 1]. Near the data it vanishes,
         /// or the state's own target would grow without bound.
@@ -48,6 +48,9 @@ pub enum RolloutTarget {
     Unperturbed,
 }
 
+/// Forward passes of a rollout at most.
+const MOST_STEPS: usize = 1000;
+
 /// The least σ by which the displacement of a rolled-out state is divided; both vanish at the data.
 const LEAST_SIGMA: f64 = 1e-3;
 
@@ -57,11 +60,12 @@ impl InputConfig {
         let mut problems = Vec::new();
         match *self {
             Self::Perturbation { gamma } => {
-                let valid = gamma.is_finite() && gamma >= 0.0;
-                Problem::unless(&mut problems, valid, path, "gamma", gamma, "must be finite and at least 0");
+                let valid = (gamma as f32).is_finite() && gamma >= 0.0;
+                Problem::unless(&mut problems, valid, path, "gamma", gamma, "must be finite in f32 and at least 0");
             }
             Self::Rollout { steps, span, .. } => {
-                Problem::unless(&mut problems, steps > 0, path, "steps", steps, "must be at least 1");
+                let must = format!("must be in 1..={MOST_STEPS}");
+                Problem::unless(&mut problems, (1..=MOST_STEPS).contains(&steps), path, "steps", steps, must);
                 Problem::unless(&mut problems, span > 0.0 && span <= 1.0, path, "span", span, "must be in (0, 1]");
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Burn's own loader advances a generator each epoch and replays the first shuffles after a resume;
 //! this one is told the epoch, so a resumed run sees what the uninterrupted run would have seen.
-use super::{EpochLoaderBuilder, FlowBatch};
+use super::{EpochLoaderBuilder, FlowBatch, Segments};
 use crate::random::{Purpose, SampleKey};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
@@ -24,7 +24,9 @@ pub struct EpochLoader<I, const D: usize, C> {
     pub(super) batches_per_epoch: Option<usize>,
     pub(super) batches_per_step: usize,
     pub(super) shard: Shard,
-    pub(super) epoch: AtomicU64,
+    pub(super) segments: Option<Segments>,
+    /// The first batch that was not yielded yet.
+    pub(super) next: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +49,22 @@ impl Shard {
                 (index < count && index * step == start && stop == end).then_some(Self { index, count })
             })
             .unwrap_or(Self::WHOLE)
+    }
+}
+
+impl<I, const D: usize, C> EpochLoader<I, D, C> {
+    fn batches_per_pass(&self) -> usize {
+        let whole = self.batch_size * self.shard.count;
+        let items = self.dataset.len();
+        if !self.training {
+            return items.div_ceil(whole);
+        }
+        let steps = items / whole.saturating_mul(self.batches_per_step);
+        if steps > 0 { steps * self.batches_per_step } else { (items / whole).max(1) }
+    }
+
+    pub(super) fn batches_per_iteration(&self) -> usize {
+        self.batches_per_epoch.filter(|_| self.training).unwrap_or_else(|| self.batches_per_pass())
     }
 }
 
@@ -75,23 +93,38 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
             batcher: self.batcher.clone(),
             device,
             shard,
-            epoch: AtomicU64::new(self.epoch.load(Ordering::SeqCst)),
+            segments: self.segments.clone(),
+            next: AtomicU64::new(self.next.load(Ordering::SeqCst)),
             ..*self
         }
     }
 
-    fn batches_per_pass(&self) -> usize {
-        let whole = self.batch_size * self.shard.count;
-        let items = self.dataset.len();
-        if !self.training {
-            return items.div_ceil(whole);
-        }
-        let steps = items / whole.saturating_mul(self.batches_per_step);
-        if steps > 0 { steps * self.batches_per_step } else { (items / whole).max(1) }
+    /// Items of the epoch in work that were yielded before batch `first`.
+    fn items_before(&self, first: u64) -> usize {
+        let within =
+            if self.segments.is_some() && self.training { first % self.batches_per_iteration() as u64 } else { 0 };
+        within as usize * self.batch_size
     }
 
-    fn batches_per_iteration(&self) -> usize {
-        self.batches_per_epoch.filter(|_| self.training).unwrap_or_else(|| self.batches_per_pass())
+    /// Whether the batch `next` may be yielded.
+    fn goes_on(&self, next: u64) -> bool {
+        let Some(segments) = self.segments.as_ref().filter(|_| self.training) else { return true };
+        let per_step = self.batches_per_step as u64;
+        // Within an update there is nothing to end.
+        !next.is_multiple_of(per_step) && segments.is_unhurt()
+            || segments.goes_on(self.shard.index, usize::try_from(next / per_step).unwrap_or(usize::MAX))
+    }
+
+    /// The items behind some keys of this run, in their order.
+    pub(crate) fn items_of(&self, keys: &[crate::random::SampleKey]) -> Vec<usize> {
+        let mut order = (u64::MAX, Vec::new());
+        let item = |key: &crate::random::SampleKey| {
+            if order.0 != key.epoch {
+                order = (key.epoch, self.order(key.epoch));
+            }
+            order.1.get(usize::try_from(key.position).ok()?).copied()
+        };
+        keys.iter().filter_map(item).collect()
     }
 
     fn order(&self, pass: u64) -> Vec<usize> {
@@ -106,9 +139,22 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
 
 impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoader<FlowBatch<D, C>> for EpochLoader<I, D, C> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<FlowBatch<D, C>> + 'a> {
-        let epoch = if self.training { self.epoch.fetch_add(1, Ordering::SeqCst) } else { 0 };
         let count = self.batches_per_iteration() as u64;
-        Box::new(Iter { loader: self, next: epoch * count, end: (epoch + 1) * count, order: None, items: 0 })
+        let (first, end) = match (&self.segments, self.training) {
+            (None, true) => {
+                let first = self.next.fetch_add(count, Ordering::SeqCst);
+                (first, first.saturating_add(count))
+            }
+            (Some(segments), true) => {
+                if self.shard.index == 0 {
+                    segments.begin();
+                }
+                (self.next.load(Ordering::SeqCst), u64::MAX)
+            }
+            (None, false) => (0, count),
+            (Some(segments), false) => (0, if segments.is_validated() { count } else { 0 }),
+        };
+        Box::new(Iter { loader: self, next: first, end, order: None, items: self.items_before(first) })
     }
 
     fn num_items(&self) -> usize {
@@ -141,7 +187,7 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> Iterator for I
 
     fn next(&mut self) -> Option<Self::Item> {
         let loader = self.loader;
-        if self.next >= self.end {
+        if self.next >= self.end || !loader.goes_on(self.next) {
             return None;
         }
         let per_pass = loader.batches_per_pass() as u64;
@@ -155,12 +201,25 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> Iterator for I
         if positions.is_empty() {
             return None;
         }
+        let items = match (loader.dataset.get_many(order[positions.clone()].to_vec()), &loader.segments) {
+            (Ok(items), _) => items,
+            (Err(error), None) => {
+                // Whoever goes on after an error does so with the next batch.
+                self.next += 1;
+                return Some(Err(error));
+            }
+            (Err(error), Some(segments)) => {
+                // The segment ends here, so that what was reached is saved.
+                segments.fail(error.to_string());
+                loader.goes_on(self.next);
+                return None;
+            }
+        };
         self.next += 1;
         self.items += positions.len();
-        let items = match loader.dataset.get_many(order[positions.clone()].to_vec()) {
-            Ok(items) => items,
-            Err(error) => return Some(Err(error)),
-        };
+        if loader.segments.is_some() && loader.training {
+            loader.next.store(self.next, Ordering::SeqCst);
+        }
         let mut batch = loader.batcher.batch(items, &loader.device);
         let key = |position| SampleKey { seed: loader.seed, epoch: pass, position: position as u64 };
         batch.keys = Some(positions.map(key).collect());

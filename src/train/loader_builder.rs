@@ -1,12 +1,12 @@
 //! Collects what an [`EpochLoader`] needs and checks it once.
 use super::loader::Shard;
-use super::{EpochLoader, FlowBatch};
+use super::{EpochLoader, FlowBatch, Segments};
 use crate::{Error, Problem, Result};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::tensor::Device;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Builds an [`EpochLoader`]; begin with [`EpochLoader::training`] or [`EpochLoader::validation`].
 ///
@@ -21,6 +21,8 @@ pub struct EpochLoaderBuilder<I, const D: usize, C> {
     finished_epochs: usize,
     batches_per_epoch: Option<usize>,
     batches_per_step: usize,
+    segments: Option<Segments>,
+    finished_steps: Option<usize>,
 }
 
 impl<I, const D: usize, C> EpochLoaderBuilder<I, D, C> {
@@ -40,6 +42,8 @@ impl<I, const D: usize, C> EpochLoaderBuilder<I, D, C> {
             finished_epochs: 0,
             batches_per_epoch: None,
             batches_per_step: 1,
+            segments: None,
+            finished_steps: None,
         }
     }
 
@@ -70,6 +74,11 @@ impl<I, const D: usize, C> EpochLoaderBuilder<I, D, C> {
         Self { batches_per_step: batches, ..self }
     }
 
+    /// Ends Burn's epochs where the training is cut, and goes on after so many steps.
+    pub(crate) fn with_segments(self, segments: Segments, finished_steps: usize) -> Self {
+        Self { segments: Some(segments), finished_steps: Some(finished_steps), ..self }
+    }
+
     /// The loader.
     ///
     /// # Errors
@@ -86,7 +95,7 @@ impl<I, const D: usize, C> EpochLoaderBuilder<I, D, C> {
             Problem::unless(&mut problems, count > 0, "", key, count, "must be at least 1");
         }
         Error::if_any(problems)?;
-        Ok(EpochLoader {
+        let loader = EpochLoader {
             dataset: self.dataset,
             batcher: self.batcher,
             device: self.device,
@@ -96,8 +105,15 @@ impl<I, const D: usize, C> EpochLoaderBuilder<I, D, C> {
             batches_per_epoch: self.batches_per_epoch,
             batches_per_step: self.batches_per_step,
             shard: Shard::WHOLE,
-            epoch: AtomicU64::new(self.finished_epochs as u64),
-        })
+            segments: self.segments,
+            next: AtomicU64::new(0),
+        };
+        let finished = match self.finished_steps {
+            Some(steps) => steps.saturating_mul(self.batches_per_step),
+            None => self.finished_epochs.saturating_mul(loader.batches_per_iteration()),
+        };
+        loader.next.store(finished as u64, Ordering::SeqCst);
+        Ok(loader)
     }
 }
 

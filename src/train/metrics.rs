@@ -118,11 +118,28 @@ pub fn loss_by_t(bins: usize) -> Vec<Gauge> {
 
 /// Writes a TensorBoard histogram of m/t every `every` steps; as a number, the mean of m/t.
 pub fn slowing_histogram(board: TensorBoard, every: u64) -> Gauge {
+    slowing_histogram_of(board, every, 1)
+}
+
+/// As [`slowing_histogram`], of steps that are made of several updates: devices × accumulated passes.
+pub(crate) fn slowing_histogram_of(board: TensorBoard, every: u64, parts: usize) -> Gauge {
+    let arrived = std::sync::Mutex::new((0, 0, Vec::new()));
     Gauge::new("Mean m over t", move |o| {
         let positive = o.timesteps.iter().filter(|t| t.training > 0.0);
         let ratios: Vec<f32> = positive.map(|t| t.slowed / t.training).collect();
         if every > 0 && o.step.is_multiple_of(every) {
-            board.histogram("train/m_over_t", &ratios, 20, Some((0.0, 1.0)), o.step as i64);
+            let mut arrived = arrived.lock().unwrap_or_else(|e| e.into_inner());
+            if arrived.0 != o.step {
+                *arrived = (o.step, 0, Vec::new());
+            }
+            arrived.1 += 1;
+            arrived.2.extend_from_slice(&ratios);
+            if arrived.1 >= parts {
+                // In one order, whichever part was first: sums of floats depend on it.
+                arrived.2.sort_by(f32::total_cmp);
+                board.histogram("train/m_over_t", &arrived.2, 20, Some((0.0, 1.0)), o.step as i64);
+                *arrived = (o.step, 0, Vec::new());
+            }
         }
         let sum: f64 = ratios.iter().map(|&r| f64::from(r)).sum();
         Ok((sum / ratios.len().max(1) as f64, ratios.len()))

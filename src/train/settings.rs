@@ -1,5 +1,5 @@
 //! How a network is trained, in values.
-use super::{AntiDriftConfig, EmaConfig, InputConfig, Objective, Precision};
+use super::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Objective, Precision};
 use crate::Problem;
 use crate::path::is_linear;
 use crate::timestep::TimestepStrategy;
@@ -17,6 +17,8 @@ pub(super) struct Settings {
     pub input: Option<InputConfig>,
     pub anti_drift: Option<AntiDriftConfig>,
     pub micro_batches: usize,
+    pub devices: usize,
+    pub on_non_finite: NonFinitePolicy,
     pub distance_every: u64,
     pub seed: u64,
 }
@@ -33,6 +35,8 @@ impl Settings {
             input: None,
             anti_drift: None,
             micro_batches: 1,
+            devices: 1,
+            on_non_finite: NonFinitePolicy::default(),
             distance_every: 0,
             seed: 0,
         }
@@ -46,6 +50,10 @@ impl Settings {
         let probability = (0.0..=1.0).contains(&dropout);
         Problem::unless(&mut problems, probability, "", "condition_dropout", dropout, "must be in [0, 1]");
         Problem::unless(&mut problems, micro > 0, "", "micro_batches", micro, "must be at least 1");
+        let devices = self.devices;
+        let shared = devices > 0 && micro.is_multiple_of(devices);
+        Problem::unless(&mut problems, shared, "", "devices", devices, format!("must divide micro_batches = {micro}"));
+        problems.extend(self.on_non_finite.problems("on_non_finite"));
         problems.extend(self.input.iter().flat_map(|input| input.problems("input")));
         let linear = is_linear(self.objective.path.as_ref());
         problems.extend(self.anti_drift.iter().flat_map(|a| a.problems_on("anti_drift", &[], linear)));

@@ -1,10 +1,10 @@
 //! [`MixFlowTrainStep`]: a network, its EMA, and how it is trained, as one Burn module.
 use super::count::{self, UpdateCount};
-use super::fault::Guard;
-use super::keys::{UnkeyedSamples, content_keys};
+use super::keys::content_keys;
 use super::pass::{Evaluated, Given, Samples, evaluate};
+use super::run_state::{RunState, Shared};
 use super::settings::Settings;
-use super::{Draws, Fault, FlowBatch, FlowOutput, ema, gradients};
+use super::{Draws, Fault, FlowBatch, FlowOutput, NonFinitePolicy, ema, gradients};
 use crate::network::PredictionNetwork;
 use crate::random::SampleKey;
 use crate::timestep::TimestepStrategy;
@@ -13,7 +13,7 @@ use burn::module::{Module, ModuleDisplay, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, MutexGuard};
 
 /// Trains a [`PredictionNetwork`] by flow matching with a [`TimestepStrategy`].
 ///
@@ -39,35 +39,31 @@ pub struct MixFlowTrainStep<N: Module, const D: usize> {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress {
+struct Progress {
     count: UpdateCount,
-    guard: Guard,
-    shared: Arc<Mutex<Shared>>,
+    run: RunState,
 }
 
-impl Progress {
-    pub fn new(guard: Guard) -> Self {
-        Self { guard, ..Self::default() }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    gradient_norm: Option<f64>,
-    ema_distance: Option<f64>,
-    last_batch: Option<SampleKey>,
-    unkeyed: UnkeyedSamples,
+/// What is done with the gradients of an update.
+enum Verdict {
+    /// They are applied.
+    Update(GradientsParams),
+    /// The step counts, and changes nothing.
+    Skip,
+    /// No step is made any more.
+    Halt,
 }
 
 impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N, D> {
     /// Wraps `network`, built on an autodiff device, with the defaults of [`TrainStepBuilder`](super::TrainStepBuilder).
     pub fn new(network: N, strategy: Arc<dyn TimestepStrategy>) -> Self {
-        Self::assemble(network, Settings::new(strategy), Progress::default())
+        Self::assemble(network, Settings::new(strategy), RunState::default())
     }
 
-    pub(super) fn assemble(network: N, settings: Settings, progress: Progress) -> Self {
+    pub(super) fn assemble(network: N, settings: Settings, run: RunState) -> Self {
         let device = network.devices().into_iter().next().unwrap_or_default();
         let updates = Param::initialized(ParamId::new(), Tensor::zeros([1], &device));
+        let progress = Progress { count: UpdateCount::default(), run };
         Self { ema: ema::start(&network), network, updates, settings, progress }
     }
 
@@ -93,7 +89,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 
     /// What stopped training, if something did; no update is made after it.
     pub fn fault(&self) -> Option<Fault> {
-        self.progress.guard.fault()
+        self.progress.run.fault()
     }
 
     /// The training loss `[batch]` of the raw network for given draws, auxiliary loss included. The data are taken
@@ -136,33 +132,84 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         })
     }
 
-    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
-        self.progress.shared.lock().unwrap_or_else(|e| e.into_inner())
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.progress.run.lock()
     }
 
     /// Reports what went wrong; a loss that is not a number takes the place of the one that could not be computed.
     fn no_loss(&self, fault: Fault, data: &Tensor<D>) -> Tensor<1> {
-        self.progress.guard.report(fault);
+        self.progress.run.report(fault);
         Tensor::full([data.dims()[0]], f32::NAN, &data.device())
     }
 
-    /// Checks and clips the gradients; `None` if the update must not be made.
-    fn checked(&self, grads: GradientsParams) -> Option<GradientsParams> {
+    /// Checks and clips the gradients.
+    fn checked(&self, grads: GradientsParams) -> Verdict {
         let max = self.settings.clip.unwrap_or(f64::INFINITY);
         let (grads, norm) = gradients::clip(&self.network, grads, max);
-        if let Some(norm) = norm {
-            self.shared().gradient_norm = Some(norm);
-        }
         if self.fault().is_some() {
-            return None;
+            return Verdict::Halt;
         }
-        let Some(norm) = norm else { return Some(grads) };
-        if !norm.is_finite() {
-            let batch = self.shared().last_batch;
-            self.progress.guard.report(Fault::NonFinite { step: self.step_count(), norm, batch });
-            return None;
+        let verdict = match norm {
+            Some(norm) if !norm.is_finite() => self.not_finite(norm),
+            _ => {
+                self.shared().skips.in_a_row = 0;
+                Verdict::Update(grads)
+            }
+        };
+        // What is kept with a checkpoint is the norm of a step that was counted.
+        if norm.is_some() && !matches!(verdict, Verdict::Halt) {
+            self.shared().gradient_norm = norm;
         }
-        Some(grads)
+        verdict
+    }
+
+    fn not_finite(&self, norm: f64) -> Verdict {
+        let step = self.step_count();
+        let batch = self.shared().keys.first().copied();
+        let fault = Fault::NonFinite { step, norm, batch };
+        let NonFinitePolicy::Skip { in_a_row: most } = self.settings.on_non_finite else {
+            self.progress.run.report(fault);
+            return Verdict::Halt;
+        };
+        let in_a_row = {
+            let skips = &mut self.shared().skips;
+            skips.in_a_row += 1;
+            skips.total += 1;
+            skips.in_a_row
+        };
+        crate::monitor::warn(&format!("{fault}; the training goes on, as its policy is to skip"));
+        if in_a_row > most {
+            self.progress.run.report(Fault::Skipped { step, in_a_row });
+            return Verdict::Halt;
+        }
+        Verdict::Skip
+    }
+
+    /// The update of `grads`, which `step` makes of the network.
+    fn update(self, grads: GradientsParams, step: impl FnOnce(N, GradientsParams) -> N) -> Self {
+        match self.checked(grads) {
+            Verdict::Halt => self,
+            Verdict::Skip => self.counted(),
+            Verdict::Update(grads) => {
+                let network = step(self.network.clone(), grads);
+                self.after_update(network)
+            }
+        }
+    }
+
+    /// The gradients of all devices, if they were kept here, else those that Burn has added up.
+    fn gathered(&self, grads: GradientsParams) -> GradientsParams {
+        if self.settings.devices > 1 { self.shared().contributions.sum(&self.network) } else { grads }
+    }
+
+    /// One step more.
+    fn counted(mut self) -> Self {
+        self.updates = self.updates.map(|u| u.add_scalar(1));
+        self.progress.count.next();
+        let done = self.step_count();
+        self.progress.run.set_done(done);
+        self.shared().keys.clear();
+        self
     }
 
     fn after_update(mut self, network: N) -> Self {
@@ -170,14 +217,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         let decay = self.settings.ema.decay_at(update);
         self.ema = ema::update(self.ema, &network, decay);
         self.network = network;
-        self.updates = self.updates.map(|u| u.add_scalar(1));
-        self.progress.count.next();
         let every = self.settings.distance_every;
         if every > 0 && (update + 1).is_multiple_of(every) {
             let distance = ema::distance(&self.ema, &self.network).map(|d| d.into_data().iter::<f64>().next());
             self.shared().ema_distance = distance.flatten();
         }
-        self
+        self.counted()
     }
 }
 
@@ -190,13 +235,13 @@ where
 
     fn step(&self, mut batch: Self::Input) -> TrainOutput<FlowOutput> {
         let step = self.step_count();
-        let Settings { strategy, objective, condition_dropout, micro_batches, seed, .. } = &self.settings;
+        let Settings { strategy, objective, condition_dropout, micro_batches, devices, seed, .. } = &self.settings;
         let count = batch.data.dims()[0];
         let keys = batch.keys.take().unwrap_or_else(|| self.shared().unkeyed.next(*seed, step, count));
         let draws = Draws::of(&keys, &batch.data, strategy.as_ref())
             .with_interval(objective.interval)
             .with_dropout(&keys, *condition_dropout);
-        self.shared().last_batch = keys.first().copied();
+        self.shared().keys.extend_from_slice(&keys);
         let batch = batch.drawn(&keys);
         let data = batch.data.clone();
         let (loss, grads) = match self.loss_with(batch, &draws, Some(&keys)) {
@@ -208,16 +253,22 @@ where
             }
             Err(fault) => (self.no_loss(fault, &data), GradientsParams::new()),
         };
-        let shared = self.shared();
+        let mut shared = self.shared();
         let (gradient_norm, ema_distance) = (shared.gradient_norm, shared.ema_distance);
+        let grads = if *devices > 1 {
+            shared.contributions.take(&self.network, keys.first(), grads, *devices);
+            GradientsParams::new()
+        } else {
+            grads
+        };
+        drop(shared);
         let item = FlowOutput { loss, timesteps: draws.timesteps, gradient_norm, ema_distance, step };
         TrainOutput { grads, item }
     }
 
     fn optimize(self, optim: &mut ModuleOptimizer, lr: ModuleLearningRate, grads: GradientsParams) -> Self {
-        let Some(grads) = self.checked(grads) else { return self };
-        let network = optim.step(lr, self.network.clone(), grads);
-        self.after_update(network)
+        let grads = self.gathered(grads);
+        self.update(grads, |network, grads| optim.step(lr, network, grads))
     }
 
     fn optimize_multi(self, optim: &mut ModuleOptimizer, lr: ModuleLearningRate, grads: MultiGradientsParams) -> Self {
@@ -227,9 +278,10 @@ where
         for (more, _) in grads {
             sum = gradients::add(&self.network, sum, more);
         }
-        let Some(sum) = self.checked(sum) else { return self };
-        let network = optim.step_multi(lr, self.network.clone(), MultiGradientsParams { grads: vec![(sum, device)] });
-        self.after_update(network)
+        let sum = self.gathered(sum);
+        self.update(sum, |network, sum| {
+            optim.step_multi(lr, network, MultiGradientsParams { grads: vec![(sum, device)] })
+        })
     }
 }
 

@@ -1,8 +1,7 @@
 //! [`TrainStepBuilder`] collects how a network is trained, and checks it once.
-use super::fault::Guard;
+use super::run_state::RunState;
 use super::settings::Settings;
-use super::step::Progress;
-use super::{AntiDriftConfig, EmaConfig, InputConfig, MixFlowTrainStep, Objective, Precision};
+use super::{AntiDriftConfig, EmaConfig, InputConfig, MixFlowTrainStep, NonFinitePolicy, Objective, Precision};
 use crate::network::PredictionNetwork;
 use crate::timestep::TimestepStrategy;
 use crate::{Error, Result};
@@ -13,7 +12,7 @@ use std::sync::Arc;
 impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N, D> {
     /// As [`new`](Self::new), with more to say: objective, clipping, condition dropout, ...
     pub fn builder(network: N, strategy: Arc<dyn TimestepStrategy>) -> TrainStepBuilder<N, D> {
-        TrainStepBuilder { network, settings: Settings::new(strategy), guard: Guard::default() }
+        TrainStepBuilder { network, settings: Settings::new(strategy), run: RunState::default() }
     }
 }
 
@@ -25,7 +24,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 pub struct TrainStepBuilder<N, const D: usize> {
     network: N,
     settings: Settings,
-    guard: Guard,
+    run: RunState,
 }
 
 impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N, D> {
@@ -76,6 +75,19 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
         self.set(|settings| settings.micro_batches = count)
     }
 
+    /// How many of the micro-batches of an update run at the same time, each on a device of its own. With two or more, the
+    /// step keeps their gradients and adds them in the order of the samples, so that the sum is the same in every run; the
+    /// gradients that it hands to Burn are then empty.
+    pub fn with_devices(self, count: usize) -> Self {
+        self.set(|settings| settings.devices = count)
+    }
+
+    /// What happens when a gradient is not finite. [`NonFinitePolicy::Rollback`] needs a [`Stage`](crate::post_train::Stage):
+    /// here it stops.
+    pub fn with_non_finite(self, policy: NonFinitePolicy) -> Self {
+        self.set(|settings| settings.on_non_finite = policy)
+    }
+
     /// Measures `‖ema − network‖₂` every so many updates; 0 never.
     pub fn with_ema_distance_every(self, updates: u64) -> Self {
         self.set(|settings| settings.distance_every = updates)
@@ -88,8 +100,13 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
 
     /// Lets a [`Fault`](super::Fault) stop the run: give the interrupter that `SupervisedTraining` uses.
     pub fn with_interrupter(mut self, interrupter: Interrupter) -> Self {
-        self.guard.interrupter = Some(interrupter);
+        self.run.interrupter = Some(interrupter);
         self
+    }
+
+    /// Shares the state of the run with what cuts and saves it.
+    pub(crate) fn with_run(self, run: RunState) -> Self {
+        Self { run, ..self }
     }
 
     /// The step.
@@ -98,6 +115,6 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
     /// [`Error::Config`] with every value out of its range.
     pub fn build(self) -> Result<MixFlowTrainStep<N, D>> {
         Error::if_any(self.settings.problems())?;
-        Ok(MixFlowTrainStep::assemble(self.network, self.settings, Progress::new(self.guard)))
+        Ok(MixFlowTrainStep::assemble(self.network, self.settings, self.run))
     }
 }

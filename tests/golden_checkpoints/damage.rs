@@ -1,11 +1,12 @@
 //! Nothing that happens to a file on its way panics.
 use super::CHECKPOINTS;
+use super::pickles::saved;
 use crate::path;
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
 use burn_mixflow::Error;
 use burn_mixflow::data::Array;
-use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource, import, tensor_shapes};
+use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource, export_safetensors, import, tensor_shapes};
 use burn_mixflow::random::{Purpose, SampleKey};
 use rand::RngExt;
 use std::path::Path;
@@ -27,6 +28,36 @@ fn truncated_files_are_errors() {
             std::fs::write(&target, &bytes[..length]).expect("a file");
             let error = tensor_shapes(&target, WeightSource::Auto).unwrap_err();
             assert!(matches!(error, Error::Format { .. }), "{file} cut to {length}: {error}");
+        }
+    }
+}
+
+/// Every bit of the lengths, names, shapes and offsets of a small file, one at a time: an error, or a file that is read as
+/// it now says, within its own size.
+#[test]
+fn no_bit_of_a_header_panics() {
+    let linear = LinearConfig::new(3, 2).init(&Device::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let (safetensors, pickle) = (folder.path().join("w.safetensors"), folder.path().join("w.pt"));
+    export_safetensors(&linear, &safetensors, KeyMap::default()).expect("a file");
+    saved(&pickle, |pickle| pickle.entry("epoch", |value| value.int(7)));
+    for file in [safetensors, pickle] {
+        let bytes = std::fs::read(&file).expect("a file");
+        let mut refused = 0;
+        for bit in 0..8 * bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&file, &damaged).expect("a file");
+            let result = import(&linear, &file, &ImportOptions::default(), KeyMap::default());
+            refused += usize::from(result.is_err());
+            let _ = Array::read_named(&file, ["weight"]);
+        }
+        // The rest are bits of the numbers, of padding, and of names that nobody looks at.
+        assert!(refused > 2 * bytes.len(), "{}: {refused} of {}", file.display(), 8 * bytes.len());
+        for length in 0..bytes.len() {
+            std::fs::write(&file, &bytes[..length]).expect("a file");
+            let result = import(&linear, &file, &ImportOptions::default(), KeyMap::default());
+            assert!(matches!(result, Err(Error::Format { .. })), "{} cut to {length}", file.display());
         }
     }
 }

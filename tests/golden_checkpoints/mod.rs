@@ -1,6 +1,8 @@
 //! Official checkpoints and folders as strangers' data: read whatever the model, refused when they do not fit.
 mod damage;
 mod folders;
+mod pickles;
+mod resolutions;
 mod shapes;
 mod systems;
 

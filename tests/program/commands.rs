@@ -114,7 +114,14 @@ fn all_commands(place: &Place, config: &Value) {
     place.has("post-train", &["config.json"]);
     place.has(
         "post-train/post_train",
-        &["ema.bpk", "ema.safetensors", "raw.safetensors", "samples.safetensors", "train/epoch-2/Loss.log"],
+        &[
+            "ema.bpk",
+            "ema.safetensors",
+            "raw.safetensors",
+            "samples.safetensors",
+            "metrics/train.csv",
+            "metrics/valid.csv",
+        ],
     );
     let bytes = std::fs::read(place.path("post-train/post_train/samples.safetensors")).unwrap();
     let samples = safetensors::SafeTensors::deserialize(&bytes).unwrap();

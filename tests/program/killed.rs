@@ -91,10 +91,10 @@ fn a_table_in_many_sittings_is_that_of_one() {
     }
     whole.run(&["compare", "a.json"]).done();
     let moments: [(&str, &str); 4] = [
-        ("runs/cache", "epoch-000003/COMPLETE"),
-        ("runs/run-a/arms", "epoch-000002/COMPLETE"),
+        ("runs/cache", "step-00000030/COMPLETE"),
+        ("runs/run-a/arms", "step-00000020/COMPLETE"),
         ("runs/run-a/arms", "ema.bpk"),
-        ("runs/run-a/arms", "seed-1/checkpoints/epoch-000004/COMPLETE"),
+        ("runs/run-a/arms", "seed-1/checkpoints/step-00000040/COMPLETE"),
     ];
     let killed = moments.map(|(below, end)| killed_once(&parts, |place| there(place, below, end)));
     assert!(killed.iter().filter(|killed| **killed).count() >= 3, "too fast to be killed: {killed:?}");
@@ -123,4 +123,86 @@ fn a_table_that_is_there_is_not_computed_again() {
     // A seed more is computed for the table, and the rest is kept.
     let told = place.run(&["compare", "a.json", "--set", "compare.seeds=[0, 5]"]).done().out;
     assert!(told.contains("3 of 6 arms × seeds to do"), "{told}");
+}
+
+/// Numbers that a seed decides (xorshift64*).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
+    }
+}
+
+/// The files of a run that must be the same, without times and without what Burn numbers by chance.
+fn outcome(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = place.files("runs/run-a");
+    let name = |path: &Path| path.to_string_lossy().into_owned();
+    let of_training = ["ema.safetensors", "raw.safetensors", "samples.safetensors", "samples.png", "valid.csv"];
+    files.retain(|path, _| of_training.iter().any(|end| name(path).ends_with(end)));
+    files.extend(made(place));
+    files
+}
+
+/// A training in several passes on three devices, whose sums must not depend on who is first.
+fn on_three_devices() -> Value {
+    let mut config = long();
+    config["devices"] = serde_json::json!(["cpu", "cpu", "cpu"]);
+    config["post_train"]["batch_size"] = 12.into();
+    config["post_train"]["accumulation"] = 2.into();
+    config["start"]["batch_size"] = 12.into();
+    config["post_train"]["condition_dropout"] = 0.0.into();
+    config["post_train"]["checkpoints"] = serde_json::json!({"every_steps": 7});
+    config
+}
+
+#[test]
+#[ignore = "long: MIXFLOW_KILLS=200 cargo test --release --test program -- --ignored --nocapture"]
+fn killed_at_random_moments_every_command_ends_as_in_one_sitting() {
+    let number = |name: &str, left_out: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(left_out);
+    let (kills, seed) = (number("MIXFLOW_KILLS", 20), number("MIXFLOW_SEED", std::process::id().into()));
+    println!("seed {seed}");
+    let mut dice = Dice(seed.max(1));
+    let runs: [(&str, Value); 5] = [
+        ("post-train", long()),
+        ("post-train", on_three_devices()),
+        ("compare", long()),
+        ("choose-gamma", long()),
+        ("slow-flow", long()),
+    ];
+    for (command, config) in &runs {
+        let (whole, parts) = (Place::new(), Place::new());
+        for place in [&whole, &parts] {
+            place.write("a.json", config);
+        }
+        let started = Instant::now();
+        whole.run(&[command, "a.json"]).done();
+        let one_sitting = started.elapsed().as_millis() as u64;
+        let (mut killed, mut ended) = (0, 0);
+        while killed < kills / runs.len() as u64 {
+            let mut child = parts.start(&[command, "a.json"]);
+            std::thread::sleep(Duration::from_millis(dice.below(one_sitting.max(200))));
+            if child.try_wait().unwrap().is_some() {
+                // It came to its end before: begin anew, so that all moments of a run are met.
+                ended += 1;
+                let (found, expected) = (outcome(&parts), outcome(&whole));
+                assert!(found == expected, "{command}: seed {seed}, after {killed} kills");
+                std::fs::remove_dir_all(parts.path("runs")).unwrap();
+                continue;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+        }
+        parts.run(&[command, "a.json"]).done();
+        let (found, expected) = (outcome(&parts), outcome(&whole));
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{command}: seed {seed}");
+        for (name, bytes) in &expected {
+            assert!(*bytes == found[name], "{command}: seed {seed}: {} differs", name.display());
+        }
+        println!("{command}: {killed} kills, {} runs to their end, each the same", ended + 1);
+    }
 }

@@ -3,5 +3,12 @@ mod bad_data;
 mod commands;
 mod finished;
 mod killed;
+#[cfg(target_os = "linux")]
+mod offline;
 mod place;
+#[cfg(unix)]
+mod stopped;
+#[cfg(unix)]
+mod terminal;
 mod usage;
+mod written;

@@ -52,11 +52,21 @@ impl Place {
         std::fs::write(file, config.to_string()).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program, not yet started, with pipes for what it says.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixflow"));
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Starts the program with signals that do what they do for a program of one's own: tests may run where they are ignored.
+    #[cfg(unix)]
+    pub fn start_heard(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_mixflow")]).args(arguments);
+        command.current_dir(self.0.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
     }
 
     /// Runs the program to its end.

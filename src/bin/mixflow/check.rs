@@ -6,8 +6,8 @@ use burn_mixflow::experiment::{check, check_folder};
 use burn_mixflow::{Error, Result};
 use std::path::Path;
 
-/// Opens everything, and says whether it is ready.
-pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
+/// Opens everything, and says whether it is ready. `file` and `settings` are where the configuration comes from.
+pub fn run(config: ExperimentConfig, folder: &Path, file: &Path, settings: &[String]) -> Result<()> {
     check_folder(folder, &config)?;
     let report = check(config, Path::new(CACHE), say::progress());
     for seen in &report.seen {
@@ -20,6 +20,12 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
         say::result("ready");
         return Ok(());
     }
-    let list: Vec<String> = report.wrong.iter().map(|wrong| format!("  {wrong}")).collect();
-    Err(Error::Invalid(format!("not ready:\n{}", list.join("\n"))))
+    if report.wrong.is_empty() {
+        return Err(Error::Config(report.problems));
+    }
+    let mut list: Vec<String> = report.wrong.iter().map(|wrong| format!("  {wrong}")).collect();
+    if !report.problems.is_empty() {
+        list.push(ExperimentConfig::of_file(Error::Config(report.problems), file, settings).to_string());
+    }
+    Err(Error::Invalid(format!("{}: not ready:\n{}", file.display(), list.join("\n"))))
 }

@@ -1,6 +1,7 @@
 //! `mixflow export`.
 use crate::place::{self, FinishedRun};
 use crate::say;
+use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::models::weights::ExportType;
 use burn_mixflow::{Error, Result};
 use clap::Args;
@@ -36,8 +37,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let file = arguments.file.display();
         return Err(Error::Invalid(format!("{file}: the name must end in .safetensors, the format that is written")));
     }
-    let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &[])?;
-    let experiment = place::open(config)?;
+    let FinishedRun { config, file, weights } = FinishedRun::find(&arguments.run, &[])?;
+    let experiment = place::open_to_sample(config).map_err(|error| ExperimentConfig::of_file(error, &file, &[]))?;
     let dtype = match arguments.dtype {
         Type::F32 => ExportType::F32,
         Type::F16 => ExportType::F16,

@@ -7,15 +7,19 @@ mod evidence;
 mod export;
 mod place;
 mod post_train;
+mod replay;
 mod sample;
 mod say;
+mod signals;
 mod slow_flow;
+mod status;
+mod until;
 mod workers;
 
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::{Error, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -35,14 +39,15 @@ struct Cli {
     quiet: bool,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong use, 130 and 143 stopped by Ctrl-C or SIGTERM after a save.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Open everything that an experiment names, time one step, and train nothing.
     Check(Experiment),
     /// Post-train one model: the weights of `start` in, its average and samples out.
-    PostTrain(Experiment),
+    PostTrain(post_train::Arguments),
     /// Post-train with and without MixFlow, and compare samples at every budget.
     Compare(Experiment),
     /// Choose the mixture range γ by short trainings, and say why.
@@ -55,6 +60,12 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Write the weights of a finished run under their official names.
     Export(export::Arguments),
+    /// Say how far a training is, and whether it is well.
+    Status(status::Arguments),
+    /// List the trainings below a folder.
+    Runs(status::RunsArguments),
+    /// Do again the one step at which a training failed, and say what is wrong with its samples.
+    Replay(replay::Arguments),
     /// Write docs/evidence.md from what the commands it lists left in runs/.
     Evidence,
     /// Print the JSON schema of experiments, for editors.
@@ -84,11 +95,11 @@ struct Experiment {
 }
 
 impl Experiment {
-    /// The checked configuration and the folder of its results.
-    fn read(&self) -> Result<(ExperimentConfig, PathBuf)> {
+    /// Runs a command on the checked configuration and the folder of its results. Its errors name the file.
+    fn run(&self, command: impl FnOnce(ExperimentConfig, &Path) -> Result<()>) -> Result<()> {
         let config = ExperimentConfig::read_with(&self.config, &self.set)?;
         let folder = self.folder.clone().unwrap_or_else(|| place::results_of(&self.config));
-        Ok((config, folder))
+        command(config, &folder).map_err(|error| ExperimentConfig::of_file(error, &self.config, &self.set))
     }
 }
 
@@ -100,38 +111,48 @@ fn setting(text: &str) -> std::result::Result<String, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     say::set_quiet(cli.quiet);
+    signals::listen();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(stopped @ Error::Stopped { .. }) if signals::stop().reason().as_deref() == Some(until::REASON) => {
+            say::line(stopped.to_string());
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             say::error(&error);
-            ExitCode::FAILURE
+            match error {
+                Error::Stopped { .. } => signals::exit_code().unwrap_or(ExitCode::from(STOPPED)),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
 
+/// The exit code of a stop that was asked for without a signal, at the dashboard: that of Ctrl-C.
+const STOPPED: u8 = 130;
+
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Check(arguments) => arguments.read().and_then(|(config, folder)| check::run(config, &folder)),
-        Command::PostTrain(arguments) => arguments.read().and_then(|(config, folder)| post_train::run(config, &folder)),
-        Command::Compare(arguments) => arguments.read().and_then(|(config, folder)| compare::run(config, &folder)),
-        Command::ChooseGamma(arguments) => {
-            arguments.read().and_then(|(config, folder)| choose_gamma::run(&config, &folder))
-        }
-        Command::SlowFlow(arguments) => arguments.read().and_then(|(config, folder)| slow_flow::run(config, &folder)),
+        Command::Check(of) => of.run(|config, folder| check::run(config, folder, &of.config, &of.set)),
+        Command::PostTrain(of) => of.experiment.run(|config, folder| post_train::run(config, folder, of.until)),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Runs(arguments) => status::runs(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Compare(of) => of.run(compare::run),
+        Command::ChooseGamma(of) => of.run(|config, folder| choose_gamma::run(&config, folder)),
+        Command::SlowFlow(of) => of.run(slow_flow::run),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Evidence => evidence::run(),
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&ExperimentConfig::schema());
-            say::result(&schema.map_err(|e| Error::Invalid(e.to_string()))?);
-            Ok(())
+            say::answer(&schema.map_err(|e| Error::Invalid(e.to_string()))?)
         }
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mixflow", &mut text);
-            say::result(String::from_utf8_lossy(&text).trim_end());
-            Ok(())
+            say::answer(String::from_utf8_lossy(&text).trim_end())
         }
         Command::Job(arguments) => workers::job(&arguments),
     }

@@ -1,9 +1,12 @@
 //! Where results and kept weights lie.
-use crate::say;
+use crate::{say, signals};
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::{Experiment, folder_of_weights};
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
+
+/// Below this folder results go if no other is named.
+pub const RUNS: &str = "runs";
 
 /// Below this folder pretrained weights are kept.
 pub const CACHE: &str = "runs/cache";
@@ -20,7 +23,12 @@ pub fn results_of(config: &Path) -> PathBuf {
 
 /// The experiment of the program: its cache, its bars.
 pub fn open(config: ExperimentConfig) -> Result<Experiment> {
-    Experiment::open_with(config, Path::new(CACHE), say::progress())
+    Ok(Experiment::open_with(config, Path::new(CACHE), say::progress())?.stopped_by(&signals::stop()))
+}
+
+/// The same, where weights are there and nothing is trained.
+pub fn open_to_sample(config: ExperimentConfig) -> Result<Experiment> {
+    Experiment::open_to_sample(config, Path::new(CACHE), say::progress())
 }
 
 /// A finished training: its configuration and the folder of its weights.
@@ -28,6 +36,8 @@ pub fn open(config: ExperimentConfig) -> Result<Experiment> {
 pub struct FinishedRun {
     /// The configuration it was made with.
     pub config: ExperimentConfig,
+    /// The file of that.
+    pub file: PathBuf,
     /// Holds `ema.bpk`.
     pub weights: PathBuf,
 }
@@ -50,7 +60,7 @@ impl FinishedRun {
         let file = file.ok_or_else(|| {
             Error::Invalid(format!("{}: neither it nor a folder above holds config.json", weights.display()))
         })?;
-        Ok(Self { config: ExperimentConfig::read_with(file, settings)?, weights })
+        Ok(Self { config: ExperimentConfig::read_with(&file, settings)?, file, weights })
     }
 }
 

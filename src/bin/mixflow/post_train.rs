@@ -1,19 +1,33 @@
 //! `mixflow post-train`.
+use crate::until::{self, Until};
 use crate::{choose_gamma, place, say};
 use burn::module::Module;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::plot::Picture;
 use burn_mixflow::experiment::{Experiment, check_folder, claim_folder, folder_of_weights, post_training_takes};
 use burn_mixflow::models::Network;
-use burn_mixflow::{Error, Result};
+use burn_mixflow::{Error, FolderLock, Result};
+use clap::Args;
 use std::path::Path;
 
+/// What to post-train, and until when.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The file and the folder.
+    #[command(flatten)]
+    pub experiment: crate::Experiment,
+    /// End after this step, or at this time of day (07:30), saved; the same command goes on another day.
+    #[arg(long, value_name = "STEP|TIME", value_parser = until::parse)]
+    pub until: Option<Until>,
+}
+
 /// One post-training, its weights and its samples.
-pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
+pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>) -> Result<()> {
+    let until = until.and_then(Until::step);
     check_folder(folder, &config)?;
-    let config = choose_gamma::decided(config, folder)?;
+    let (config, lock) = choose_gamma::decided(config, folder)?;
     let experiment = place::open(config)?;
-    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let _lock = lock.map_or_else(|| FolderLock::take(folder), Ok)?;
     claim_folder(folder, experiment.config())?;
     say::line(format!("results: {}", folder.display()));
     let training = folder.join("post_train");
@@ -40,12 +54,16 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
         stage.batch_size,
         config.devices.len()
     ));
-    let trained = experiment.post_train(&start, &training, None)?;
+    let trained = experiment.post_train(&start, &training, until)?;
     say::line(format!(
         "{} steps in {}, checkpoints and validations included",
         trained.steps,
         say::duration(trained.time.as_secs_f64())
     ));
+    if !trained.finished {
+        say::line(format!("step {} of {}: the same command goes on from there", trained.reached, stage.steps));
+        return Ok(());
+    }
     for name in ["ema.safetensors", "raw.safetensors"] {
         say::line(format!("weights: {}", training.join(name).display()));
     }

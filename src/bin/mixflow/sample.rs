@@ -1,7 +1,8 @@
 //! `mixflow sample`.
 use crate::place::{self, FinishedRun};
 use crate::{post_train, say};
-use burn_mixflow::{Error, Result};
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::{FolderLock, Result};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -30,10 +31,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut settings = arguments.set.clone();
     settings.extend(arguments.count.map(|count| format!("sample.count={count}")));
     settings.extend(arguments.seed.map(|seed| format!("sample.seed={seed}")));
-    let FinishedRun { config, weights } = FinishedRun::find(&arguments.run, &settings)?;
+    let FinishedRun { config, file, weights } = FinishedRun::find(&arguments.run, &settings)?;
     let folder = arguments.folder.clone().unwrap_or_else(|| weights.clone());
-    std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-    let experiment = place::open(config)?;
+    let _lock = FolderLock::take(&folder)?;
+    let experiment =
+        place::open_to_sample(config).map_err(|error| ExperimentConfig::of_file(error, &file, &settings))?;
     say::line(format!("weights: {}", weights.display()));
     post_train::samples(&experiment, &experiment.trained(&weights)?, &folder).map(drop)
 }

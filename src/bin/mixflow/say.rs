@@ -1,5 +1,6 @@
 //! What the program prints. A closed or full standard output never matters.
 use burn_mixflow::experiment::progress::{Progress, for_stderr};
+use burn_mixflow::{Error, Result};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -32,10 +33,23 @@ pub fn line(text: impl AsRef<str>) {
     }
 }
 
+/// A line that is neither result nor error, beside whatever is shown: on standard error, also for a quiet program.
+pub fn note(text: &str) {
+    burn_mixflow::monitor::note(text);
+}
+
 /// What was asked for, printed even if the program is quiet.
 pub fn result(text: &str) {
     clear_bars();
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// What a command was asked for and nothing else, as a schema: what is not written is missed.
+pub fn answer(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::io("standard output", error)),
+        _ => Ok(()),
+    }
 }
 
 /// An error.

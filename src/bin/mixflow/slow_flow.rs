@@ -1,16 +1,18 @@
 //! `mixflow slow-flow`.
 use crate::{choose_gamma, place, say};
-use burn_mixflow::Result;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::slow_flow::before_and_after;
 use burn_mixflow::experiment::{Comparison, check_folder};
+use burn_mixflow::{FolderLock, Result};
 use std::path::Path;
 
 /// Slow Flow before and after post-training.
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     check_folder(folder, &config)?;
-    let config = choose_gamma::decided(config, folder)?;
-    let comparison = Comparison::open(place::open(config)?, folder)?;
+    let (config, lock) = choose_gamma::decided(config, folder)?;
+    let experiment = place::open(config)?;
+    let _lock = lock.map_or_else(|| FolderLock::take(folder), Ok)?;
+    let comparison = Comparison::open(experiment, folder)?;
     let folder = folder.join("slow_flow");
     say::line(format!("results: {}", folder.display()));
     let (measured, report) = before_and_after(&comparison)?;

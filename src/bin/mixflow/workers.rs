@@ -1,5 +1,5 @@
 //! Jobs of a comparison in processes of their own, each with its share of the cores.
-use crate::{place, say};
+use crate::{place, say, signals};
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::progress::Task;
 use burn_mixflow::experiment::{Comparison, Job};
@@ -8,7 +8,7 @@ use clap::Args;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -31,6 +31,11 @@ pub struct Arguments {
 pub fn job(arguments: &Arguments) -> Result<()> {
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        let stop = signals::stop();
+        stop.request("as the program that began it has ended");
+        while stop.is_heard() {
+            std::thread::sleep(POLL);
+        }
         std::process::exit(3);
     });
     let config = ExperimentConfig::read(arguments.folder.join("config.json"))?;
@@ -69,13 +74,19 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
     let mut running: Vec<Running> = Vec::new();
     let logs = folder.join("logs");
     std::fs::create_dir_all(&logs).map_err(|e| Error::io(&logs, e))?;
+    let stop = signals::stop();
+    let _hearing = stop.hear();
     while !waiting.is_empty() || !running.is_empty() {
+        if let Some(reason) = stop.reason() {
+            return end(running, &reason);
+        }
         while let Some((job, work)) = (running.len() < workers).then(|| waiting.pop_front()).flatten() {
             let log = logs.join(format!("arm-{}-seed-{}.txt", job.arm, job.seed));
             running.push(Running { job, work, child: spawn(job, folder, &log, (cores / workers).max(1))?, log });
         }
         std::thread::sleep(POLL);
         let mut still = Vec::new();
+        let mut failed = Vec::new();
         for mut one in std::mem::take(&mut running) {
             match one.child.try_wait().map_err(|e| Error::io(&one.log, e))? {
                 None => still.push(one),
@@ -84,16 +95,24 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
                     let (arm, seed) = (&comparison.arms()[one.job.arm].name, one.job.seed);
                     say::line(format!("{arm}, seed {seed}: done; {} left", clock.left()));
                 }
-                Some(status) => {
-                    let text = std::fs::read_to_string(&one.log).unwrap_or_default();
-                    let last: Vec<&str> = text.lines().rev().take(5).collect();
-                    let tail: String = last.into_iter().rev().map(|line| format!("\n  {line}")).collect();
-                    // The others end as their standard input closes; what they have done is kept.
-                    return Err(Error::Invalid(format!("{} ({status}):{tail}", one.log.display())));
-                }
+                Some(status) => failed.push((one, status)),
             }
         }
         running = still;
+        // A job may hear of a stop before this program does.
+        if failed.iter().any(|(_, status)| is_stop(*status)) {
+            std::thread::sleep(3 * POLL);
+        }
+        if let Some((one, status)) = failed.into_iter().find(|(_, status)| stop.reason().is_none() || !is_stop(*status))
+        {
+            let text = std::fs::read_to_string(&one.log).unwrap_or_default();
+            let last: Vec<&str> = text.lines().rev().take(5).collect();
+            let tail: String = last.into_iter().rev().map(|line| format!("\n  {line}")).collect();
+            // The others end and save; what they have done is kept.
+            running.into_iter().for_each(|other| drop(wait(other)));
+            let tail = if tail.is_empty() { " it said nothing; the same command goes on".into() } else { tail };
+            return Err(Error::Invalid(format!("{} ({status}):{tail}", one.log.display())));
+        }
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
             let in_work: f64 = running.iter().map(|one| one.work - comparison.work(one.job)).sum();
@@ -101,6 +120,36 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets a job finish and save its step; how it ended.
+fn wait(mut one: Running) -> Result<(PathBuf, ExitStatus)> {
+    drop(one.child.stdin.take());
+    let status = one.child.wait().map_err(|e| Error::io(&one.log, e))?;
+    Ok((one.log, status))
+}
+
+/// Whether a job ended because it was asked to: by a signal, or with the program that began it.
+fn is_stop(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        return [SIGHUP, SIGINT, SIGTERM].contains(&signal);
+    }
+    matches!(status.code(), Some(0 | 3 | 129 | 130 | 143))
+}
+
+/// Lets jobs finish and save their steps. What they have done is kept.
+fn end(running: Vec<Running>, reason: &str) -> Result<()> {
+    let count = running.len();
+    for one in running {
+        let (log, status) = wait(one)?;
+        if !is_stop(status) {
+            return Err(Error::Invalid(format!("{} ({status}): it did not save when it was stopped", log.display())));
+        }
+    }
+    let at = format!("with {count} in work, which are saved");
+    Err(Error::Stopped { what: "the jobs".into(), reason: reason.into(), at })
 }
 
 /// One process per core on a CPU: two on one core each are faster than one on two.

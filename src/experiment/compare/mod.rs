@@ -27,12 +27,12 @@ use super::generate::Drawn;
 use super::kept_weights::{has_weights, save, weights_file};
 use super::metric::metrics;
 use super::opened::{Training, stage_seed};
-use crate::checkpoint::{CHECKPOINTS, newest_epoch};
+use crate::checkpoint::{CHECKPOINTS, newest_step};
 use crate::data::DataSplit;
 use crate::models::Network;
 use crate::sample::Networks;
 use crate::train::ema;
-use crate::{Error, Problem, Result, host};
+use crate::{Error, Problem, Result, Stop, host};
 pub(super) use cell::Cell;
 use cell::Planned;
 use exact::ExactField;
@@ -78,11 +78,7 @@ pub(super) fn alike(arms: &[Arm]) -> Option<(&str, &str)> {
 
 /// Removes the checkpoints of a training whose weights are safe: the optimizer's state is several times their size.
 fn remove_checkpoints(folder: &Path) -> Result<()> {
-    let checkpoints = folder.join(CHECKPOINTS);
-    match std::fs::remove_dir_all(&checkpoints) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&checkpoints, error)),
-        _ => Ok(()),
-    }
+    crate::storage::remove_folder(&folder.join(CHECKPOINTS))
 }
 
 /// What is kept of a training beside its weights.
@@ -167,6 +163,11 @@ impl Comparison {
         &self.arms
     }
 
+    /// The same comparison, whose trainings end after the step they are in, saved, when `stop` asks for it.
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { experiment: self.experiment.stopped_by(stop), ..self }
+    }
+
     /// Every job, seed by seed, so that a stopped run has whole seeds.
     pub fn jobs(&self) -> Vec<Job> {
         let of = |&seed: &u64| (0..self.arms.len()).map(move |arm| Job { arm, seed });
@@ -192,9 +193,8 @@ impl Comparison {
     /// The part of the steps of a training that its newest checkpoint has not seen.
     fn untrained(&self, job: Job) -> f64 {
         let stage = &self.arms[job.arm].stage;
-        let epochs = (stage.steps / stage.steps_per_epoch.max(1)).max(1);
-        let seen = newest_epoch(&self.job_folder(job).join(CHECKPOINTS)).min(epochs);
-        1.0 - seen as f64 / epochs as f64
+        let seen = newest_step(&self.job_folder(job).join(CHECKPOINTS)).min(stage.steps);
+        1.0 - seen as f64 / stage.steps.max(1) as f64
     }
 
     /// Trains the arm unless that is done, and samples and measures every cell that is missing.
@@ -263,16 +263,26 @@ impl Comparison {
         let (folder, arm) = (self.job_folder(job), &self.arms[job.arm]);
         let file = weights_file(&folder);
         if has_weights(&folder) {
+            let network = self.experiment.load(&file)?;
             // Those of a process that was killed after it kept the weights.
             remove_checkpoints(&folder)?;
-            return self.experiment.load(&file);
+            return Ok(network);
         }
         create(&folder)?;
         let (start, _) = self.experiment.start()?;
         let label = format!("{} seed {}", arm.name, job.seed);
         let seed = stage_seed("post_train", arm.stage.seed, job.seed);
         let (stage, data) = (&arm.stage, &self.data);
-        let what = Training { stage, data, seed, folder: &folder, label: &label, until_epoch: None };
+        let what = Training {
+            stage,
+            data,
+            seed,
+            folder: &folder,
+            label: &label,
+            until: None,
+            start: self.experiment.start_digest()?,
+            waits: true,
+        };
         let trained = self.experiment.train(ema::load(self.experiment.init(0)?, &start), &what)?;
         let kept = Trained { steps: trained.steps, seconds: trained.time.as_secs_f64() };
         write(&folder.join("trained.json"), &pretty(&kept)?)?;
@@ -288,7 +298,7 @@ impl Comparison {
     /// The text that a training or a cell is a function of. The name of an arm is no part of it.
     fn arm_made_of(&self, arm: &Arm) -> String {
         let (reference, held_out) = (self.config().compare.reference, self.config().data.without_tolerance());
-        serde_json::json!([self.start, held_out, arm.weights, arm.stage, reference]).to_string()
+        serde_json::json!([self.start, held_out, arm.weights, arm.stage.without_keeping(), reference]).to_string()
     }
 
     fn job_folder(&self, job: Job) -> PathBuf {

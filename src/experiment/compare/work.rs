@@ -60,5 +60,5 @@ pub(super) fn sampling(config: &ExperimentConfig, planned: &Planned, held_out: u
     let samples = config.compare.samples;
     let samples = if config.data.form() == Form::Latents { samples.min(held_out) } else { samples };
     let count = if planned.sampler.only_pictures { SHOWN.min(samples) } else { samples };
-    (planned.evaluations * count) as f64
+    planned.evaluations as f64 * count as f64
 }

@@ -4,7 +4,7 @@ use crate::Problem;
 use crate::experiment::metric::metrics;
 use crate::post_train::gamma::CANDIDATES;
 use crate::post_train::{ScheduleConfig, StageConfig};
-use crate::sample::MOST_STEPS;
+use crate::sample::{MOST_SAMPLES, MOST_STEPS};
 use crate::timestep::StrategyConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,8 @@ impl ExperimentConfig {
         }
         if let Some(samples) = search.samples {
             Problem::unless(&mut problems, samples >= 2, path, "samples", samples, "must be at least 2");
+            let must = format!("must be at most {MOST_SAMPLES}");
+            Problem::unless(&mut problems, samples <= MOST_SAMPLES, path, "samples", samples, must);
         }
         problems
     }

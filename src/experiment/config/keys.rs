@@ -51,6 +51,15 @@ impl<'a> Checker<'a> {
         let kind = |choice: &'a Value| self.resolved(choice)["properties"]["kind"]["const"].as_str();
         let kinds: Vec<&str> = choices.iter().filter_map(kind).collect();
         if kinds.is_empty() {
+            // An object is meant as the choice that knows one of its keys.
+            let keys = value.as_object().into_iter().flatten().map(|(key, _)| key);
+            let meant = keys.flat_map(|key| {
+                choices.iter().filter(move |choice| self.resolved(choice)["properties"].get(key).is_some())
+            });
+            let known = meant.map(|choice| self.misfits(choice, value, path)).min_by_key(Vec::len);
+            if let Some(found) = known {
+                return found;
+            }
             let tried = choices.iter().map(|choice| self.misfits(choice, value, path));
             let best = tried.min_by_key(Vec::len).unwrap_or_default();
             let simple = best.len() == 1 && best[0].path == path;
@@ -63,7 +72,11 @@ impl<'a> Checker<'a> {
         };
         let listed = kinds.join("\", \"");
         match object.get("kind") {
-            None => vec![problem(&join(path, "kind"), format!("is missing: must be one of \"{listed}\""))],
+            None => {
+                let near = object.keys().find(|key| nearest(key, &["kind"]).is_some());
+                let near = near.map_or(String::new(), |key| format!(", but `{}` is there", join(path, key)));
+                vec![problem(&join(path, "kind"), format!("is missing{near}: must be one of \"{listed}\""))]
+            }
             Some(given) => match choices.iter().find(|choice| kind(choice) == given.as_str()) {
                 Some(choice) => {
                     let mut found = self.misfits(choice, value, path);
@@ -131,7 +144,21 @@ impl<'a> Checker<'a> {
         };
         if !types.is_empty() && !types.iter().any(is) {
             let names: Vec<&str> = types.iter().map(|name| with_article(name)).collect();
-            return Some(problem(path, format!("= {}: must be {}", short(value), names.join(" or "))));
+            let plain = value.as_f64().is_some_and(|number| number.fract() == 0.0) && types.contains(&"integer");
+            let plain = if plain { ", written in digits alone, at most 18446744073709551615" } else { "" };
+            return Some(problem(path, format!("= {}: must be {}{plain}", short(value), names.join(" or "))));
+        }
+        if let Some(length) = value.as_array().map(|list| list.len() as u64) {
+            let [least, most] = ["minItems", "maxItems"].map(|key| schema[key].as_u64());
+            if least.is_some_and(|least| length < least) || most.is_some_and(|most| length > most) {
+                let wanted = match (least, most) {
+                    (Some(least), Some(most)) if least == most => format!("exactly {least}"),
+                    (Some(least), Some(most)) => format!("{least} to {most}"),
+                    (Some(least), None) => format!("at least {least}"),
+                    (_, most) => format!("at most {}", most.unwrap_or_default()),
+                };
+                return Some(problem(path, format!("= {}: must have {wanted} entries", short(value))));
+            }
         }
         let whole = types.contains(&"integer") && schema["minimum"].as_f64() == Some(0.0);
         let negative = value.as_f64().is_some_and(|number| number < 0.0);
@@ -268,7 +295,9 @@ mod tests {
             "network": null,
             "start": {"kind": "pretrain", "steps": "many"},
             "post_train": {"strategy": "mixflow", "batch_size": -1},
-            "sample": {"sampler": {"steps": 5, "batch_size": 4, "solver": "eule"}}
+            "sample": {"sampler": {"steps": 5, "batch_size": 4, "solver": "eule", "guidance": {"scale": "x", "per": 1}}},
+            "compare": {"samplers": [{"name": "a", "solver": {"sde": {"norm": ""}}}, {"name": "b", "times": {"kind":
+                "shifted", "shift": {"factor": null}}}], "seeds": [1e3, 18446744073709551616_f64, -1]}
         }));
         for expected in [
             "data.patch = null: must be a whole number",
@@ -278,6 +307,13 @@ mod tests {
             "post_train.batch_size = -1: must not be negative",
             "sample.sampler.solver = \"eule\": must be",
             "did you mean \"euler\"?",
+            "sample.sampler.guidance.scale = \"x\": must be a number",
+            "sample.sampler.guidance.per = 1: must be",
+            "compare.samplers[0].solver.sde.norm = \"\": must be a number",
+            "compare.samplers[1].times.shift.factor = null: must be a number",
+            "compare.seeds[0] = 1000.0: must be a whole number, written in digits alone, at most 18446744073709551615",
+            "compare.seeds[1] = 1.8446744073709552e+19: must be a whole number, written in digits alone",
+            "compare.seeds[2] = -1: must not be negative",
         ] {
             assert!(found.iter().any(|problem| problem.contains(expected)), "{expected:?} is not in {found:#?}");
         }

@@ -5,6 +5,9 @@ use crate::post_train::gamma::CANDIDATES;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Bootstrap resamples at most: more make no interval better.
+const MOST_RESAMPLES: usize = 1_000_000;
+
 /// How Slow Flow is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -17,8 +20,8 @@ pub struct ProbeConfig {
     /// Times at which states are looked at, at most; at least 2.
     #[schemars(range(min = 2))]
     pub times: usize,
-    /// Bootstrap resamples, at least 20.
-    #[schemars(range(min = 20))]
+    /// Bootstrap resamples, in 20..=1000000.
+    #[schemars(range(min = 20, max = 1_000_000))]
     pub resamples: usize,
     /// Probability that an interval holds the truth, in (0, 1).
     pub confidence: f64,
@@ -63,7 +66,8 @@ impl ProbeConfig {
         must(!self.definitions.is_empty(), "definitions", "[]".into(), "must name at least one");
         must((16..=20_000).contains(&samples), "samples", samples.to_string(), "must be in 16..=20000");
         must(times >= 2, "times", times.to_string(), "must be at least 2");
-        must(resamples >= 20, "resamples", resamples.to_string(), "must be at least 20");
+        let inside = (20..=MOST_RESAMPLES).contains(&resamples);
+        must(inside, "resamples", resamples.to_string(), &format!("must be in 20..={MOST_RESAMPLES}"));
         must(confidence > 0.0 && confidence < 1.0, "confidence", confidence.to_string(), "must be in (0, 1)");
         let tolerance = self.tolerance_samples;
         must(

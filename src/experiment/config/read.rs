@@ -1,8 +1,12 @@
 //! A file, those it extends, and what the command line sets, as one checked configuration.
-use super::{ExperimentConfig, auto_gamma, editor_schema, json, keys, retired};
-use crate::{Error, Problem, Result};
+use super::origin::{self, Layer};
+use super::{ExperimentConfig, auto_gamma, editor_schema, keys, retired};
+use crate::{Error, Problem, Result, json};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// Parts of a key on the command line, at most.
+const DEEPEST_KEY: usize = 64;
 
 /// Files that extend one another, at most.
 const DEEPEST: usize = 16;
@@ -22,16 +26,27 @@ impl ExperimentConfig {
     /// A value is JSON, or else a text; `compare.seeds[0]=7` replaces an entry of a list.
     ///
     /// # Errors
-    /// As [`read`](Self::read); [`Error::Invalid`] for a setting that has no `=`, or whose path goes through something
-    /// that is no object or list.
+    /// As [`read`](Self::read); [`Error::Format`] for a setting that has no `=`, or whose path goes through something
+    /// that is no object or list. Problems of values that do not stand in `file` itself say which setting or file they
+    /// come from.
     pub fn read_with(file: impl AsRef<Path>, settings: &[String]) -> Result<Self> {
         let file = file.as_ref();
-        let mut config = merged(file, &mut Vec::new())?;
-        settings.iter().try_for_each(|setting| set(&mut config, setting))?;
-        Self::from_value(config).map_err(|error| match error {
-            Error::Config(problems) => Error::ConfigFile { path: file.to_path_buf(), problems },
-            other => other,
-        })
+        let mut layers = Vec::new();
+        let mut config = merged(file, &mut Vec::new(), &mut layers)?;
+        for setting in settings {
+            set(&mut config, setting)
+                .map_err(|why| Error::format(file, format!("--set {}: {why}", origin::short(setting))))?;
+        }
+        Self::from_value(config).map_err(|error| origin::named(error, file, &layers, settings))
+    }
+
+    /// [`Error::Config`] as [`Error::ConfigFile`], as [`read_with`](Self::read_with) would report it: a problem that shows
+    /// only when data and devices are opened. Any other error stays.
+    pub fn of_file(error: Error, file: impl AsRef<Path>, settings: &[String]) -> Error {
+        let (file, mut layers) = (file.as_ref(), Vec::new());
+        // A file that cannot be read by now is named all the same.
+        let _ = merged(file, &mut Vec::new(), &mut layers);
+        origin::named(error, file, &layers, settings)
     }
 
     /// Parses and checks a JSON text, which extends nothing.
@@ -82,10 +97,11 @@ impl ExperimentConfig {
     }
 }
 
-/// The file laid over the files it extends.
-fn merged(file: &Path, above: &mut Vec<PathBuf>) -> Result<Value> {
+/// The file laid over the files it extends. All of them are added to `layers`, the file itself first.
+fn merged(file: &Path, above: &mut Vec<PathBuf>, layers: &mut Vec<Layer>) -> Result<Value> {
     let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
     let own = json::parse(&bytes).map_err(|message| Error::format(file, message))?;
+    layers.push(Layer { file: file.to_path_buf(), own: own.clone() });
     let Some(base) = own.get("extends") else { return Ok(own) };
     let Some(base) = base.as_str() else {
         return Err(Error::format(file, "extends: must be the name of a file"));
@@ -95,7 +111,7 @@ fn merged(file: &Path, above: &mut Vec<PathBuf>) -> Result<Value> {
     if above.len() > DEEPEST || above.contains(&base) {
         return Err(Error::format(file, format!("extends {}, which leads back to it or too deep", base.display())));
     }
-    let mut whole = merged(&base, above)?;
+    let mut whole = merged(&base, above, layers)?;
     if !whole.is_object() {
         return Err(Error::format(base, "must hold an object: another file extends it"));
     }
@@ -107,12 +123,20 @@ fn merged(file: &Path, above: &mut Vec<PathBuf>) -> Result<Value> {
 }
 
 /// Lays `path=value` over a configuration.
-fn set(config: &mut Value, setting: &str) -> Result<()> {
-    let wrong = |why: &str| Error::Invalid(format!("--set {setting}: {why}"));
+fn set(config: &mut Value, setting: &str) -> std::result::Result<(), String> {
+    let wrong = |why: &str| why.to_string();
     let (path, value) = setting.split_once('=').ok_or_else(|| wrong("must be KEY=VALUE, as post_train.steps=100"))?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    let value = match json::parse(value.as_bytes()) {
+        Ok(value) => value,
+        // A word needs no quotes, but what begins as an object or a list is meant as one.
+        Err(why) if value.trim_start().starts_with(['{', '[', '"']) => return Err(format!("the value {why}")),
+        Err(_) => Value::from(value),
+    };
     let mut place = config;
     let last = path.split('.').count() - 1;
+    if last >= DEEPEST_KEY {
+        return Err(format!("a key has at most {DEEPEST_KEY} parts"));
+    }
     for (number, key) in path.split('.').enumerate() {
         let (key, indices) = key.split_once('[').map_or((key, ""), |(key, rest)| (key, rest));
         if key.is_empty() {
@@ -162,17 +186,17 @@ mod tests {
             ("middle.json", json!({"extends": "base.json", "a": {"b": 5}, "list": [3]})),
             ("top.json", json!({"extends": "middle.json", "a": {"c": null}, "e": 1})),
         ]);
-        let whole = merged(&folder.path().join("top.json"), &mut Vec::new()).unwrap();
+        let whole = merged(&folder.path().join("top.json"), &mut Vec::new(), &mut Vec::new()).unwrap();
         assert_eq!(whole, json!({"a": {"b": 5}, "list": [3], "d": 1, "e": 1}));
     }
 
     #[test]
     fn circles_and_absent_files_are_named() {
         let folder = written(&[("a.json", json!({"extends": "b.json"})), ("b.json", json!({"extends": "a.json"}))]);
-        let error = merged(&folder.path().join("a.json"), &mut Vec::new()).unwrap_err().to_string();
+        let error = merged(&folder.path().join("a.json"), &mut Vec::new(), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("b.json: extends") && error.contains("a.json"), "{error}");
         let folder = written(&[("a.json", json!({"extends": "none.json"}))]);
-        let error = merged(&folder.path().join("a.json"), &mut Vec::new()).unwrap_err().to_string();
+        let error = merged(&folder.path().join("a.json"), &mut Vec::new(), &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("none.json"), "{error}");
     }
 
@@ -200,8 +224,11 @@ mod tests {
             ("compare.seeds[2]=1", "none is [2]"),
             ("compare.seeds[x]=1", "named like seeds[0]"),
             (".=1", "without a name"),
+            ("x={\"a\": 1, \"a\": 2}", "the value is not JSON: the key \"a\" stands twice"),
+            ("x=[1, 2", "the value is not JSON: EOF"),
+            ("post_train.steps[18446744073709551616]=1", "named like seeds[0]"),
         ] {
-            let error = set(&mut config, setting).unwrap_err().to_string();
+            let error = set(&mut config, setting).unwrap_err();
             assert!(error.contains(why), "{error}");
         }
     }

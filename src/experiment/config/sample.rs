@@ -4,7 +4,7 @@ use super::{ExperimentConfig, add};
 use crate::Problem;
 use crate::models::NetworkConfig;
 use crate::models::rae::RaeDecoderConfig;
-use crate::sample::{SamplerConfig, SolverConfig, WeakGuidanceConfig};
+use crate::sample::{MOST_SAMPLES, SamplerConfig, SolverConfig, WeakGuidanceConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,9 +81,11 @@ impl ExperimentConfig {
     pub(super) fn sample_problems(&self, path: &str) -> Vec<Problem> {
         let (sample, network) = (&self.sample, &self.network);
         let mut problems = sample.sampler.problems(&format!("{path}.sampler"));
-        Problem::unless(&mut problems, sample.count > 0, path, "count", sample.count, "must be at least 1");
+        let (inside, must) = ((1..=MOST_SAMPLES).contains(&sample.count), format!("must be in 1..={MOST_SAMPLES}"));
+        Problem::unless(&mut problems, inside, path, "count", sample.count, must);
         let declared = self.data.declared();
         if let Some(weak) = &sample.weak {
+            problems.extend(weak.weights.problems(&format!("{path}.weak.weights")));
             let key = format!("{path}.weak.network");
             problems.extend(weak.network.problems(&key, declared.shape, declared.classes));
             if weak.network.reads_text() != network.reads_text() {
@@ -97,6 +99,7 @@ impl ExperimentConfig {
         }
         problems.extend(self.weak_guidance_problems(path));
         if let Some(decoder) = &sample.decoder {
+            problems.extend(decoder.weights.problems(&format!("{path}.decoder.weights")));
             let path = format!("{path}.decoder.network");
             problems.extend(decoder.network.problems(&path));
             if let Some([channels, height, width]) = declared.shape {
@@ -125,7 +128,11 @@ impl ExperimentConfig {
                 add(&mut problems, format!("{path}.weak"), ": autoguidance needs a second network");
             }
             (_, Some(_)) if !used => {
-                add(&mut problems, format!("{path}.weak"), ": would be ignored without autoguidance");
+                add(
+                    &mut problems,
+                    format!("{path}.weak"),
+                    ": would be ignored without autoguidance in `sample.sampler.weak_guidance` or in one of `compare.samplers`",
+                );
             }
             (Some(WeakGuidanceConfig::SkipLayer { .. }), None) => match &self.network {
                 NetworkConfig::Mmdit(mmdit) => {

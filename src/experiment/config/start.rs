@@ -30,17 +30,24 @@ impl Default for StartConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeightsConfig {
-    /// `.safetensors`, or `.pt` as the official training saves it.
+    /// Safetensors, or what PyTorch saved, by its contents; of shards the index, one of them, or their folder.
     pub file: PathBuf,
     /// Which set of a checkpoint: its EMA if it has one, unless told otherwise.
     #[serde(default)]
     pub source: WeightSource,
+    /// What the names of the set begin with in the file, such as `teacher`, where a file has several that fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
     /// Official names of parameters the file need not have; `projectors` allows all `projectors.*`.
     #[serde(default)]
     pub allow_missing: Vec<String>,
     /// Official names of tensors of the file the model need not have; `decoder` allows all `decoder.*`.
     #[serde(default)]
     pub allow_unused: Vec<String>,
+    /// Official names of parameters that stay fresh, whatever the file has: embeddings of other classes (`y_embedder`),
+    /// positions of another resolution (`pos_embed`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<String>,
 }
 
 impl WeightsConfig {
@@ -48,15 +55,26 @@ impl WeightsConfig {
     pub fn options(&self) -> ImportOptions {
         ImportOptions {
             source: self.source,
+            prefix: self.prefix.clone(),
             allow_missing: self.allow_missing.clone(),
             allow_unused: self.allow_unused.clone(),
+            replace: self.replace.clone(),
         }
     }
 
-    fn problems(&self, path: &str) -> Vec<Problem> {
+    /// The violated conditions, with keys below `path`.
+    pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let named = !self.file.as_os_str().is_empty();
         Problem::unless(&mut problems, named, path, "file", "\"\"", "must name a file");
+        if let Some(prefix) = &self.prefix {
+            let shown = format!("{prefix:?}");
+            let is_one = !prefix.trim_matches('.').is_empty();
+            Problem::unless(&mut problems, is_one, path, "prefix", &shown, "must be what names begin with");
+            let alone = self.source == WeightSource::Auto;
+            let must = "must be left out beside `source`: it says which set is meant";
+            Problem::unless(&mut problems, alone, path, "prefix", &shown, must);
+        }
         problems
     }
 }
@@ -98,5 +116,26 @@ impl StartConfig {
                 problems
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_stands_in_place_of_a_source() {
+        let problems = |json: &str| {
+            let config: StartConfig = serde_json::from_str(json).unwrap();
+            config.problems("start").iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert!(problems(r#"{"kind": "weights", "file": "w", "prefix": "teacher"}"#).is_empty());
+        assert_eq!(
+            problems(r#"{"kind": "weights", "file": "w", "prefix": ".", "source": "raw"}"#),
+            [
+                r#"start.prefix = ".": must be what names begin with"#,
+                r#"start.prefix = ".": must be left out beside `source`: it says which set is meant"#,
+            ]
+        );
     }
 }

@@ -100,7 +100,7 @@ impl Picture {
     /// # Errors
     /// As [`Self::to_png`]; [`Error::Io`] if the file cannot be written.
     pub fn save_png(&self, path: impl AsRef<Path>) -> Result<()> {
-        std::fs::write(&path, self.to_png()?).map_err(|source| Error::io(path, source))
+        crate::storage::write(path.as_ref(), &self.to_png()?)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Arrays of samples in `.npz`, `.npy` and `.safetensors` files.
 use crate::data::npy;
 use crate::{Error, Result, tensor_file};
-use burn::store::bridge;
 use burn::tensor::{DType, TensorData};
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -82,6 +81,6 @@ fn stored(file: &Path) -> Result<(TensorData, String)> {
         return Err(Error::format(file, format!("holds {} tensors ({names}): {must}", tensors.len())));
     };
     let Some(tensor) = tensors.remove(&name) else { return Err(Error::format(file, format!("has no `{name}`"))) };
-    let data = bridge::into_data(tensor).map_err(|e| Error::format(file, format!("`{name}`: {e}")))?;
+    let data = tensor.read().map_err(|message| Error::format(file, format!("`{name}`: {message}")))?;
     Ok((data, name))
 }

@@ -12,5 +12,5 @@ pub(crate) use attention::SelfAttention;
 pub use embedding::{TimestepEmbedding, sinusoidal};
 pub use init::{Law, WeightInit};
 pub(crate) use norm::{layer_norm, modulate};
-pub(crate) use parameters::ParameterList;
+pub(crate) use parameters::{ParameterList, as_size, count, product};
 pub(crate) use rms::Rms;

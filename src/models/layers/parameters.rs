@@ -16,3 +16,20 @@ impl ParameterList {
         self.one(&format!("{name}.bias"), vec![outputs]);
     }
 }
+
+/// The numbers in the tensors whose name is `counted`; the largest number there is where they are more.
+pub(crate) fn count(parameters: &[(String, Vec<usize>)], counted: impl Fn(&str) -> bool) -> u128 {
+    let numbers = |shape: &[usize]| shape.iter().fold(1_u128, |all, side| all.saturating_mul(*side as u128));
+    let counted = parameters.iter().filter(|(name, _)| counted(name));
+    counted.fold(0, |all, (_, shape)| all.saturating_add(numbers(shape)))
+}
+
+/// A count as the size of something in memory; the largest size where it is more.
+pub(crate) fn as_size(count: u128) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// `a b c …`; the largest size where that is more.
+pub(crate) fn product<const N: usize>(sizes: [usize; N]) -> usize {
+    sizes.into_iter().fold(1, usize::saturating_mul)
+}

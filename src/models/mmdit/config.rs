@@ -1,7 +1,8 @@
 //! The sizes of an MMDiT, its named models and its initial weights.
 use super::{HALF_FEATURES, HEAD_SIZE, JointBlock, Mmdit, PooledEmbedding};
-use crate::models::layers::{Law, TimestepEmbedding, WeightInit};
+use crate::models::layers::{Law, TimestepEmbedding, WeightInit, product};
 use crate::models::sit::{FinalLayer, PatchEmbedding, sincos_2d};
+use crate::models::size_limit::{self, MOST_BLOCKS};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -87,7 +88,7 @@ impl MmditConfig {
             self.patch_size > 0 && self.input_size.is_multiple_of(self.patch_size),
             "patch_size",
             &self.patch_size,
-            "must divide input_size",
+            &format!("must divide input_size = {}", self.input_size),
         );
         check(self.in_channels > 0, "in_channels", &self.in_channels, "must be at least 1");
         check(self.depth > 0, "depth", &self.depth, "must be at least 1");
@@ -99,7 +100,12 @@ impl MmditConfig {
         check(ratio, "mlp_ratio", &self.mlp_ratio, "must be finite and give the MLP at least one unit");
         let blocks = &self.dual_attention;
         let ordered = blocks.windows(2).all(|pair| pair[0] < pair[1]) && blocks.last().is_none_or(|i| *i < self.depth);
-        check(ordered, "dual_attention", &format!("{blocks:?}"), "must be increasing and below depth");
+        let must = format!("must be increasing and below depth = {}", self.depth);
+        check(ordered, "dual_attention", &format!("{blocks:?}"), &must);
+        check(self.depth <= MOST_BLOCKS, "depth", &self.depth, &format!("must be at most {MOST_BLOCKS}"));
+        if found.is_empty() {
+            found = size_limit::problems(self, path, Self::numbers);
+        }
         found
     }
 
@@ -144,7 +150,7 @@ impl MmditConfig {
 
     /// The width of the tokens, `64 * depth`.
     pub fn width(&self) -> usize {
-        HEAD_SIZE * self.depth
+        product([HEAD_SIZE, self.depth])
     }
 
     pub(super) fn mlp_width(&self) -> usize {

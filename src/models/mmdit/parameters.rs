@@ -1,6 +1,6 @@
 //! The parameters of an MMDiT, counted without allocating any.
 use super::{HALF_FEATURES, HEAD_SIZE, MmditConfig};
-use crate::models::layers::ParameterList;
+use crate::models::layers::{ParameterList, as_size, count, product};
 
 impl MmditConfig {
     /// Official names, without a prefix, and shapes (PyTorch layout) of all parameters and of the positions, in the
@@ -9,7 +9,8 @@ impl MmditConfig {
     /// The configuration must have no [`problems`](Self::problems).
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let width = self.width();
-        let positions = ("pos_embed".into(), vec![1, self.pos_embed_max_size.pow(2), width]);
+        let positions =
+            ("pos_embed".into(), vec![1, product([self.pos_embed_max_size, self.pos_embed_max_size]), width]);
         let mut list = ParameterList(vec![positions]);
         list.layer("x_embedder.proj", vec![width, self.in_channels, self.patch_size, self.patch_size]);
         list.layer("t_embedder.mlp.0", vec![width, 2 * HALF_FEATURES]);
@@ -25,8 +26,9 @@ impl MmditConfig {
             let dual = self.dual_attention.contains(&i);
             self.stream(&mut list, &format!("joint_blocks.{i}.x_block"), if dual { 9 } else { 6 });
         }
-        list.layer("final_layer.linear", vec![self.patch_size.pow(2) * self.in_channels, width]);
-        list.layer("final_layer.adaLN_modulation.1", vec![2 * width, width]);
+        let outputs = product([self.patch_size, self.patch_size, self.in_channels]);
+        list.layer("final_layer.linear", vec![outputs, width]);
+        list.layer("final_layer.adaLN_modulation.1", vec![product([2, width]), width]);
         list.0
     }
 
@@ -34,7 +36,7 @@ impl MmditConfig {
     fn stream(&self, list: &mut ParameterList, name: &str, parts: usize) {
         let width = self.width();
         for attention in if parts == 9 { &["attn", "attn2"][..] } else { &["attn"] } {
-            list.layer(&format!("{name}.{attention}.qkv"), vec![3 * width, width]);
+            list.layer(&format!("{name}.{attention}.qkv"), vec![product([3, width]), width]);
             if parts > 2 {
                 list.layer(&format!("{name}.{attention}.proj"), vec![width, width]);
             }
@@ -47,12 +49,16 @@ impl MmditConfig {
             list.layer(&format!("{name}.mlp.fc1"), vec![self.mlp_width(), width]);
             list.layer(&format!("{name}.mlp.fc2"), vec![width, self.mlp_width()]);
         }
-        list.layer(&format!("{name}.adaLN_modulation.1"), vec![parts * width, width]);
+        list.layer(&format!("{name}.adaLN_modulation.1"), vec![product([parts, width]), width]);
     }
 
     /// The number of parameters, without the fixed positions, which officially are a buffer.
     pub fn parameter_count(&self) -> usize {
-        let parameters = self.parameters();
-        parameters.iter().filter(|(name, _)| name != "pos_embed").map(|(_, s)| s.iter().product::<usize>()).sum()
+        as_size(count(&self.parameters(), |name| name != "pos_embed"))
+    }
+
+    /// All numbers, the positions included, of any size.
+    pub(crate) fn numbers(&self) -> u128 {
+        count(&self.parameters(), |_| true)
     }
 }

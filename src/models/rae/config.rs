@@ -1,4 +1,6 @@
 //! The sizes of a DiT^DH and its named models.
+use crate::models::layers::product;
+use crate::models::size_limit::{self, MOST_BLOCKS};
 use crate::{Error, Problem, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,8 +115,11 @@ impl RaeConfig {
                 "must be a positive multiple of 4",
             );
             check(self.depth[part] > 0, &key("depth"), &self.depth[part], "must be at least 1");
-            let divides = heads > 0 && width.is_multiple_of(4 * heads);
-            check(divides, &key("num_heads"), &heads, "times 4 must divide hidden_size, for rotary positions");
+            let most = format!("must be at most {MOST_BLOCKS}");
+            check(self.depth[part] <= MOST_BLOCKS, &key("depth"), &self.depth[part], &most);
+            let divides = heads > 0 && width.is_multiple_of(product([4, heads]));
+            let must = format!("times 4 must divide hidden_size[{part}] = {width}, for rotary positions");
+            check(divides, &key("num_heads"), &heads, &must);
             let ratio = self.mlp_ratio.is_finite() && self.mlp_ratio * width as f64 >= 1.5;
             let condition = "must be finite and give every gated MLP at least one unit";
             check(ratio || part == 1, "mlp_ratio", &self.mlp_ratio, condition);
@@ -128,6 +133,9 @@ impl RaeConfig {
         check(self.use_rmsnorm, "use_rmsnorm", &self.use_rmsnorm, missing);
         check(!self.wo_shift, "wo_shift", &self.wo_shift, "must be false: the official code fails with it");
         check(self.use_pos_embed, "use_pos_embed", &self.use_pos_embed, missing);
+        if found.is_empty() {
+            found = size_limit::problems(self, path, Self::numbers);
+        }
         found
     }
 
@@ -138,7 +146,7 @@ impl RaeConfig {
     }
 
     pub(super) fn label_rows(&self) -> usize {
-        self.num_classes + usize::from(self.class_dropout_prob > 0.0)
+        self.num_classes.saturating_add(usize::from(self.class_dropout_prob > 0.0))
     }
 
     /// Hidden units of the gated MLP, rounded as officially.

@@ -1,8 +1,9 @@
 //! The sizes of the decoder and its parameters, counted without allocating any.
 use super::RaeDecoder;
 use super::decoder_layer::{DecoderLayer, linear, norm};
-use crate::models::layers::{ParameterList, WeightInit};
+use crate::models::layers::{ParameterList, WeightInit, as_size, count, product};
 use crate::models::sit::sincos_2d;
+use crate::models::size_limit::{self, MOST_BLOCKS};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -68,11 +69,15 @@ impl RaeDecoderConfig {
         let four = width > 0 && width.is_multiple_of(4);
         check(four, "decoder_hidden_size", &width, "must be a positive multiple of 4");
         let divides = self.heads > 0 && width.is_multiple_of(self.heads);
-        check(divides, "heads", &self.heads, "must divide decoder_hidden_size");
+        check(divides, "heads", &self.heads, &format!("must divide decoder_hidden_size = {width}"));
         let square = self.num_patches > 0 && self.grid().pow(2) == self.num_patches;
         check(square, "num_patches", &self.num_patches, "must be a positive square number");
         let positive = self.layer_norm_eps > 0.0 && self.layer_norm_eps.is_finite();
         check(positive, "layer_norm_eps", &self.layer_norm_eps, "must be positive");
+        check(self.layers <= MOST_BLOCKS, "layers", &self.layers, &format!("must be at most {MOST_BLOCKS}"));
+        if found.is_empty() {
+            found = size_limit::problems(self, path, Self::numbers);
+        }
         found
     }
 
@@ -108,7 +113,8 @@ impl RaeDecoderConfig {
     /// The configuration must have no [`problems`](Self::problems).
     pub fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let (width, hidden) = (self.decoder_hidden_size, self.decoder_intermediate_size);
-        let mut list = ParameterList(vec![("decoder_pos_embed".into(), vec![1, self.num_patches + 1, width])]);
+        let mut list =
+            ParameterList(vec![("decoder_pos_embed".into(), vec![1, self.num_patches.saturating_add(1), width])]);
         list.one("trainable_cls_token", vec![1, 1, width]);
         list.layer("decoder_embed", vec![width, self.hidden_size]);
         for i in 0..self.layers {
@@ -122,13 +128,18 @@ impl RaeDecoderConfig {
             list.layer(&name("layernorm_after"), vec![width]);
         }
         list.layer("decoder_norm", vec![width]);
-        list.layer("decoder_pred", vec![self.patch_size.pow(2) * COLOURS, width]);
+        list.layer("decoder_pred", vec![product([self.patch_size, self.patch_size, COLOURS]), width]);
         list.0
     }
 
     /// The number of parameters, the fixed positions included, as the official code counts them.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        as_size(self.numbers())
+    }
+
+    /// As [`parameter_count`](Self::parameter_count), of any size.
+    pub(crate) fn numbers(&self) -> u128 {
+        count(&self.parameters(), |_| true)
     }
 
     fn grid(&self) -> usize {

@@ -1,7 +1,8 @@
 //! The sizes of a REPA model, its named models and its parameters, counted without allocating any.
 use super::{Repa, RepaCondition, projector};
 use crate::models::SitConfig;
-use crate::models::layers::{ParameterList, WeightInit};
+use crate::models::layers::{ParameterList, WeightInit, as_size, count};
+use crate::models::size_limit;
 use crate::{Error, Problem, Result};
 use burn::tensor::{Device, Int, Tensor};
 use schemars::JsonSchema;
@@ -106,15 +107,20 @@ impl RepaConfig {
             Problem::unless(&mut found, holds, path, key, value, condition);
         };
         let decoder = self.decoder_hidden_size.unwrap_or(self.hidden_size);
-        check(decoder == self.hidden_size, "decoder_hidden_size", &decoder, "must be hidden_size");
+        let must = format!("must be hidden_size = {}", self.hidden_size);
+        check(decoder == self.hidden_size, "decoder_hidden_size", &decoder, &must);
         let within = (1..=self.depth).contains(&self.encoder_depth);
-        check(within, "encoder_depth", &self.encoder_depth, "must be in 1..=depth");
+        let must = format!("must be in 1..=depth = {}", self.depth);
+        check(within, "encoder_depth", &self.encoder_depth, &must);
         for (i, width) in self.z_dims.iter().enumerate() {
             check(*width > 0, &format!("z_dims[{i}]"), width, "must be at least 1");
         }
         check(self.projector_dim > 0, "projector_dim", &self.projector_dim, "must be at least 1");
         let weight = self.alignment_weight >= 0.0 && self.alignment_weight.is_finite();
         check(weight, "alignment_weight", &self.alignment_weight, "must be finite and at least 0");
+        if found.is_empty() {
+            found = size_limit::problems(self, path, Self::numbers);
+        }
         found
     }
 
@@ -178,7 +184,12 @@ impl RepaConfig {
 
     /// The number of parameters, the fixed positions included, as the official code counts them.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        as_size(self.numbers())
+    }
+
+    /// As [`parameter_count`](Self::parameter_count), of any size.
+    pub(crate) fn numbers(&self) -> u128 {
+        count(&self.parameters(), |_| true)
     }
 }
 

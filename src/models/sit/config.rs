@@ -1,6 +1,7 @@
 //! The sizes of a SiT, its named models and its parameters, counted without allocating any.
 use super::{FinalLayer, LabelEmbedding, PatchEmbedding, Sit, SitBlock, sincos_2d};
-use crate::models::layers::{Law, ParameterList, TimestepEmbedding, WeightInit};
+use crate::models::layers::{Law, ParameterList, TimestepEmbedding, WeightInit, as_size, count, product};
+use crate::models::size_limit::{self, MOST_BLOCKS};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -88,7 +89,7 @@ impl SitConfig {
             self.patch_size > 0 && self.input_size.is_multiple_of(self.patch_size),
             "patch_size",
             &self.patch_size,
-            "must divide input_size",
+            &format!("must divide input_size = {}", self.input_size),
         );
         check(self.in_channels > 0, "in_channels", &self.in_channels, "must be at least 1");
         check(
@@ -102,13 +103,17 @@ impl SitConfig {
             self.num_heads > 0 && self.hidden_size.is_multiple_of(self.num_heads),
             "num_heads",
             &self.num_heads,
-            "must divide hidden_size",
+            &format!("must divide hidden_size = {}", self.hidden_size),
         );
         let ratio = self.mlp_ratio.is_finite() && self.mlp_ratio * self.hidden_size as f64 >= 1.0;
         check(ratio, "mlp_ratio", &self.mlp_ratio, "must be finite and give the MLP at least one unit");
         let probability = (0.0..=1.0).contains(&self.class_dropout_prob);
         check(probability, "class_dropout_prob", &self.class_dropout_prob, "must be in [0, 1]");
         check(self.num_classes > 0, "num_classes", &self.num_classes, "must be at least 1");
+        check(self.depth <= MOST_BLOCKS, "depth", &self.depth, &format!("must be at most {MOST_BLOCKS}"));
+        if found.is_empty() {
+            found = size_limit::problems(self, path, Self::numbers);
+        }
         found
     }
 
@@ -161,29 +166,35 @@ impl SitConfig {
     /// The [`parameters`](Self::parameters), if asked with normed queries and keys.
     pub(crate) fn listed(&self, qk_norm: bool) -> Vec<(String, Vec<usize>)> {
         let width = self.hidden_size;
-        let mut list = ParameterList(vec![("pos_embed".into(), vec![1, self.grid().pow(2), width])]);
+        let mut list = ParameterList(vec![("pos_embed".into(), vec![1, product([self.grid(), self.grid()]), width])]);
         list.layer("x_embedder.proj", vec![width, self.in_channels, self.patch_size, self.patch_size]);
         list.layer("t_embedder.mlp.0", vec![width, 2 * HALF_FEATURES]);
         list.layer("t_embedder.mlp.2", vec![width, width]);
         list.one("y_embedder.embedding_table.weight", vec![self.label_rows(), width]);
         for i in 0..self.depth {
-            list.layer(&format!("blocks.{i}.attn.qkv"), vec![3 * width, width]);
+            list.layer(&format!("blocks.{i}.attn.qkv"), vec![product([3, width]), width]);
             for norm in ["q_norm", "k_norm"].iter().filter(|_| qk_norm) {
                 list.layer(&format!("blocks.{i}.attn.{norm}"), vec![width / self.num_heads]);
             }
             list.layer(&format!("blocks.{i}.attn.proj"), vec![width, width]);
             list.layer(&format!("blocks.{i}.mlp.fc1"), vec![self.mlp_width(), width]);
             list.layer(&format!("blocks.{i}.mlp.fc2"), vec![width, self.mlp_width()]);
-            list.layer(&format!("blocks.{i}.adaLN_modulation.1"), vec![6 * width, width]);
+            list.layer(&format!("blocks.{i}.adaLN_modulation.1"), vec![product([6, width]), width]);
         }
-        list.layer("final_layer.linear", vec![self.patch_size.pow(2) * self.out_channels(), width]);
-        list.layer("final_layer.adaLN_modulation.1", vec![2 * width, width]);
+        let outputs = product([self.patch_size, self.patch_size, self.out_channels()]);
+        list.layer("final_layer.linear", vec![outputs, width]);
+        list.layer("final_layer.adaLN_modulation.1", vec![product([2, width]), width]);
         list.0
     }
 
     /// The number of parameters, the fixed positions included, as the official code counts them.
     pub fn parameter_count(&self) -> usize {
-        self.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        as_size(self.numbers())
+    }
+
+    /// As [`parameter_count`](Self::parameter_count), of any size.
+    pub(crate) fn numbers(&self) -> u128 {
+        count(&self.parameters(), |_| true)
     }
 
     fn grid(&self) -> usize {
@@ -191,7 +202,7 @@ impl SitConfig {
     }
 
     fn label_rows(&self) -> usize {
-        self.num_classes + usize::from(self.class_dropout_prob > 0.0)
+        self.num_classes.saturating_add(usize::from(self.class_dropout_prob > 0.0))
     }
 
     fn mlp_width(&self) -> usize {
@@ -199,7 +210,7 @@ impl SitConfig {
     }
 
     fn out_channels(&self) -> usize {
-        self.in_channels * if self.learn_sigma { 2 } else { 1 }
+        product([self.in_channels, if self.learn_sigma { 2 } else { 1 }])
     }
 }
 

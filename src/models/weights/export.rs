@@ -1,6 +1,6 @@
 //! Weights out, as safetensors.
 use super::{KeyMap, official};
-use crate::{Error, Result};
+use crate::{Error, Result, storage};
 use burn::module::Module;
 use burn::store::bridge;
 use burn::tensor::DType;
@@ -41,6 +41,9 @@ pub fn export_safetensors_as<M: Module>(module: &M, file: &Path, names: KeyMap<'
     for tensor in official(module, names) {
         let name = tensor.name.clone();
         let data = bridge::into_data(tensor).map_err(|e| Error::Weights(format!("`{name}`: {e}")))?;
+        if data.dtype().is_float() && !data.iter::<f32>().all(f32::is_finite) {
+            return Err(Error::Weights(format!("`{name}` holds a NaN or an infinity, so that nothing is written")));
+        }
         let data = match as_type {
             _ if !data.dtype().is_float() => data,
             ExportType::Kept => data,
@@ -58,12 +61,9 @@ pub fn export_safetensors_as<M: Module>(module: &M, file: &Path, names: KeyMap<'
             .map_err(|e| Error::Weights(format!("`{name}`: {e}")))?;
         views.push((name.as_str(), view));
     }
-    let mut unfinished = file.as_os_str().to_os_string();
-    unfinished.push(".part");
-    let unfinished = Path::new(&unfinished);
-    safetensors::serialize_to_file(views, None, unfinished)
-        .map_err(|e| Error::io(file, std::io::Error::other(e.to_string())))?;
-    std::fs::rename(unfinished, file).map_err(|e| Error::io(file, e))
+    storage::write_with(file, |unfinished| {
+        safetensors::serialize_to_file(views, None, unfinished).map_err(std::io::Error::other)
+    })
 }
 
 fn file_type(dtype: DType) -> Option<Dtype> {

@@ -2,14 +2,22 @@
 //!
 //! Names in files are the official ones and linear weights are `[outputs, inputs]`; a [`KeyMap`] says where this
 //! crate's names differ. Everything is checked before anything is loaded, and the module given is never changed.
+mod contents;
 mod export;
+mod finite;
+mod grouped;
 mod import;
+mod layouts;
+mod misfit;
 mod names;
+mod recognise;
 mod report;
 mod source;
 mod system;
 
 pub use export::{ExportType, export_safetensors, export_safetensors_as};
+#[cfg(feature = "experiment")]
+pub(crate) use finite::not_finite_in;
 pub use import::{ImportOptions, import};
 pub use names::KeyMap;
 pub use report::ImportReport;

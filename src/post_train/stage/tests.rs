@@ -1,3 +1,4 @@
+//! What a stage promises, on a network of two by two.
 use super::*;
 use crate::monitor::read_events;
 use crate::network::Prediction;
@@ -7,8 +8,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Tensor;
 
 #[derive(Module, Debug)]
-struct Line {
-    layer: Linear,
+pub(super) struct Line {
+    pub(super) layer: Linear,
 }
 
 impl PredictionNetwork<2> for Line {
@@ -18,14 +19,14 @@ impl PredictionNetwork<2> for Line {
     }
 }
 
-fn network(outputs: usize) -> Line {
+pub(super) fn network(outputs: usize) -> Line {
     let initializer = burn::nn::Initializer::Constant { value: 0.1 };
     let device = Device::flex().autodiff();
     Line { layer: LinearConfig::new(2, outputs).with_initializer(initializer).init(&device) }
 }
 
 #[derive(Clone)]
-struct Points;
+pub(super) struct Points;
 impl Batcher<f32, FlowBatch<2, ()>> for Points {
     fn batch(&self, items: Vec<f32>, device: &Device) -> FlowBatch<2, ()> {
         let count = items.len();
@@ -33,7 +34,7 @@ impl Batcher<f32, FlowBatch<2, ()>> for Points {
     }
 }
 
-fn points(count: usize) -> InMemDataset<f32> {
+pub(super) fn points(count: usize) -> InMemDataset<f32> {
     InMemDataset::new((0..count).map(|i| i as f32 * 0.1).collect())
 }
 
@@ -41,7 +42,7 @@ fn run(stage: &Stage<'_>, outputs: usize) -> Result<Trained<Line>> {
     stage.run(network(outputs), points(40), points(8), Points)
 }
 
-fn config(json: &str) -> StageConfig {
+pub(super) fn config(json: &str) -> StageConfig {
     StageConfig::parse(json).unwrap()
 }
 
@@ -50,7 +51,7 @@ fn a_resumed_stage_draws_no_step_twice_and_equals_one_that_was_not_stopped() {
     let config = config(r#"{"steps": 15, "steps_per_epoch": 5, "batch_size": 8}"#);
     let folder = tempfile::tempdir().unwrap();
     let stage = Stage::new(&config, folder.path().join("parts")).text("note", "as *said*").label("stage");
-    let first = run(&stage.clone().until_epoch(1), 2).unwrap();
+    let first = run(&stage.clone().until(5), 2).unwrap();
     assert_eq!((first.steps, first.finished, first.board.first_step()), (5, false, 0));
     let trained = run(&stage, 2).unwrap();
     assert_eq!((trained.steps, trained.finished, trained.board.first_step()), (10, true, 5));

@@ -1,5 +1,5 @@
 //! Distances that were found, in files named by a hash of what made them.
-use crate::{Error, Result};
+use crate::{Error, Result, storage};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
@@ -29,9 +29,7 @@ pub(super) fn read(file: &Path, count: usize) -> Option<Vec<f64>> {
 pub(super) fn write(file: &Path, distances: &[f64]) -> Result<()> {
     let text = serde_json::to_string(distances).map_err(|e| Error::format(file, e.to_string()))?;
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        storage::create_folder(folder)?;
     }
-    let part = file.with_extension("part");
-    std::fs::write(&part, text).map_err(|e| Error::io(&part, e))?;
-    std::fs::rename(&part, file).map_err(|e| Error::io(file, e))
+    storage::write(file, text.as_bytes())
 }

@@ -218,7 +218,7 @@ where
                 let distances = self.distances(&trained, seed)?;
                 kept::write(&file, &distances)?;
                 // Of a trial only its distances are needed; its checkpoints are several times the network.
-                std::fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+                crate::storage::remove_folder(&folder)?;
                 return Ok(distances);
             }
         };

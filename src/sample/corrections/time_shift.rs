@@ -6,6 +6,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// The finest times that are looked at, all of them at every step.
+const FINEST: usize = 1_000_000;
+
 /// Where the Time-Shift Sampler looks for a better time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -15,9 +18,9 @@ pub struct TimeShiftConfig {
     pub window: f64,
     /// Only times below are shifted, the first, 0, never. In [0, 1].
     pub below: f64,
-    /// Times are multiples of one over this. At least 1; 1000 in the official code.
+    /// Times are multiples of one over this. In 1..=1000000; 1000 in the official code.
     #[serde(default = "thousand")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub resolution: usize,
     /// `V`, the variance of the data that the expected variance `α² V + σ²` takes into account; the
     /// official code has 0. Finite and at least 0.
@@ -39,7 +42,8 @@ impl TimeShiftConfig {
         let valid = data_variance.is_finite() && data_variance >= 0.0;
         let must = "must be finite and at least 0";
         Problem::unless(&mut problems, valid, path, "data_variance", data_variance, must);
-        Problem::unless(&mut problems, resolution > 0, path, "resolution", resolution, "must be at least 1");
+        let (inside, must) = ((1..=FINEST).contains(&resolution), format!("must be in 1..={FINEST}"));
+        Problem::unless(&mut problems, inside, path, "resolution", resolution, must);
         problems
     }
 }

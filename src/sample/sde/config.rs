@@ -85,8 +85,8 @@ impl SdeConfig {
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let Self { norm, last_step_size: size, .. } = *self;
-        let valid = norm.is_finite() && norm >= 0.0;
-        Problem::unless(&mut problems, valid, path, "norm", norm, "must be finite and at least 0");
+        let valid = (norm as f32).is_finite() && norm >= 0.0;
+        Problem::unless(&mut problems, valid, path, "norm", norm, "must be finite in f32 and at least 0");
         Problem::unless(&mut problems, size > 0.0 && size < 1.0, path, "last_step_size", size, "must be in (0, 1)");
         problems
     }
@@ -115,6 +115,12 @@ impl SdeConfig {
     /// Whether `w` is not zero everywhere.
     fn is_noisy(&self) -> bool {
         self.norm > 0.0 || self.form == DiffusionForm::Decreasing
+    }
+
+    /// How many evaluations `intervals` noisy steps and the last one take.
+    pub(in crate::sample) fn evaluation_count(&self, intervals: usize) -> usize {
+        let each = if self.method == SdeMethod::Heun { 2 } else { 1 };
+        intervals.saturating_mul(each).saturating_add(usize::from(self.has_last_step()))
     }
 
     /// Every evaluation over the `times` of the noisy steps.

@@ -10,7 +10,7 @@ use crate::Problem;
 use crate::data::Form;
 use crate::path::PathConfig;
 use crate::post_train::StageConfig;
-use crate::sample::{CorrectionConfig, MOST_STEPS, WeakGuidanceConfig};
+use crate::sample::{CorrectionConfig, MOST_SAMPLES, MOST_STEPS, WeakGuidanceConfig};
 use crate::timestep::StrategyConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,9 @@ impl ExperimentConfig {
         for (i, arm) in compare.arms.iter().enumerate() {
             problems.extend(arm.problems(&format!("{path}.arms[{i}]"), self.flow.path, self.start.is_exact()));
         }
+        for (i, arm) in compare.arms.iter().enumerate().filter(|(_, arm)| arm.name.trim().is_empty()) {
+            add(&mut problems, format!("{path}.arms[{i}].name"), format!("= {:?}: must be a name", arm.name));
+        }
         let arms = self.arms();
         let known = "known only for the velocity of a ring on the linear path";
         if self.start.is_exact() && !self.has_exact_field() {
@@ -184,6 +187,9 @@ impl ExperimentConfig {
         let (samples, batch) = (compare.samples, compare.batch_size);
         Problem::unless(&mut problems, samples >= 2, path, "samples", samples, "must be at least 2");
         Problem::unless(&mut problems, batch >= 1, path, "batch_size", batch, "must be at least 1");
+        let must = format!("must be at most {MOST_SAMPLES}");
+        Problem::unless(&mut problems, samples <= MOST_SAMPLES, path, "samples", samples, &must);
+        Problem::unless(&mut problems, batch <= MOST_SAMPLES, path, "batch_size", batch, must);
         // Steps are looked for budget by budget, so the budgets must be of a sane size.
         if inside {
             let own = !compare.samplers.is_empty();

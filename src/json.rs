@@ -9,19 +9,47 @@ const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 ///
 /// # Errors
 /// What is wrong, and where; two keys of one name among it, of which the first would be lost without a word.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return Err("is UTF-16: save it as UTF-8".into());
     }
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes)
         .map_err(|error| format!("is no text: byte {} is not UTF-8", error.valid_up_to() + 1))?;
-    let Once(value) = serde_json::from_str(text).map_err(|error| {
-        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default().trim_start();
-        let comment = ["//", "/*", "#"].iter().any(|mark| line.starts_with(mark));
-        format!("is not JSON: {error}{}", if comment { "; JSON has no comments" } else { "" })
+    let mut json = serde_json::Deserializer::from_str(text);
+    let Once(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        // Where a key is not read to its end it is called `?`.
+        let path = error.path().to_string().replace(".?", "").replace('?', "");
+        let at = if ["", "."].contains(&path.as_str()) || path.len() > LONGEST {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
+        explained(text, &at, error.inner())
     })?;
+    json.end().map_err(|error| explained(text, "", &error))?;
     Ok(value)
+}
+
+/// A path that is longer says nothing to a person.
+const LONGEST: usize = 100;
+
+/// Characters shown before the place of an error, and a fourth as many after it.
+const SHOWN: usize = 40;
+
+fn explained(text: &str, at: &str, error: &serde_json::Error) -> String {
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let comment = ["//", "/*", "#"].iter().any(|mark| line.trim_start().starts_with(mark));
+    // Columns count bytes. Of a long line what stands before the place is shown.
+    let (from, to) = (error.column().saturating_sub(SHOWN), error.column() + SHOWN / 4);
+    let near = line.char_indices().filter(|(at, _)| (from..to).contains(at)).map(|(_, c)| c);
+    let shown: String = near.collect();
+    let hint = match error.classify() {
+        _ if comment => "; JSON has no comments".into(),
+        serde_json::error::Category::Syntax if !shown.trim().is_empty() => format!(", near `{}`", shown.trim()),
+        _ => String::new(),
+    };
+    format!("is not JSON: {at}{error}{hint}")
 }
 
 /// A value whose objects have every key once.
@@ -105,7 +133,11 @@ mod tests {
         for (bytes, expected) in [
             (&utf16[..], "is UTF-16: save it as UTF-8"),
             (b"{\"a\": \"\xFF\"}", "is no text: byte 8 is not UTF-8"),
-            (b"{\n  \"a\": {\"b\": 1,\n \"b\": 2}}", "the key \"b\" stands twice in one object at line 3"),
+            (b"{\n  \"a\": {\"b\": 1,\n \"b\": 2}}", "a: the key \"b\" stands twice in one object at line 3"),
+            (b"{\"a\": [{\"b\": 1, \"b\": 2}]}", "a[0]: the key \"b\" stands twice"),
+            (b"{\"a\": {\n\"b\": 1e400}}", "a.b: number out of range at line 2 column 10, near `\"b\": 1e400}}`"),
+            (b"{\"a\": {\"b\": NaN}}", "a.b: expected value at line 1"),
+            (b"{} {}", "trailing characters"),
             (b"{\n  // gamma\n  \"a\": 1}", "; JSON has no comments"),
             (b"{\"a\": 1", "is not JSON: EOF"),
             ("[".repeat(1000).as_bytes(), "recursion limit"),

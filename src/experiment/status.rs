@@ -1,0 +1,137 @@
+//! How far the trainings below a folder are, and whether they are well. Nothing is changed.
+use super::kept_weights::has_weights;
+use crate::checkpoint::{Best, CHECKPOINTS, manifests};
+use crate::post_train::FaultReport;
+use crate::storage;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Folders below the one that is asked for, in which a training may lie: `arms/ARM/seed-N`.
+const DEPTH: usize = 4;
+
+/// How far a training is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingStatus {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The step of its newest checkpoint.
+    pub step: usize,
+    /// All of its steps, if its checkpoint says so.
+    pub steps: Option<usize>,
+    /// The newest loss in training that was written down.
+    pub loss: Option<f64>,
+    /// The newest loss in validation, and the best one.
+    pub validation: Option<f64>,
+    /// The best validation and its step.
+    pub best: Option<(f64, usize)>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// Processes that trained.
+    pub sittings: u64,
+    /// When the newest checkpoint was saved.
+    pub saved: Option<SystemTime>,
+    /// Updates that were left out, and returns to an earlier checkpoint.
+    pub skipped: u64,
+    /// Returns to an earlier checkpoint.
+    pub rollbacks: usize,
+    /// Whether it is well.
+    pub health: Health,
+}
+
+/// Whether a training is well.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Health {
+    /// Its weights are there.
+    Finished,
+    /// A process is at work on it.
+    InWork {
+        /// The process and its machine.
+        by: String,
+    },
+    /// Nobody is at work on it, and it can go on.
+    Stopped,
+    /// It failed at a batch.
+    Failed {
+        /// What it said.
+        why: String,
+    },
+    /// There are checkpoints of which none can be read.
+    Damaged,
+}
+
+impl TrainingStatus {
+    /// The seconds that are left at the pace so far, if that is known.
+    pub fn left(&self) -> Option<f64> {
+        let steps = self.steps.filter(|_| self.step > 0)?;
+        Some(self.seconds / self.step as f64 * steps.saturating_sub(self.step) as f64)
+    }
+}
+
+/// The trainings in `folder` and below it, by their folders.
+pub fn trainings(folder: &Path) -> Vec<TrainingStatus> {
+    let mut found = Vec::new();
+    look(folder, DEPTH, &mut found);
+    found.sort_by(|a, b| a.folder.cmp(&b.folder));
+    found
+}
+
+fn look(folder: &Path, depth: usize, found: &mut Vec<TrainingStatus>) {
+    if folder.join(CHECKPOINTS).is_dir() || has_weights(folder) {
+        found.push(status(folder));
+    }
+    if depth == 0 {
+        return;
+    }
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() && name != CHECKPOINTS && name != "tensorboard" && !name.to_string_lossy().starts_with('.') {
+            look(&path, depth - 1, found);
+        }
+    }
+}
+
+fn status(folder: &Path) -> TrainingStatus {
+    let checkpoints = folder.join(CHECKPOINTS);
+    let sets = manifests(&checkpoints);
+    let newest = sets.last();
+    let history = newest.map(|set| set.history.clone()).unwrap_or_default();
+    let steps = newest.and_then(|set| set.identity.as_ref()?.configuration.get("steps").and_then(Value::as_u64));
+    let any =
+        std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().any(|set| set.path().join("COMPLETE").exists());
+    let health = match (storage::in_use(folder), FaultReport::read(folder)) {
+        (Some(by), _) => Health::InWork { by },
+        _ if has_weights(folder) => Health::Finished,
+        (_, Ok(Some(fault))) if newest.is_none_or(|set| set.number == fault.step) => Health::Failed { why: fault.why },
+        _ if any && newest.is_none() => Health::Damaged,
+        _ => Health::Stopped,
+    };
+    let saved = newest.and_then(|set| {
+        let name = checkpoints.join(format!("step-{:08}", set.number)).join("COMPLETE");
+        std::fs::metadata(name).ok()?.modified().ok()
+    });
+    let of = |name: &str| last_loss(&folder.join("metrics").join(name));
+    TrainingStatus {
+        folder: folder.to_path_buf(),
+        step: newest.map_or(0, |set| set.number),
+        steps: steps.and_then(|steps| usize::try_from(steps).ok()),
+        loss: of("train.csv"),
+        validation: of("valid.csv"),
+        best: history.best.map(|Best { step, loss }| (loss, step)),
+        seconds: history.seconds,
+        sittings: history.sittings,
+        saved,
+        skipped: history.skipped,
+        rollbacks: history.rollbacks.len(),
+        health,
+    }
+}
+
+/// The loss in the last row of a table.
+fn last_loss(file: &Path) -> Option<f64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let mut lines = text.lines();
+    let column = lines.next()?.split(',').position(|name| name == "loss")?;
+    lines.last()?.split(',').nth(column)?.parse().ok()
+}
