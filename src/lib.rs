@@ -65,6 +65,7 @@
 #![deny(missing_docs)]
 
 pub mod checkpoint;
+mod digest;
 pub mod error;
 #[cfg(feature = "evaluate")]
 mod host;

@@ -1,27 +1,15 @@
 //! The shipped configurations are usable, and the shipped schema is the one of the code.
+mod shipped;
+
 use burn_mixflow::Error;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use serde_json::{Value, json};
+use shipped::shipped;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
-}
-
-/// Every `.json` below `folder`, sorted, without the schema.
-fn shipped(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(shipped(&path));
-        } else if path.extension().is_some_and(|e| e == "json") && !path.ends_with("schema.json") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 fn json_of(file: &Path) -> Value {

@@ -1,10 +1,13 @@
 //! Every key of every shipped configuration, spoilt: an error that names the file, the key and the value, or a run that is
 //! legal. Nothing panics, nothing aborts, nothing takes long.
+mod shipped;
+
 use burn::tensor::Device;
 use burn_mixflow::experiment::Experiment;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::models::NetworkConfig;
 use serde_json::{Value, json};
+use shipped::shipped;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,20 +54,6 @@ const SMALL: u128 = 2_000_000;
 
 /// Stands where the spoilt text goes, while the rest is JSON.
 const MARK: &str = "\u{1}spoilt";
-
-fn shipped(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(shipped(&path));
-        } else if path.extension().is_some_and(|e| e == "json") && !path.ends_with("schema.json") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
 
 /// One way to spoil a configuration.
 #[derive(Debug, Clone)]

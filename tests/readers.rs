@@ -4,6 +4,8 @@
 //! MIXFLOW_FUZZ_SECONDS=600 cargo test --release --test readers -- --nocapture --test-threads 1
 //! ```
 //! Left out, each reader has two seconds. A file that ever failed belongs into `tests/readers/`, which all start from.
+mod dice;
+
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
 use burn_mixflow::data::DataConfig;
@@ -12,6 +14,7 @@ use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::sets::SampleSet;
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, export_safetensors, import};
 use cap::Cap;
+use dice::Dice;
 use std::alloc::System;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -24,43 +27,36 @@ static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 /// What a reader may take beside its file: buffers, a decoded picture of a claimed size, Burn's own.
 const ROOM: usize = 640 << 20;
 
-/// Numbers that a seed decides (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16) % end.max(1) as u64) as usize
-    }
+/// A place below `end`.
+fn below(dice: &mut Dice, end: usize) -> usize {
+    dice.below(end as u64) as usize
 }
 
 /// One to eight changes of the kinds that readers are known to stumble over.
 fn damaged(whole: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = whole.to_vec();
-    for _ in 0..=dice.below(8) {
+    for _ in 0..=below(dice, 8) {
         // Headers are where readers believe what they read.
-        let reach = if dice.below(3) == 0 { bytes.len() } else { bytes.len().min(600) };
-        let at = dice.below(reach);
-        match dice.below(7) {
+        let reach = if below(dice, 3) == 0 { bytes.len() } else { bytes.len().min(600) };
+        let at = below(dice, reach);
+        match below(dice, 7) {
             _ if bytes.is_empty() => break,
-            0 => bytes[at] ^= 1 << dice.below(8),
-            1 => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF, b'[', b'"', b'-'][dice.below(8)],
+            0 => bytes[at] ^= 1 << below(dice, 8),
+            1 => bytes[at] = [0, 1, 0x7F, 0x80, 0xFF, b'[', b'"', b'-'][below(dice, 8)],
             2 => bytes.truncate(at),
             3 => {
-                let number = [0u64, 1, u64::MAX, 1 << 31, 1 << 40, i64::MAX as u64][dice.below(6)].to_le_bytes();
+                let number = [0u64, 1, u64::MAX, 1 << 31, 1 << 40, i64::MAX as u64][below(dice, 6)].to_le_bytes();
                 let end = (at + 8).min(bytes.len());
                 bytes[at..end].copy_from_slice(&number[..end - at]);
             }
             4 => {
-                let end = (at + dice.below(40)).min(bytes.len());
+                let end = (at + below(dice, 40)).min(bytes.len());
                 let piece = bytes[at..end].to_vec();
-                let to = dice.below(bytes.len());
+                let to = below(dice, bytes.len());
                 bytes.splice(to..to, piece);
             }
-            5 => drop(bytes.drain(at..(at + dice.below(40)).min(bytes.len()))),
-            _ => bytes.insert(at, [0, b'9', b'{', b',', 0xEF, 0xFE][dice.below(6)]),
+            5 => drop(bytes.drain(at..(at + below(dice, 40)).min(bytes.len()))),
+            _ => bytes.insert(at, [0, b'9', b'{', b',', 0xEF, 0xFE][below(dice, 6)]),
         }
     }
     bytes
@@ -76,7 +72,7 @@ fn fuzz(name: &str, file: &Path, whole: &[u8], read: impl Fn(&Path) -> burn_mixf
     read(file).unwrap_or_else(|error| panic!("{name}: the whole file must be read: {error}"));
     let seconds = std::env::var("MIXFLOW_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
     let seed = std::env::var("MIXFLOW_FUZZ_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let (mut dice, started) = (Dice(seed), Instant::now());
+    let (mut dice, started) = (Dice::new(seed), Instant::now());
     let (mut reads, mut refused) = (0usize, 0usize);
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers");
     let corpus = std::fs::read_dir(kept).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -6,6 +6,9 @@
 //! ```
 //! As root it also fills and locks the disk. What happened is printed; docs/reliability.md keeps the figures of one hour.
 #![cfg(target_os = "linux")]
+mod dice;
+
+use dice::Dice;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -25,18 +28,6 @@ enum Misfortune {
     FullDisk,
     ReadOnlyDisk,
     DamagedNewestSet,
-}
-
-/// Numbers that a seed decides (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
-    }
 }
 
 /// A folder with a configuration and data of its own, on a disk of its own where that is possible.
@@ -295,7 +286,7 @@ fn an_hour_of_misfortune_ends_as_a_quiet_run() {
     let time = Duration::from_secs(60 * number("MIXFLOW_SOAK_MINUTES", 60));
     let seed = number("MIXFLOW_SOAK_SEED", std::process::id().into());
     println!("seed {seed}");
-    let mut dice = Dice(seed.max(1));
+    let mut dice = Dice::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let quiet = Place::new(&folder.path().join("quiet"));
     assert!(quiet.command().status().unwrap().success());

@@ -89,7 +89,7 @@ impl Architecture {
         for (name, what) in &self.tensors {
             hash.update(format!("{name} {what}\n"));
         }
-        let digest: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let digest = crate::digest::hex(hash.finalize(), 4);
         format!("{} numbers in {} tensors ({digest})", self.numbers, self.tensors.len())
     }
 }

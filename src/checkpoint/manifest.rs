@@ -1,8 +1,8 @@
 //! What makes a checkpoint set count: what it is, what it belongs to, and its files with their lengths and checksums.
 use super::Identity;
+use crate::digest::sha256;
 use crate::{Error, Result, storage};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -120,7 +120,7 @@ impl Manifest {
         let open = Self { seal: String::new(), ..self };
         // A manifest holds no map with keys that JSON does not know, so that this cannot fail.
         let text = serde_json::to_vec(&open).unwrap_or_default();
-        Self { seal: hex(&Sha256::digest(text)), ..open }
+        Self { seal: sha256(&text), ..open }
     }
 
     /// Reads the manifest in `dir`, which must be that of the set `number`.
@@ -192,12 +192,8 @@ impl Manifest {
 
 impl FileRecord {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) }
+        Self { bytes: bytes.len() as u64, sha256: sha256(bytes) }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub use retention::Retention;
 pub use sets::CheckpointSets;
 pub(crate) use sets::LoadedSet;
 #[cfg(feature = "experiment")]
-pub(crate) use sets::{manifests, newest_step};
+pub(crate) use sets::{any_complete, manifests, newest_step, saved_at};
 
 /// The first tensor of a burnpack that holds a NaN or an infinity.
 ///

@@ -11,6 +11,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+#[cfg(feature = "experiment")]
+use std::time::SystemTime;
 
 pub(super) const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 
@@ -74,6 +76,19 @@ pub(crate) fn newest_step(dir: &Path) -> usize {
     let sets = CheckpointSets::at(dir, NumberedBy::Step);
     let complete = |number: &usize| sets.set_dir(*number).join(MARKER).exists();
     sets.numbers().unwrap_or_default().into_iter().rev().find(complete).unwrap_or(0)
+}
+
+/// When the set of `step` was completed.
+#[cfg(feature = "experiment")]
+pub(crate) fn saved_at(dir: &Path, step: usize) -> Option<SystemTime> {
+    let marker = CheckpointSets::at(dir, NumberedBy::Step).set_dir(step).join(MARKER);
+    fs::metadata(marker).ok()?.modified().ok()
+}
+
+/// Whether a folder of sets holds a completed one, whatever it is called and whoever can read it.
+#[cfg(feature = "experiment")]
+pub(crate) fn any_complete(dir: &Path) -> bool {
+    fs::read_dir(dir).into_iter().flatten().flatten().any(|set| set.path().join(MARKER).exists())
 }
 
 /// The manifests of the sets of a training, oldest first, their files not looked into. It changes nothing.

@@ -225,7 +225,7 @@ mod tests {
         let mut hash = Sha256::new();
         set.in_memory().unwrap().iter().for_each(|v| hash.update(v.to_le_bytes()));
         set.labels().iter().for_each(|v| hash.update(v.to_le_bytes()));
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        crate::digest::hex(hash.finalize(), 8)
     }
 
     #[test]

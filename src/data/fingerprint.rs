@@ -1,7 +1,7 @@
 //! Which data a training belongs to, in few bytes: whoever goes on with it compares them with those of its start.
 use super::split::Placed;
 use super::{DataSet, DataSplit};
-use crate::{Error, Result};
+use crate::{Error, Result, digest};
 use burn::data::dataset::Dataset;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ impl DataFingerprint {
     pub fn hash(&self) -> String {
         let Self { items, held_out, classes, names, labels, split, contents } = self;
         let text = format!("{items} {held_out} {classes} {names} {labels} {split} {contents}");
-        hex(&Sha256::digest(text), 8)
+        digest::hex(Sha256::digest(text), 8)
     }
 
     /// How data differ `now` from these, in words for a person: `24 items then, 12 now`; empty if they are the same.
@@ -83,11 +83,6 @@ impl fmt::Display for DataFingerprint {
     }
 }
 
-/// The first `bytes` of a hash as hexadecimal digits.
-pub(super) fn hex(hash: &[u8], bytes: usize) -> String {
-    hash.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What an item holds, without reading its files.
 fn contents(set: &DataSet, index: usize) -> Result<Vec<u8>> {
     let files = set.files(index);
@@ -125,7 +120,8 @@ impl DataSplit {
                 held.update(found);
             }
         }
-        let [names, labels, split, contents] = [names, labels, split, held].map(|hash| hex(&hash.finalize(), 16));
+        let [names, labels, split, contents] =
+            [names, labels, split, held].map(|hash| digest::hex(hash.finalize(), 16));
         let (held_out, classes) = (self.held_out.len(), self.classes);
         Ok(DataFingerprint { items: all.len(), held_out, classes, names, labels, split, contents })
     }

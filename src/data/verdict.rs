@@ -2,7 +2,6 @@
 //!
 //! The key is a hash of what makes it: the program, what is expected of the files, and path, length and time of each.
 use super::DataSplit;
-use super::fingerprint::hex;
 use super::split::Placed;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -56,7 +55,7 @@ pub(super) fn file(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<
         let stamps = items.par_iter().map(|item| stamp(&split.set(item).files(item.index)));
         stamps.collect::<Result<Vec<_>>>()?.iter().for_each(|stamp| hash.update(stamp));
     }
-    Ok(cache.join(FOLDER).join(format!("{}.json", hex(&hash.finalize(), 16))))
+    Ok(cache.join(FOLDER).join(format!("{}.json", crate::digest::hex(hash.finalize(), 16))))
 }
 
 fn stamp(files: &[PathBuf]) -> Result<String> {

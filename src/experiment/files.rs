@@ -1,5 +1,5 @@
 //! Folders and files of a run.
-use crate::{Error, Result, storage};
+use crate::{Error, Result, digest, storage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -41,7 +41,7 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
 
 /// The first 16 hexadecimal digits of the SHA-256 hash of `text`.
 pub(super) fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().take(8).map(|b| format!("{b:02x}")).collect()
+    digest::hex(Sha256::digest(text), 8)
 }
 
 /// `name` with everything but ASCII letters, digits, dots and underscores replaced by single hyphens.

@@ -7,7 +7,7 @@ use super::opened::{Experiment, Training, stage_seed};
 use crate::models::Network;
 use crate::models::weights::ImportReport;
 use crate::tensor_file::files;
-use crate::{Error, Result};
+use crate::{Error, Result, digest};
 use burn::module::Module;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Seek, SeekFrom};
@@ -138,7 +138,7 @@ fn fingerprint(file: &Path) -> Result<String> {
         (&mut opened).take(PART).read_to_end(&mut part).map_err(failed)?;
         hash.update(&part);
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest::hex(hash.finalize(), 8))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How far the trainings below a folder are, and whether they are well. Nothing is changed.
 use super::kept_weights::has_weights;
-use crate::checkpoint::{Best, CHECKPOINTS, manifests};
+use crate::checkpoint::{Best, CHECKPOINTS, any_complete, manifests, saved_at};
 use crate::post_train::FaultReport;
 use crate::storage;
 use serde_json::Value;
@@ -98,19 +98,14 @@ fn status(folder: &Path) -> TrainingStatus {
     let newest = sets.last();
     let history = newest.map(|set| set.history.clone()).unwrap_or_default();
     let steps = newest.and_then(|set| set.identity.as_ref()?.configuration.get("steps").and_then(Value::as_u64));
-    let any =
-        std::fs::read_dir(&checkpoints).into_iter().flatten().flatten().any(|set| set.path().join("COMPLETE").exists());
     let health = match (storage::in_use(folder), FaultReport::read(folder)) {
         (Some(by), _) => Health::InWork { by },
         _ if has_weights(folder) => Health::Finished,
         (_, Ok(Some(fault))) if newest.is_none_or(|set| set.number == fault.step) => Health::Failed { why: fault.why },
-        _ if any && newest.is_none() => Health::Damaged,
+        _ if newest.is_none() && any_complete(&checkpoints) => Health::Damaged,
         _ => Health::Stopped,
     };
-    let saved = newest.and_then(|set| {
-        let name = checkpoints.join(format!("step-{:08}", set.number)).join("COMPLETE");
-        std::fs::metadata(name).ok()?.modified().ok()
-    });
+    let saved = newest.and_then(|set| saved_at(&checkpoints, set.number));
     let of = |name: &str| last_loss(&folder.join("metrics").join(name));
     TrainingStatus {
         folder: folder.to_path_buf(),

@@ -11,7 +11,7 @@ use crate::train::{
     Cuts, EpochLoader, Fault, FlowBatch, MixFlowTrainStep, NonFinitePolicy, Objective, Remembered, RunState, Segments,
     Skips, TrainStepBuilder, metrics,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, digest};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::{Module, ModuleDisplay};
@@ -68,9 +68,8 @@ impl Sitting<'_> {
         N: PredictionNetwork<D> + ModuleDisplay + 'static,
     {
         let Stage { config, folder, devices, stop, label, .. } = self.stage;
-        let micro_batches = devices.len() * config.accumulation;
         let run = RunState::default();
-        let step = self.step(network, micro_batches)?.with_run(run.clone()).build()?;
+        let step = self.step(network)?.with_run(run.clone()).build()?;
         let identity = self.identity(&step, [train.len(), held_out.len()])?;
         let sets = CheckpointSets::of_training(&folder.join(CHECKPOINTS), identity, config.checkpoints.keep)?;
         let Begun { step, optimizer, reached, mut history } = self.begun(step, &sets)?;
@@ -104,19 +103,17 @@ impl Sitting<'_> {
         };
         let dashboard = Interrupter::new();
         let segments = Segments::new(cuts, run.clone(), stop.clone(), dashboard.clone());
-        let batch = config.batch_size / micro_batches;
+        let batch = config.batch_size / self.parts();
         let seed = salted(self.stage.seed, history.rollbacks.len());
-        let loader = |device| {
-            EpochLoader::training(train.clone(), batcher.clone(), device)
-                .with_batch_size(batch)
-                .with_seed(seed)
-                .with_batches_per_epoch(config.steps_per_epoch * config.accumulation)
-                .with_batches_per_step(config.accumulation)
-                .with_segments(segments.clone(), reached)
-                .build()
-        };
         let device = &devices[0];
-        let (training, of_items) = (loader(&device.clone().autodiff())?, loader(device)?);
+        let training = EpochLoader::training(train, batcher.clone(), &device.clone().autodiff())
+            .with_batch_size(batch)
+            .with_seed(seed)
+            .with_batches_per_epoch(config.steps_per_epoch * config.accumulation)
+            .with_batches_per_step(config.accumulation)
+            .with_segments(segments.clone(), reached)
+            .build()?;
+        let training = Arc::new(training);
         let valid = EpochLoader::validation(held_out, batcher.clone(), device).with_batch_size(batch);
         let valid = valid.with_seed(VALIDATION_SEED).with_segments(segments.clone(), reached).build()?;
 
@@ -140,7 +137,7 @@ impl Sitting<'_> {
         let interrupter = Interrupter::new();
         let (model, optim, scheduler) = sets.parts();
         let mut runner = self
-            .metered(SupervisedTraining::new(folder, Arc::new(training), Arc::new(valid)), &board)
+            .metered(SupervisedTraining::new(folder, training.clone(), Arc::new(valid)), &board)
             .with_metric_logger(self.logger(&board, reached).unless({
                 let run = run.clone();
                 move || run.fault().is_some()
@@ -176,21 +173,23 @@ impl Sitting<'_> {
             if let Some(rollback) = self.rollback(&history, found.number, saved) {
                 return Ok(rollback);
             }
-            return Err(self.failed(format!(
+            return Err(Error::Training(format!(
                 "the weights are not finite after step {}: `{}` of the checkpoint holds a NaN or an infinity, so that it was \
                  not kept; a smaller learning rate or `optimizer.clip` may help{}",
-                found.number, found.tensor, after(saved)
+                found.number,
+                found.tensor,
+                after(saved)
             )));
         }
         if let Some(fault) = run.fault() {
-            return self.faulted(&fault, &run, &of_items, &history, (done, saved));
+            return self.faulted(&fault, &run, &training, &history, (done, saved));
         }
         if let Some(error) = result.error {
-            return Err(self.failed(format!("{}{}", words(&error), after(saved))));
+            return Err(Error::Training(format!("{}{}", words(&error), after(saved))));
         }
         if done < last && !ended_early.get() {
             let reason = stop.reason().ok_or_else(|| {
-                self.failed(format!("it ended at step {done} of {last} for no known reason{}", after(saved)))
+                Error::Training(format!("it ended at step {done} of {last} for no known reason{}", after(saved)))
             })?;
             let at = match saved {
                 0 => "before its first step".into(),
@@ -199,7 +198,7 @@ impl Sitting<'_> {
             return Err(Error::Stopped { what: label.clone(), reason, at });
         }
         if saved != done {
-            return Err(self.failed(format!("step {done} was reached, but not saved{}", after(saved))));
+            return Err(Error::Training(format!("step {done} was reached, but not saved{}", after(saved))));
         }
         let finished = done >= config.steps || ended_early.get();
         Ok(trained(&result.model, time, done - reached, finished, board))
@@ -218,8 +217,8 @@ impl Sitting<'_> {
     where
         N: PredictionNetwork<D> + ModuleDisplay,
     {
-        let Stage { config, folder, devices, .. } = self.stage;
-        let built = self.step(network, devices.len() * config.accumulation)?.build()?;
+        let Stage { folder, .. } = self.stage;
+        let built = self.step(network)?.build()?;
         let identity = self.identity(&built, items)?;
         let sets = CheckpointSets::to_read(&folder.join(CHECKPOINTS), identity);
         let Begun { step: begun, reached, .. } = self.begun(built, &sets)?;
@@ -241,8 +240,9 @@ impl Sitting<'_> {
         (rollbacks.len() as u64 <= times).then_some(Ended::Rollback(rollbacks))
     }
 
-    fn failed(&self, why: String) -> Error {
-        Error::Training(why)
+    /// The batches that make one step: devices × accumulated passes.
+    fn parts(&self) -> usize {
+        self.stage.devices.len() * self.stage.config.accumulation
     }
 
     /// What a fault leads to.
@@ -281,7 +281,7 @@ impl Sitting<'_> {
             };
             text += &report.keep(folder);
         }
-        Err(self.failed(text + &after(saved)))
+        Err(Error::Training(text + &after(saved)))
     }
 
     /// The step, the optimizer and the history of the newest set; those of a new training if there is none.
@@ -335,7 +335,7 @@ impl Sitting<'_> {
         Ok(Identity { configuration, network: architecture(step), made_of })
     }
 
-    fn step<N, const D: usize>(&self, network: N, micro_batches: usize) -> Result<TrainStepBuilder<N, D>>
+    fn step<N, const D: usize>(&self, network: N) -> Result<TrainStepBuilder<N, D>>
     where
         N: PredictionNetwork<D> + ModuleDisplay,
     {
@@ -346,7 +346,7 @@ impl Sitting<'_> {
             .with_ema(config.ema)
             .with_precision(config.precision)
             .with_condition_dropout(config.condition_dropout)
-            .with_micro_batches(micro_batches)
+            .with_micro_batches(self.parts())
             .with_devices(devices.len())
             .with_non_finite(config.on_non_finite)
             .with_ema_distance_every(self.measured_every())
@@ -364,7 +364,7 @@ impl Sitting<'_> {
     where
         N: PredictionNetwork<D> + ModuleDisplay + 'static,
     {
-        let parts = self.stage.devices.len() * self.stage.config.accumulation;
+        let parts = self.parts();
         training = training
             .metrics((LossMetric::new(), metrics::step()))
             .metric_train_numeric(LearningRateMetric::new())
@@ -384,7 +384,7 @@ impl Sitting<'_> {
     fn logger(&self, board: &TensorBoard, reached: usize) -> StepLogger {
         let files = MetricFiles::new(self.stage.folder.join("metrics"), reached as i64);
         let every = (self.stage.config.steps_per_epoch / 50).max(1);
-        let parts = self.stage.devices.len() * self.stage.config.accumulation;
+        let parts = self.parts();
         StepLogger::new(vec![Box::new(files), Box::new(board.clone())], reached as i64, every, parts)
     }
 
@@ -453,6 +453,5 @@ fn salted(seed: u64, rollbacks: usize) -> u64 {
     if rollbacks == 0 {
         return seed;
     }
-    let hash = Sha256::digest(format!("{seed} after {rollbacks}"));
-    hash.iter().take(8).fold(0, |word, byte| word << 8 | u64::from(*byte))
+    digest::seed(Sha256::digest(format!("{seed} after {rollbacks}")))
 }

@@ -1,4 +1,5 @@
 //! Killed at any moment and started again, the program makes what it would have made in one sitting.
+use crate::dice::Dice;
 use crate::place::{Place, photos};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -125,18 +126,6 @@ fn a_table_that_is_there_is_not_computed_again() {
     assert!(told.contains("3 of 6 arms × seeds to do"), "{told}");
 }
 
-/// Numbers that a seed decides (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % end
-    }
-}
-
 /// The files of a run that must be the same, without times and without what Burn numbers by chance.
 fn outcome(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = place.files("runs/run-a");
@@ -165,7 +154,7 @@ fn killed_at_random_moments_every_command_ends_as_in_one_sitting() {
     let number = |name: &str, left_out: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(left_out);
     let (kills, seed) = (number("MIXFLOW_KILLS", 20), number("MIXFLOW_SEED", std::process::id().into()));
     println!("seed {seed}");
-    let mut dice = Dice(seed.max(1));
+    let mut dice = Dice::new(seed);
     let runs: [(&str, Value); 5] = [
         ("post-train", long()),
         ("post-train", on_three_devices()),

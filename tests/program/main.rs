@@ -1,6 +1,8 @@
 //! The program as people run it: a process in a folder, its files, its words and its exit code.
 mod bad_data;
 mod commands;
+#[path = "../dice/mod.rs"]
+mod dice;
 mod finished;
 mod killed;
 #[cfg(target_os = "linux")]

@@ -134,6 +134,15 @@ fn is_training(place: &Place) -> impl Fn(&Terminal) -> bool + use<> {
     move |terminal| terminal.shows(ENTERED) && std::fs::read_to_string(&table).is_ok_and(|text| !text.is_empty())
 }
 
+/// A long training under the dashboard, some steps after its beginning.
+fn training() -> (Place, Terminal) {
+    let place = Place::new();
+    place.write("a.json", &long());
+    let mut terminal = Terminal::start(&place, &["post-train", "a.json"]);
+    terminal.wait_for("the dashboard", is_training(&place));
+    (place, terminal)
+}
+
 /// The step of the newest checkpoint, by the name of its folder.
 fn saved(place: &Place) -> usize {
     let sets = std::fs::read_dir(place.path("runs/run-a/post_train/checkpoints")).into_iter().flatten().flatten();
@@ -152,10 +161,7 @@ fn is_unfinished(place: &Place) {
 
 #[test]
 fn stopped_by_its_keys_it_saves_and_is_no_success() {
-    let place = Place::new();
-    place.write("a.json", &long());
-    let mut terminal = Terminal::start(&place, &["post-train", "a.json"]);
-    terminal.wait_for("the dashboard", is_training(&place));
+    let (place, mut terminal) = training();
     terminal.press("q");
     std::thread::sleep(Duration::from_millis(400));
     terminal.press("s");
@@ -168,10 +174,7 @@ fn stopped_by_its_keys_it_saves_and_is_no_success() {
 
 #[test]
 fn ctrl_c_under_the_dashboard_saves_and_gives_the_terminal_back() {
-    let place = Place::new();
-    place.write("a.json", &long());
-    let mut terminal = Terminal::start(&place, &["post-train", "a.json"]);
-    terminal.wait_for("the dashboard", is_training(&place));
+    let (place, mut terminal) = training();
     std::thread::sleep(Duration::from_millis(400));
     terminal.press("\x03");
     assert_eq!(terminal.end(), Some(130), "{}", terminal.text());
@@ -216,10 +219,7 @@ fn a_failure_under_the_dashboard_is_one() {
 
 #[test]
 fn a_terminal_that_is_closed_ends_the_training_saved() {
-    let place = Place::new();
-    place.write("a.json", &long());
-    let mut terminal = Terminal::start(&place, &["post-train", "a.json"]);
-    terminal.wait_for("the dashboard", is_training(&place));
+    let (place, mut terminal) = training();
     // What a terminal that is closed sends to all in it.
     let group = rustix::process::Pid::from_raw(child_of(terminal.child.id())).unwrap();
     rustix::process::kill_process(group, rustix::process::Signal::HUP).unwrap();

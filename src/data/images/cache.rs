@@ -3,7 +3,7 @@
 //! The key is a hash of what makes them: the folder, the size, and name, length and time of every file. A file with
 //! another key, or one that was cut short, is not read; the new one replaces it whole.
 use super::decode::Target;
-use crate::{Error, Result};
+use crate::{Error, Result, digest};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -37,8 +37,7 @@ pub(super) fn key(folder: &Path, names: &[String], target: Target) -> Result<[u8
 
 /// The file of a key below `folder`, or below the usual one.
 pub(super) fn file(folder: Option<&Path>, key: &[u8; KEY]) -> PathBuf {
-    let name: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    folder.unwrap_or(Path::new(FOLDER)).join(format!("{name}.u8"))
+    folder.unwrap_or(Path::new(FOLDER)).join(format!("{}.u8", digest::hex(key, 16)))
 }
 
 /// An open file of decoded pictures.

@@ -1,4 +1,5 @@
 //! Weights out, as safetensors.
+use super::finite::not_finite;
 use super::{KeyMap, official};
 use crate::{Error, Result, storage};
 use burn::module::Module;
@@ -41,7 +42,7 @@ pub fn export_safetensors_as<M: Module>(module: &M, file: &Path, names: KeyMap<'
     for tensor in official(module, names) {
         let name = tensor.name.clone();
         let data = bridge::into_data(tensor).map_err(|e| Error::Weights(format!("`{name}`: {e}")))?;
-        if data.dtype().is_float() && !data.iter::<f32>().all(f32::is_finite) {
+        if not_finite(&data).is_some() {
             return Err(Error::Weights(format!("`{name}` holds a NaN or an infinity, so that nothing is written")));
         }
         let data = match as_type {

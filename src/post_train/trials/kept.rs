@@ -1,5 +1,5 @@
 //! Distances that were found, in files named by a hash of what made them.
-use crate::{Error, Result, storage};
+use crate::{Error, Result, digest, storage};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ pub(super) fn name<M: Module>(text: &str, weights: &M) -> String {
     let mut hash = Hash(Sha256::new());
     hash.0.update(text);
     weights.visit(&mut hash);
-    hash.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest::hex(hash.0.finalize(), 8)
 }
 
 /// The `count` distances of a file, if it is there and whole.
