@@ -468,7 +468,7 @@ fn everything_is_inspected() {
 #[test]
 fn the_same_items_have_the_same_fingerprint() {
     let folder = classes();
-    let print = |more: Value| images(&folder, more).open().unwrap().fingerprint().unwrap();
+    let print = |more: Value| images(&folder, more).open().unwrap().fingerprint(None, &mut |_| ()).unwrap();
     let first = print(json!({}));
     assert_eq!((first.items, &first), (43, &print(json!({}))));
     assert_ne!(first.labels, print(json!({"labels": "folders"})).labels);

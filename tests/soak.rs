@@ -4,7 +4,7 @@
 //! cargo test --release --test soak -- --ignored --nocapture
 //! MIXFLOW_SOAK_MINUTES=2 MIXFLOW_SOAK_SEED=7 cargo test --release --test soak -- --ignored --nocapture
 //! ```
-//! As root it also fills and locks the disk. What happened is printed; docs/reliability.md keeps the figures of one hour.
+//! As root it also fills and locks the disk and takes permissions away, and the program runs as `nobody`. What happened is printed; docs/reliability.md keeps the figures of one hour.
 #![cfg(target_os = "linux")]
 mod dice;
 
@@ -12,6 +12,8 @@ use dice::Dice;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -27,8 +29,12 @@ enum Misfortune {
     MissingFile,
     FullDisk,
     ReadOnlyDisk,
+    RevokedPermissions,
     DamagedNewestSet,
 }
+
+/// Whom the program runs as where the tests are root's, whom no permission stops: `nobody`.
+const NOBODY: u32 = 65534;
 
 /// A folder with a configuration and data of its own, on a disk of its own where that is possible.
 struct Place {
@@ -47,6 +53,9 @@ impl Place {
         }
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/tiny/sit"), &root.join("data"));
         std::fs::write(root.join("run.json"), config().to_string()).unwrap();
+        if mounted {
+            change(Command::new("chown").arg("-R").arg(format!("{NOBODY}:{NOBODY}")).arg(root));
+        }
         Self { root: root.to_path_buf(), mounted }
     }
 
@@ -54,7 +63,15 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixflow"));
         command.args(["post-train", "run.json", "--folder", "run"]).current_dir(&self.root);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        if self.mounted {
+            command.uid(NOBODY).gid(NOBODY);
+        }
         command
+    }
+
+    /// Lets nobody write below here, or everybody who could.
+    fn permit(&self, writing: &str) {
+        change(Command::new("chmod").args(["-R", writing]).arg(&self.root));
     }
 
     fn remount(&self, options: &str) {
@@ -90,6 +107,10 @@ impl Place {
         complete.sort();
         complete
     }
+}
+
+fn change(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{command:?}");
 }
 
 impl Drop for Place {
@@ -188,7 +209,6 @@ struct Figures {
 }
 
 fn ended(child: Child) -> (String, String) {
-    use std::os::unix::process::ExitStatusExt;
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("panicked"), "{said}");
@@ -214,9 +234,10 @@ fn sitting(place: &Place, dice: &mut Dice, figures: &mut Figures) -> bool {
         DamagedNewestSet,
         FullDisk,
         ReadOnlyDisk,
+        RevokedPermissions,
     ];
     let misfortune = all[dice.below(all.len() as u64) as usize];
-    if matches!(misfortune, FullDisk | ReadOnlyDisk) && !place.mounted {
+    if matches!(misfortune, FullDisk | ReadOnlyDisk | RevokedPermissions) && !place.mounted {
         return false;
     }
     *figures.events.entry(misfortune).or_default() += 1;
@@ -255,6 +276,7 @@ fn sitting(place: &Place, dice: &mut Dice, figures: &mut Figures) -> bool {
             std::fs::write(victim, bytes).unwrap();
         }
         MissingFile => std::fs::remove_file(victim).unwrap(),
+        RevokedPermissions => place.permit("a-w"),
         FullDisk => place.remount(&format!("size={}k", place.used_kib() + dice.below(200))),
         ReadOnlyDisk => {
             // Open files may keep it from becoming read-only, as on a real disk; then there is nothing to see.
@@ -271,6 +293,7 @@ fn sitting(place: &Place, dice: &mut Dice, figures: &mut Figures) -> bool {
     }
     if place.mounted {
         place.remount("rw,size=200m");
+        place.permit("u+w");
     }
     std::fs::write(victim, &whole).unwrap();
     println!("{misfortune:?} after {:.1} s: {code}", pause.as_secs_f64());
@@ -288,6 +311,8 @@ fn an_hour_of_misfortune_ends_as_a_quiet_run() {
     println!("seed {seed}");
     let mut dice = Dice::new(seed);
     let folder = tempfile::tempdir().unwrap();
+    // Others than its owner must come through to the places in it.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let quiet = Place::new(&folder.path().join("quiet"));
     assert!(quiet.command().status().unwrap().success());
     let expected = outcome(&quiet);

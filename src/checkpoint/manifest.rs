@@ -47,6 +47,10 @@ pub(crate) struct History {
     pub skipped_in_a_row: u64,
     /// Returns to an earlier set; each gives other draws.
     pub rollbacks: Vec<Rollback>,
+    /// What it was trained on; empty where nobody noted it.
+    pub devices: Vec<String>,
+    /// What had changed under the training when it was told to go on all the same.
+    pub accepted: Vec<Accepted>,
     /// Seconds of training, over all processes.
     pub seconds: f64,
     /// Processes that trained.
@@ -92,6 +96,15 @@ pub(crate) struct Best {
 pub(crate) struct Rollback {
     pub from: usize,
     pub to: usize,
+}
+
+/// A change that somebody accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Accepted {
+    /// The step after which it counts.
+    pub step: usize,
+    /// Each key, with its value before and after.
+    pub differences: Vec<String>,
 }
 
 /// Length and checksum of a file.
@@ -175,6 +188,12 @@ impl Manifest {
     /// Compares the file `name` in `dir` with what was recorded; the length first, it is cheaper.
     pub(super) fn check(&self, dir: &Path, name: &str) -> Result<()> {
         self.contents(dir, name).map(drop)
+    }
+
+    /// Compares the length of a file with what was recorded, and if it is `read` its contents.
+    #[cfg(feature = "experiment")]
+    pub(super) fn look(&self, dir: &Path, name: &str, read: bool) -> Result<()> {
+        if read { self.check(dir, name) } else { self.same_length(&dir.join(name), self.expected(dir, name)?) }
     }
 
     fn expected(&self, dir: &Path, name: &str) -> Result<&FileRecord> {

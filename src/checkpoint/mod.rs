@@ -13,13 +13,13 @@ mod sets;
 #[cfg(feature = "experiment")]
 pub(crate) use identity::differences;
 pub use identity::{Identity, architecture};
-pub(crate) use manifest::{Best, History, Rollback};
+pub(crate) use manifest::{Accepted, Best, History, Rollback};
 pub use part::Part;
 pub use retention::Retention;
 pub use sets::CheckpointSets;
 pub(crate) use sets::LoadedSet;
 #[cfg(feature = "experiment")]
-pub(crate) use sets::{any_complete, manifests, newest_step, saved_at};
+pub(crate) use sets::{Newest, manifests, newest, newest_step, saved_at};
 
 /// The first tensor of a burnpack that holds a NaN or an infinity.
 ///

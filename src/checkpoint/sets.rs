@@ -85,18 +85,46 @@ pub(crate) fn saved_at(dir: &Path, step: usize) -> Option<SystemTime> {
     fs::metadata(marker).ok()?.modified().ok()
 }
 
-/// Whether a folder of sets holds a completed one, whatever it is called and whoever can read it.
-#[cfg(feature = "experiment")]
-pub(crate) fn any_complete(dir: &Path) -> bool {
-    fs::read_dir(dir).into_iter().flatten().flatten().any(|set| set.path().join(MARKER).exists())
-}
-
 /// The manifests of the sets of a training, oldest first, their files not looked into. It changes nothing.
 #[cfg(feature = "experiment")]
 pub(crate) fn manifests(dir: &Path) -> Vec<Manifest> {
     let sets = CheckpointSets::at(dir, NumberedBy::Step);
     let numbers = sets.numbers().unwrap_or_default().into_iter();
     numbers.filter_map(|number| Manifest::read(&sets.set_dir(number), number).ok()).collect()
+}
+
+/// What a training would go on from.
+#[cfg(feature = "experiment")]
+#[derive(Debug, Default)]
+pub(crate) struct Newest {
+    /// The manifest of the newest whole set.
+    pub whole: Option<Manifest>,
+    /// What is wrong with newer sets that were completed.
+    pub damaged: Vec<String>,
+}
+
+/// The newest whole set of a training; whole is what has the recorded lengths, and where its files are `read` the recorded
+/// checksums. It changes nothing.
+#[cfg(feature = "experiment")]
+pub(crate) fn newest(dir: &Path, read: bool) -> Newest {
+    let sets = CheckpointSets::at(dir, NumberedBy::Step);
+    let mut found = Newest::default();
+    for number in sets.numbers().unwrap_or_default().into_iter().rev() {
+        let set = sets.set_dir(number);
+        let whole = |manifest: Manifest| {
+            PARTS.iter().try_for_each(|part| manifest.look(&set, &file_name(part), read)).map(|()| manifest)
+        };
+        match Manifest::read(&set, number).and_then(whole) {
+            Ok(manifest) => {
+                found.whole = Some(manifest);
+                break;
+            }
+            Err(error) if set.join(MARKER).exists() => found.damaged.push(error.to_string()),
+            // A set that a process was killed in.
+            Err(_) => {}
+        }
+    }
+    found
 }
 
 impl CheckpointSets {
@@ -172,13 +200,15 @@ impl CheckpointSets {
     ) -> Result<Option<LoadedSet>> {
         let identity = self.lock().training.as_ref().map(|training| training.identity.clone());
         self.newest(|number, manifest| {
+            let mut all = Vec::new();
             if let (Some(there), Some(here)) = (&manifest.identity, &identity) {
-                let differences = allowed(manifest, there.differences(here));
+                all = there.differences(here);
+                let differences = allowed(manifest, all.clone());
                 if !differences.is_empty() {
                     return Err(Error::OtherTraining { path: self.dir.clone(), differences });
                 }
             }
-            self.load(number, manifest.clone()).map(Some)
+            self.load(number, manifest.clone(), all).map(Some)
         })
     }
 
@@ -223,7 +253,7 @@ impl CheckpointSets {
         epochs.numbers().unwrap_or_default().into_iter().any(|number| epochs.set_dir(number).join(MARKER).exists())
     }
 
-    fn load(&self, number: usize, manifest: Manifest) -> Result<LoadedSet> {
+    fn load(&self, number: usize, manifest: Manifest, differences: Vec<String>) -> Result<LoadedSet> {
         let dir = self.set_dir(number);
         let read =
             |part: &str| manifest.contents(&dir, &file_name(part)).map(|bytes| Bytes::from_bytes_vec(bytes).shared());
@@ -248,7 +278,7 @@ impl CheckpointSets {
             }
         }
         let [model, optimizer] = bytes;
-        Ok(LoadedSet { number, history: manifest.history, model, optimizer })
+        Ok(LoadedSet { number, history: manifest.history, differences, model, optimizer })
     }
 
     /// Notes the step and the history that the set of Burn's epoch `epoch` will have.
@@ -390,6 +420,8 @@ pub(crate) struct LoadedSet {
     pub number: usize,
     /// How its training came there.
     pub history: History,
+    /// How what it belongs to differs from what goes on, where that is allowed.
+    pub differences: Vec<String>,
     /// The bytes of its records.
     pub model: Bytes,
     pub optimizer: Bytes,

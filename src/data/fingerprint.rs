@@ -1,22 +1,17 @@
 //! Which data a training belongs to, in few bytes: whoever goes on with it compares them with those of its start.
 use super::split::Placed;
-use super::{DataSet, DataSplit};
-use crate::{Error, Result, digest};
-use burn::data::dataset::Dataset;
-use rayon::prelude::*;
+use super::{DataSplit, Decoded, contents};
+use crate::{Result, digest};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
-
-/// Items that are looked at together.
-const CHUNK: usize = 4096;
+use std::path::Path;
 
 /// What tells one listing of data from another. Equal for the same files in another folder, on another machine, with
 /// other times, and listed in another order.
 ///
-/// It covers how many items there are, their names, classes and split, and the lengths of their files (of a table the
-/// numbers, of shipped data their name and what the configuration asks of them). It reads no file: numbers that change
-/// in a file of the same length are not noticed.
+/// It covers how many items there are, their names, classes and split, and every byte of their files (of a table the
+/// numbers, of shipped data their name and what the configuration asks of them).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFingerprint {
@@ -69,7 +64,7 @@ impl DataFingerprint {
             found.push("other items are held out".into());
         }
         if self.contents != now.contents && !renamed {
-            found.push("the contents differ: files of other lengths, or other numbers in a table".into());
+            found.push("the contents differ: other bytes in a file, or other numbers in a table".into());
         }
         found
     }
@@ -83,46 +78,26 @@ impl fmt::Display for DataFingerprint {
     }
 }
 
-/// What an item holds, without reading its files.
-fn contents(set: &DataSet, index: usize) -> Result<Vec<u8>> {
-    let files = set.files(index);
-    if files.is_empty() {
-        let item = set.get(index).map_err(|e| Error::Invalid(e.to_string()))?;
-        return Ok(item.data.iter().flat_map(|value| value.to_le_bytes()).collect());
-    }
-    let length =
-        |file| std::fs::metadata(&file).map(|about| about.len().to_le_bytes()).map_err(|e| Error::io(&file, e));
-    Ok(files.into_iter().map(length).collect::<Result<Vec<_>>>()?.concat())
-}
-
 impl DataSplit {
-    /// What tells these data from others.
+    /// What tells these data from others. Every file is read, which takes as long as reading does: the hash of what they
+    /// hold is kept below `cache`, and files that have not changed since are not read again; `said` hears how far it is.
     ///
     /// # Errors
-    /// [`Error::Io`] naming a file that is no longer there.
-    pub fn fingerprint(&self) -> Result<DataFingerprint> {
-        let [mut names, mut labels, mut split, mut held] = [(); 4].map(|()| Sha256::new());
-        held.update(self.shipped.as_deref().unwrap_or_default());
+    /// [`Error::Io`](crate::Error::Io) naming a file that is not there or cannot be read, unless
+    /// [`max_bad_items`](Self::max_bad_items) allows for some.
+    pub fn fingerprint(&self, cache: Option<&Path>, said: &mut dyn FnMut(Decoded)) -> Result<DataFingerprint> {
+        let [mut names, mut labels, mut split] = [(); 3].map(|()| Sha256::new());
         let all = self.by_name();
-        for items in all.chunks(CHUNK) {
-            let one = |item: &Placed| match self.shipped {
-                Some(_) => Ok(Vec::new()),
-                None => contents(self.set(item), item.index),
-            };
-            let found = items.par_iter().map(one).collect::<Result<Vec<_>>>()?;
-            for (item, found) in items.iter().zip(found) {
-                let Placed { name, held_out, index } = item;
-                let label = self.set(item).labels()[*index];
-                names.update(format!("{name}\0"));
-                labels.update(format!("{name}\0{label}\0"));
-                split.update(if *held_out { format!("{name}\0") } else { String::new() });
-                held.update(format!("{name}\0{}\0", found.len()));
-                held.update(found);
-            }
+        for item in &all {
+            let Placed { name, held_out, index } = item;
+            let label = self.set(item).labels()[*index];
+            names.update(format!("{name}\0"));
+            labels.update(format!("{name}\0{label}\0"));
+            split.update(if *held_out { format!("{name}\0") } else { String::new() });
         }
-        let [names, labels, split, contents] =
-            [names, labels, split, held].map(|hash| digest::hex(hash.finalize(), 16));
+        let [names, labels, split] = [names, labels, split].map(|hash| digest::hex(hash.finalize(), 16));
         let (held_out, classes) = (self.held_out.len(), self.classes);
+        let contents = contents::hash(self, &all, cache, said)?;
         Ok(DataFingerprint { items: all.len(), held_out, classes, names, labels, split, contents })
     }
 }
@@ -130,13 +105,14 @@ impl DataSplit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DataSet;
 
     fn set(values: &[f32], labels: &[i64]) -> DataSet {
         DataSet::from_memory([1, 1, 1], values.to_vec(), labels.to_vec()).unwrap()
     }
 
     fn print(train: DataSet, held_out: DataSet) -> DataFingerprint {
-        DataSplit::new(train, held_out, 2).fingerprint().unwrap()
+        DataSplit::new(train, held_out, 2).fingerprint(None, &mut |_| ()).unwrap()
     }
 
     #[test]
@@ -165,7 +141,7 @@ mod tests {
     fn shipped_data_are_known_by_their_name_and_what_was_asked_of_them() {
         let split = |shipped: &str| {
             let split = DataSplit::new(set(&[1.0], &[0]), set(&[2.0], &[0]), 0);
-            DataSplit { shipped: Some(shipped.into()), ..split }.fingerprint().unwrap()
+            DataSplit { shipped: Some(shipped.into()), ..split }.fingerprint(None, &mut |_| ()).unwrap()
         };
         assert_eq!(split("ring 1"), split("ring 1"));
         assert_ne!(split("ring 1").contents, split("ring 2").contents);

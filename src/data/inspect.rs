@@ -31,6 +31,8 @@ pub struct Inspection {
     pub least: f32,
     /// The largest of them.
     pub largest: f32,
+    /// The item that holds the value farthest from 0.
+    pub farthest: Option<String>,
     /// The mean standard deviation of the posteriors, where the files hold some.
     pub posterior_deviation: Option<f64>,
     /// The number of items of each class, in training and held out, of the first 1,048,576 classes; empty without classes.
@@ -148,9 +150,12 @@ impl Inspection {
                     Ok(item) => {
                         values.push(&item.data);
                         deviations.push(item.deviation.as_deref().unwrap_or_default());
-                        let (least, largest) = (self.least, self.largest);
-                        self.least = item.data.iter().copied().fold(least, f32::min);
-                        self.largest = item.data.iter().copied().fold(largest, f32::max);
+                        let before = self.least.abs().max(self.largest.abs());
+                        self.least = item.data.iter().copied().fold(self.least, f32::min);
+                        self.largest = item.data.iter().copied().fold(self.largest, f32::max);
+                        if self.farthest.is_none() || self.least.abs().max(self.largest.abs()) > before {
+                            self.farthest = Some(set.name(index));
+                        }
                         *self.stored.entry(set.stored(index)).or_insert(0) += 1;
                     }
                     Err(error) => self.wrong(set.name(index), error.to_string()),
@@ -186,6 +191,7 @@ mod tests {
         let deviation = (all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 302.0).sqrt();
         assert!((found.mean - mean).abs() < 1e-9 && (found.deviation - deviation).abs() < 1e-9, "{found:?}");
         assert_eq!((found.least, found.largest, found.posterior_deviation), (0.0, 1e3, None));
+        assert_eq!(found.farthest.as_deref(), Some("item 1"));
         assert_eq!(found.labels[2], ClassCount { training: 50, held_out: 2 });
         assert_eq!((found.unusable, found.problems[0].name.as_str()), (1, "item 1"));
         assert_eq!((found.stored["in memory"], found.notes.len()), (151, 1));

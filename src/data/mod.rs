@@ -7,6 +7,7 @@ mod bad_items;
 mod batcher;
 mod classes;
 mod config;
+mod contents;
 mod fingerprint;
 mod hold_out;
 pub(crate) mod images;

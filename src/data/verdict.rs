@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// Below a folder of caches.
-const FOLDER: &str = "data";
+pub(super) const FOLDER: &str = "data";
 /// Items that are looked at together.
 const CHUNK: usize = 4096;
 
@@ -32,15 +32,21 @@ impl Verdict {
         (kept.items == items).then_some(kept)
     }
 
-    /// Keeps it. Where that is impossible, the next start reads the files again.
+    /// Keeps it.
     pub fn keep(&self, file: &Path) {
-        let part = file.with_extension(format!("{}.part", std::process::id()));
-        let Ok(text) = serde_json::to_vec(self) else { return };
-        let written = file.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let written = written.and_then(|()| std::fs::write(&part, text)).and_then(|()| std::fs::rename(&part, file));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&part);
+        if let Ok(text) = serde_json::to_vec(self) {
+            keep(file, &text);
         }
+    }
+}
+
+/// Keeps what was found. Where that is impossible, the next start reads the files again.
+pub(super) fn keep(file: &Path, text: &[u8]) {
+    let part = file.with_extension(format!("{}.part", std::process::id()));
+    let written = file.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = written.and_then(|()| std::fs::write(&part, text)).and_then(|()| std::fs::rename(&part, file));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&part);
     }
 }
 
@@ -51,11 +57,20 @@ impl Verdict {
 pub(super) fn file(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<PathBuf> {
     let mut hash = Sha256::new_with_prefix(env!("CARGO_PKG_VERSION"));
     hash.update(split.train.expects());
+    stamps(split, items, &mut hash)?;
+    Ok(cache.join(FOLDER).join(format!("{}.json", crate::digest::hex(hash.finalize(), 16))))
+}
+
+/// Adds path, length and time of every file of these items to a hash.
+///
+/// # Errors
+/// [`Error::Io`] naming a file that is not there.
+pub(super) fn stamps(split: &DataSplit, items: &[Placed], hash: &mut Sha256) -> Result<()> {
     for items in items.chunks(CHUNK) {
         let stamps = items.par_iter().map(|item| stamp(&split.set(item).files(item.index)));
         stamps.collect::<Result<Vec<_>>>()?.iter().for_each(|stamp| hash.update(stamp));
     }
-    Ok(cache.join(FOLDER).join(format!("{}.json", crate::digest::hex(hash.finalize(), 16))))
+    Ok(())
 }
 
 fn stamp(files: &[PathBuf]) -> Result<String> {

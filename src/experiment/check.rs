@@ -105,6 +105,11 @@ fn check_weights(config: &ExperimentConfig, report: &mut CheckReport) {
     }
 }
 
+/// Three decimals; digits and an exponent where those would be thirty.
+fn short(value: f64) -> String {
+    if value.abs() < 1e6 { format!("{value:.3}") } else { format!("{value:.3e}") }
+}
+
 impl Experiment {
     fn check(&self, report: &mut CheckReport, timed: bool) {
         // What pilots are trained on and compared with.
@@ -122,7 +127,7 @@ impl Experiment {
     }
 
     fn check_data(&self, report: &mut CheckReport) {
-        let mut reading = Reading::of(self.progress());
+        let mut reading = Reading::of("reading the data", self.progress());
         let inspected = self.data().inspect_with(Some(self.cache()), &mut |read| reading.at(read));
         drop(reading);
         let Some(found) = report.note("data", inspected, data_text) else { return };
@@ -143,13 +148,21 @@ impl Experiment {
             Form::Pictures => [0.1, 1.0],
             Form::Latents | Form::Vectors => [0.4, 2.5],
         };
+        let far = found.farthest.as_ref().map_or(String::new(), |name| {
+            let value = if found.least.abs() > found.largest.abs() { found.least } else { found.largest };
+            format!(" (farthest from 0 is {value:?}, in {name})")
+        });
         if !(least..=most).contains(&deviation) {
             report.doubtful.push(format!(
-                "data: the deviation of what the network sees is {deviation:.3}, expected is {least} to {most}; is `scale` right?"
+                "data: the deviation of what the network sees is {}{far}, expected is {least} to {most}; is `scale` right?",
+                short(deviation)
             ));
         }
         if mean.is_nan() || mean.abs() > 1.0 {
-            report.doubtful.push(format!("data: the mean of what the network sees is {mean:.3}, expected is about 0"));
+            let mean = short(mean);
+            report
+                .doubtful
+                .push(format!("data: the mean of what the network sees is {mean}{far}, expected is about 0"));
         }
         let (network, data) = (self.config().network.classes(), self.data().classes.max(1));
         if let Some(classes) = network.filter(|classes| *classes > data) {

@@ -73,6 +73,14 @@ fn kept(folder: &Path) -> Result<Option<Value>> {
     serde_json::from_str(&text).map(Some).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))
 }
 
+/// Looks whether the configuration can be read that the folder of a training or the one above it keeps, if one does.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not JSON.
+pub(super) fn readable(training: &Path) -> Result<()> {
+    [Some(training), training.parent()].into_iter().flatten().try_for_each(|folder| kept(folder).map(drop))
+}
+
 /// Looks whether the one training in `folder` drew with this seed, the first of `compare.seeds`: another would go on with
 /// other draws, or find the training done.
 ///

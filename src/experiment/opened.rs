@@ -28,6 +28,8 @@ pub struct Experiment {
     cache: PathBuf,
     progress: Arc<dyn Progress>,
     stop: Stop,
+    /// Whether trainings go on though the data have changed.
+    accepts_data: bool,
     /// Set once every item was read.
     verified: OnceLock<()>,
     fingerprint: OnceLock<DataFingerprint>,
@@ -110,8 +112,8 @@ impl Experiment {
         let weak = config.sample.weak.iter();
         problems.extend(weak.flat_map(|weak| misfits("sample.weak.network", &weak.network)));
         let (verified, fingerprint) = (OnceLock::new(), OnceLock::new());
-        let (cache, stop) = (cache.to_path_buf(), Stop::new());
-        let this = Self { config, devices, data, cache, progress, stop, verified, fingerprint };
+        let (cache, stop, accepts_data) = (cache.to_path_buf(), Stop::new(), false);
+        let this = Self { config, devices, data, cache, progress, stop, accepts_data, verified, fingerprint };
         let stages = this.config.start.pretrain().map(|stage| ("start", stage)).into_iter();
         for (path, stage) in stages.chain([("post_train", &this.config.post_train)]) {
             problems.extend(this.batch_misfit(path, stage, &this.data));
@@ -136,6 +138,12 @@ impl Experiment {
         Self { stop: stop.clone(), ..self }
     }
 
+    /// The same experiment, whose post-training goes on though the data are no longer those it began with, as after a file
+    /// was lost: its checkpoints keep that.
+    pub fn accepting_changed_data(self) -> Self {
+        Self { accepts_data: true, ..self }
+    }
+
     /// The configuration.
     pub fn config(&self) -> &ExperimentConfig {
         &self.config
@@ -153,7 +161,7 @@ impl Experiment {
     /// As [`DataSplit::verify`].
     pub fn verify(&self) -> Result<()> {
         if self.verified.get().is_none() {
-            let mut reading = Reading::of(self.progress.as_ref());
+            let mut reading = Reading::of("reading the data", self.progress.as_ref());
             self.data.verify(Some(&self.cache), &mut |read| reading.at(read))?;
             self.verified.get_or_init(|| ());
         }
@@ -166,10 +174,15 @@ impl Experiment {
     /// As [`DataSplit::fingerprint`].
     pub(super) fn data_fingerprint(&self) -> Result<&DataFingerprint> {
         if self.fingerprint.get().is_none() {
-            let found = self.data.fingerprint()?;
+            let found = self.fingerprint_of(&self.data)?;
             self.fingerprint.get_or_init(|| found);
         }
         self.fingerprint.get().ok_or_else(|| Error::Invalid("the data have no fingerprint".into()))
+    }
+
+    fn fingerprint_of(&self, data: &DataSplit) -> Result<DataFingerprint> {
+        let mut reading = Reading::of("hashing the data", self.progress.as_ref());
+        data.fingerprint(Some(&self.cache), &mut |read| reading.at(read))
     }
 
     /// The same experiment with `gamma` where the post-training says `"auto"`.
@@ -241,7 +254,7 @@ impl Experiment {
         // A part of the data, as a table without what is set aside, is not what was looked at before.
         let fingerprint = match std::ptr::eq(data, &self.data) {
             true => serde_json::to_value(self.data_fingerprint()?),
-            false => serde_json::to_value(data.fingerprint()?),
+            false => serde_json::to_value(self.fingerprint_of(data)?),
         };
         let fingerprint = fingerprint.map_err(|e| Error::Invalid(e.to_string()))?;
         let set = data.train.clone();
@@ -249,6 +262,9 @@ impl Experiment {
         runner = runner.stopped_by(&self.stop).made_of("data", fingerprint).waiting(waits).item_names(names);
         if let Some(start) = start {
             runner = runner.made_of("start", start.clone());
+        }
+        if self.accepts_data {
+            runner = ["data", "training items", "held-out items"].into_iter().fold(runner, Stage::accepting);
         }
         if let Some(step) = until {
             runner = runner.until(step);
@@ -259,17 +275,18 @@ impl Experiment {
 
 /// Reports how many items are read.
 pub(super) struct Reading<'a> {
+    what: &'static str,
     progress: &'a dyn Progress,
     task: Option<Task<'a>>,
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn of(progress: &'a dyn Progress) -> Self {
-        Self { progress, task: None }
+    pub(super) fn of(what: &'static str, progress: &'a dyn Progress) -> Self {
+        Self { what, progress, task: None }
     }
 
     pub(super) fn at(&mut self, Decoded { done, total }: Decoded) {
-        let begin = || Task::begin(self.progress, "reading the data", total as u64);
+        let begin = || Task::begin(self.progress, self.what, total as u64);
         self.task.get_or_insert_with(begin).at(done as u64);
     }
 }

@@ -1,9 +1,11 @@
 //! How far the trainings below a folder are, and whether they are well. Nothing is changed.
+use super::claim;
 use super::kept_weights::has_weights;
-use crate::checkpoint::{Best, CHECKPOINTS, any_complete, manifests, saved_at};
+use crate::checkpoint::{self, Best, CHECKPOINTS, Newest, saved_at};
 use crate::post_train::FaultReport;
 use crate::storage;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -35,6 +37,8 @@ pub struct TrainingStatus {
     pub skipped: u64,
     /// Returns to an earlier checkpoint.
     pub rollbacks: usize,
+    /// What had changed when it was told to go on all the same, each with the step after which.
+    pub accepted: Vec<(String, usize)>,
     /// Whether it is well.
     pub health: Health,
 }
@@ -50,14 +54,20 @@ pub enum Health {
         by: String,
     },
     /// Nobody is at work on it, and it can go on.
-    Stopped,
+    Stopped {
+        /// What is wrong with checkpoints that are newer than the one that it goes on from.
+        passed_over: Vec<String>,
+    },
     /// It failed at a batch.
     Failed {
         /// What it said.
         why: String,
     },
-    /// There are checkpoints of which none can be read.
-    Damaged,
+    /// It cannot go on: no checkpoint is whole, or the configuration of its folder cannot be read.
+    Damaged {
+        /// What is wrong.
+        why: Vec<String>,
+    },
 }
 
 impl TrainingStatus {
@@ -68,44 +78,70 @@ impl TrainingStatus {
     }
 }
 
-/// The trainings in `folder` and below it, by their folders.
+/// The trainings in `folder` and below it, by their folders. Whether their checkpoints are whole, their lengths tell.
 pub fn trainings(folder: &Path) -> Vec<TrainingStatus> {
-    let mut found = Vec::new();
-    look(folder, DEPTH, &mut found);
-    found.sort_by(|a, b| a.folder.cmp(&b.folder));
-    found
+    all(folder, false)
 }
 
-fn look(folder: &Path, depth: usize, found: &mut Vec<TrainingStatus>) {
-    if folder.join(CHECKPOINTS).is_dir() || has_weights(folder) {
-        found.push(status(folder));
-    }
-    if depth == 0 {
-        return;
-    }
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let name = entry.file_name();
-        if path.is_dir() && name != CHECKPOINTS && name != "tensorboard" && !name.to_string_lossy().starts_with('.') {
-            look(&path, depth - 1, found);
+/// As [`trainings`]; the newest checkpoints are read to their ends, to know by their checksums whether they are whole.
+pub fn trainings_read(folder: &Path) -> Vec<TrainingStatus> {
+    all(folder, true)
+}
+
+fn all(folder: &Path, read: bool) -> Vec<TrainingStatus> {
+    let mut look = Look { read, seen: BTreeSet::new(), found: Vec::new() };
+    look.at(folder, DEPTH);
+    look.found.sort_by(|a, b| a.folder.cmp(&b.folder));
+    look.found
+}
+
+/// A search for trainings.
+struct Look {
+    read: bool,
+    /// Folders without the links that led there: a link may lead back.
+    seen: BTreeSet<PathBuf>,
+    found: Vec<TrainingStatus>,
+}
+
+impl Look {
+    fn at(&mut self, folder: &Path, depth: usize) {
+        if !folder.canonicalize().is_ok_and(|real| self.seen.insert(real)) {
+            return;
+        }
+        if folder.join(CHECKPOINTS).is_dir() || has_weights(folder) {
+            self.found.push(status(folder, self.read));
+        }
+        if depth == 0 {
+            return;
+        }
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if path.is_dir() && name != CHECKPOINTS && name != "tensorboard" && !name.to_string_lossy().starts_with('.')
+            {
+                self.at(&path, depth - 1);
+            }
         }
     }
 }
 
-fn status(folder: &Path) -> TrainingStatus {
+fn status(folder: &Path, read: bool) -> TrainingStatus {
     let checkpoints = folder.join(CHECKPOINTS);
-    let sets = manifests(&checkpoints);
-    let newest = sets.last();
+    let Newest { whole, damaged } = checkpoint::newest(&checkpoints, read);
+    let newest = whole.as_ref();
     let history = newest.map(|set| set.history.clone()).unwrap_or_default();
     let steps = newest.and_then(|set| set.identity.as_ref()?.configuration.get("steps").and_then(Value::as_u64));
     let health = match (storage::in_use(folder), FaultReport::read(folder)) {
         (Some(by), _) => Health::InWork { by },
         _ if has_weights(folder) => Health::Finished,
         (_, Ok(Some(fault))) if newest.is_none_or(|set| set.number == fault.step) => Health::Failed { why: fault.why },
-        _ if newest.is_none() && any_complete(&checkpoints) => Health::Damaged,
-        _ => Health::Stopped,
+        _ if newest.is_none() && !damaged.is_empty() => Health::Damaged { why: damaged },
+        _ => match claim::readable(folder) {
+            Ok(()) => Health::Stopped { passed_over: damaged },
+            Err(error) => Health::Damaged { why: vec![error.to_string()] },
+        },
     };
     let saved = newest.and_then(|set| saved_at(&checkpoints, set.number));
+    let accepted = history.accepted.into_iter();
     let of = |name: &str| last_loss(&folder.join("metrics").join(name));
     TrainingStatus {
         folder: folder.to_path_buf(),
@@ -119,6 +155,7 @@ fn status(folder: &Path) -> TrainingStatus {
         saved,
         skipped: history.skipped,
         rollbacks: history.rollbacks.len(),
+        accepted: accepted.flat_map(|one| one.differences.into_iter().map(move |text| (text, one.step))).collect(),
         health,
     }
 }

@@ -3,7 +3,7 @@ use super::cut_renderer::CutRenderer;
 use super::fault_report::FaultReport;
 use super::save_cuts::{EndOfCuts, EndedEarly, SaveCuts};
 use super::stage::{Stage, Trained};
-use crate::checkpoint::{CHECKPOINTS, CheckpointSets, History, Identity, LoadedSet, Rollback, architecture};
+use crate::checkpoint::{Accepted, CHECKPOINTS, CheckpointSets, History, Identity, LoadedSet, Rollback, architecture};
 use crate::monitor::{MetricFiles, StepLogger, TensorBoard, WarningsKept, is_dashboard, renderer};
 use crate::network::PredictionNetwork;
 use crate::post_train::StageConfig;
@@ -76,6 +76,7 @@ impl Sitting<'_> {
         if self.rollbacks.len() > history.rollbacks.len() {
             history.rollbacks.clone_from(&self.rollbacks);
         }
+        self.note_devices(&mut history, reached);
         run.set_done(reached as u64);
         run.remember(remembered(&history));
 
@@ -292,18 +293,29 @@ impl Sitting<'_> {
         let config = self.stage.config;
         let optimizer = config.optimizer.build();
         let allowed = |number: usize, there: &Identity, mut differences: Vec<String>| {
-            if config.steps >= number && same_rates(&there.configuration, config, number) {
-                differences.retain(|difference| !difference.starts_with("steps: "));
+            if let Some(at) = differences.iter().position(|difference| difference.starts_with("steps: ")) {
+                match config.steps >= number && same_rates(&there.configuration, config, number) {
+                    true => drop(differences.remove(at)),
+                    false if config.steps < number => differences[at] += &format!(", but step {number} is reached"),
+                    false => differences[at] += ", which would have given other learning rates up to here",
+                }
             }
+            differences.retain(|difference| !self.is_accepted(difference));
             differences
         };
         let loaded = sets.load_latest(|manifest, differences| match &manifest.identity {
             Some(identity) => allowed(manifest.number, identity, differences),
             None => differences,
         })?;
-        let Some(LoadedSet { number, history, model, optimizer: state, .. }) = loaded else {
+        let Some(LoadedSet { number, mut history, differences, model, optimizer: state }) = loaded else {
             return Ok(Begun { step, optimizer, reached: 0, history: History::default() });
         };
+        let differences: Vec<String> = differences.into_iter().filter(|text| self.is_accepted(text)).collect();
+        if !differences.is_empty() {
+            let (label, list) = (&self.stage.label, differences.join("; "));
+            crate::monitor::warn(&format!("{label}: from step {number} on with what has changed, as accepted: {list}"));
+            history.accepted.push(Accepted { step: number, differences });
+        }
         let path = sets.part_path(number, "model");
         let wrong = |e: &dyn std::fmt::Display| Error::format(&path, e.to_string());
         let record = ModuleRecord::from_bytes(model).map_err(|e| wrong(&e))?;
@@ -314,6 +326,25 @@ impl Sitting<'_> {
         }
         let state = OptimizerRecord::from_bytes(state).map_err(|e| wrong(&e))?;
         Ok(Begun { step, optimizer: optimizer.load_record(state), reached: number, history })
+    }
+
+    /// Notes the devices of this sitting, and says so if those before were others.
+    fn note_devices(&self, history: &mut History, reached: usize) {
+        let now: Vec<String> = self.stage.devices.iter().map(|device| format!("{device:?}")).collect();
+        if !history.devices.is_empty() && history.devices != now {
+            let (label, before, now) = (&self.stage.label, history.devices.join(", "), now.join(", "));
+            crate::monitor::warn(&format!(
+                "{label}: trained on {before} up to step {reached}, on {now} from there: the same up to rounding, not to the bit"
+            ));
+        }
+        history.devices = now;
+    }
+
+    /// Whether a difference is in something that may have changed.
+    fn is_accepted(&self, difference: &str) -> bool {
+        let of =
+            |name: &String| difference.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([':', '.']));
+        self.stage.accepted.iter().any(of)
     }
 
     /// What the checkpoints of this stage belong to.

@@ -12,7 +12,7 @@ use burn::data::dataset::Dataset;
 use burn::module::ModuleDisplay;
 use burn::tensor::Device;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub struct Stage<'a> {
     pub(super) until: Option<usize>,
     pub(super) texts: Vec<Text>,
     pub(super) made_of: BTreeMap<String, Value>,
+    pub(super) accepted: BTreeSet<String>,
     pub(super) stop: Stop,
     pub(super) item_name: Option<ItemName>,
     pub(super) waits: bool,
@@ -80,6 +81,7 @@ impl<'a> Stage<'a> {
             until: None,
             texts: Vec::new(),
             made_of: BTreeMap::new(),
+            accepted: BTreeSet::new(),
             stop: Stop::new(),
             item_name: None,
             waits: false,
@@ -120,6 +122,13 @@ impl<'a> Stage<'a> {
     /// it, and a stage of which it differs does not go on from them.
     pub fn made_of(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.made_of.insert(name.into(), value.into());
+        self
+    }
+
+    /// Goes on though what was given to [`made_of`](Self::made_of) under this name has changed, with a warning: the training
+    /// is then no longer one that can be repeated. Checkpoints keep what changed, and after which step.
+    pub fn accepting(mut self, name: impl Into<String>) -> Self {
+        self.accepted.insert(name.into());
         self
     }
 

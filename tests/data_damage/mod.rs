@@ -48,7 +48,7 @@ fn damage(folder: &TempDir, file: &str, config: &DataConfig) {
         let mut rng = SampleKey { seed: 11, epoch: whole.len() as u64, position }.rng(Purpose::Data);
         write(folder, file, damaged(&whole, &mut rng));
         let read = config.open().and_then(|split| {
-            split.fingerprint()?;
+            split.fingerprint(None, &mut |_| ())?;
             split.verify(None, &mut |_| ())
         });
         if let Err(error) = read {

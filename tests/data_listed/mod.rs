@@ -230,7 +230,7 @@ fn bad_pictures_are_borne_too_whether_kept_or_not() {
 #[test]
 fn what_is_hidden_is_no_data_anywhere() {
     let folder = latents();
-    let before = with_all(folder.path(), json!({})).open().unwrap().fingerprint().unwrap();
+    let before = with_all(folder.path(), json!({})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap();
     for place in ["vae", "vae/00000", "features", "text"] {
         for hidden in [
             ".ipynb_checkpoints/a-checkpoint.npy",
@@ -250,7 +250,7 @@ fn what_is_hidden_is_no_data_anywhere() {
         assert_eq!((split.train.len() + split.held_out.len(), split.notes.len()), (24, 0), "{:?}", split.notes);
         assert_eq!(verified(&split, None), (Ok(()), 24));
     }
-    assert_eq!(with_all(folder.path(), json!({})).open().unwrap().fingerprint().unwrap(), before);
+    assert_eq!(with_all(folder.path(), json!({})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap(), before);
     // Not even where the list names it.
     write(&folder, "vae/.a.npy", std::fs::read(folder.path().join("vae").join(name(0))).unwrap());
     let labels: Vec<Value> = (0..24).map(|i| json!([name(i), i / 4])).chain([json!([".a.npy", 0])]).collect();
@@ -260,7 +260,7 @@ fn what_is_hidden_is_no_data_anywhere() {
     // Windows writes other separators, and some tools the folder itself.
     let labels: Vec<Value> = (0..24).map(|i| json!([format!(".\\{}", name(i).replace('/', "\\")), i / 4])).collect();
     write(&folder, "vae/dataset.json", format!("\u{FEFF}{}", json!({ "labels": labels })));
-    assert_eq!(with_all(folder.path(), json!({})).open().unwrap().fingerprint().unwrap(), before);
+    assert_eq!(with_all(folder.path(), json!({})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap(), before);
 
     let pictures = super::classes();
     for hidden in
@@ -304,7 +304,8 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn a_copied_folder_has_the_same_fingerprint_and_a_changed_one_says_how() {
     let (folder, other) = (latents(), self::folder());
-    let print = |folder: &Path, more: Value| with_all(folder, more).open().unwrap().fingerprint().unwrap();
+    let print =
+        |folder: &Path, more: Value| with_all(folder, more).open().unwrap().fingerprint(None, &mut |_| ()).unwrap();
     let first = print(folder.path(), json!({}));
     assert_eq!(first.to_string(), "24 items, 6 of them held out, 6 classes");
     copy(folder.path(), other.path());
@@ -313,11 +314,15 @@ fn a_copied_folder_has_the_same_fingerprint_and_a_changed_one_says_how() {
     assert_eq!(says(&print(folder.path(), json!({"seed": 5}))), "other items are held out");
     let one = "text/img-text-00000009.safetensors";
     write(&other, one, [std::fs::read(other.path().join(one)).unwrap(), vec![0]].concat());
-    let longer = with_all(other.path(), json!({})).open().unwrap().fingerprint().unwrap();
-    assert!(says(&longer).starts_with("the contents differ: files of other lengths"), "{}", says(&longer));
+    let longer = with_all(other.path(), json!({})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap();
+    assert!(says(&longer).starts_with("the contents differ: other bytes in a file"), "{}", says(&longer));
+    let one = format!("vae/{}", name(4));
+    put(&other, &one, 0.5f32.to_le_bytes());
+    let same_length = with_all(other.path(), json!({})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap();
+    assert!(same_length != longer && says(&same_length).starts_with("the contents differ"), "{}", says(&same_length));
     // Half of the list, with other labels.
     list(&folder, (0..12).map(|i| (i, 5 - i / 4)));
-    let now = config(folder.path(), json!({})).open().unwrap().fingerprint().unwrap();
+    let now = config(folder.path(), json!({})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap();
     let text = says(&now);
     assert!(text.starts_with("24 items then, 12 now; ") && text.contains("the labels differ"), "{text}");
     list(&folder, (0..24).map(|i| (i, (i + 1) % 24 / 4)));
@@ -326,7 +331,7 @@ fn a_copied_folder_has_the_same_fingerprint_and_a_changed_one_says_how() {
 
     let split = config(other.path(), json!({})).open().unwrap();
     std::fs::remove_file(other.path().join("vae").join(name(3))).unwrap();
-    assert!(split.fingerprint().unwrap_err().to_string().contains(&name(3)));
+    assert!(split.fingerprint(None, &mut |_| ()).unwrap_err().to_string().contains(&name(3)));
 }
 
 #[test]
@@ -334,15 +339,35 @@ fn tables_and_shipped_sets_have_fingerprints() {
     let folder = folder();
     let print = |text: &str| {
         write(&folder, "t.csv", text);
-        vectors(&folder, "t.csv", json!({"held_out": 1})).open().unwrap().fingerprint().unwrap()
+        vectors(&folder, "t.csv", json!({"held_out": 1})).open().unwrap().fingerprint(None, &mut |_| ()).unwrap()
     };
     let first = print("a,b\n1,2\n3,4\n5,7\n");
     assert_eq!(first, print("a,b\r\n1,2\n3,4.0\n5,7\n"));
     assert!(first.differences(&print("a,b\n1,2\n3,4\n5,8\n"))[0].starts_with("the contents differ"));
     let shipped = |text: &str| -> DataFingerprint {
-        serde_json::from_str::<DataConfig>(text).unwrap().open().unwrap().fingerprint().unwrap()
+        serde_json::from_str::<DataConfig>(text).unwrap().open().unwrap().fingerprint(None, &mut |_| ()).unwrap()
     };
     let ring = r#"{"kind": "ring", "train": 50, "held_out": 10}"#;
     assert_eq!(shipped(ring), shipped(ring));
     assert!(!shipped(ring).differences(&shipped(&ring.replace('}', r#", "radius": 2}"#))).is_empty());
+}
+
+#[test]
+fn a_fingerprint_is_kept_until_a_file_changes() {
+    let (folder, cache) = (latents(), self::folder());
+    let print = |more: Value| {
+        let mut read = 0;
+        let split = with_all(folder.path(), more).open().unwrap();
+        split.fingerprint(Some(cache.path()), &mut |Decoded { done, .. }| read = done).map(|print| (print, read))
+    };
+    let (first, read) = print(json!({})).unwrap();
+    assert_eq!((read, print(json!({})).unwrap()), (24, (first.clone(), 0)));
+    put(&folder, "features/img-feature-00000007.npy", 0.25f32.to_le_bytes());
+    let (changed, read) = print(json!({})).unwrap();
+    assert_eq!((read, changed.names == first.names, changed.contents == first.contents), (24, true, false));
+    // What is kept and is no hash is made again.
+    for entry in std::fs::read_dir(cache.path().join("data")).unwrap() {
+        std::fs::write(entry.unwrap().path(), "0123").unwrap();
+    }
+    assert_eq!(print(json!({})).unwrap(), (changed, 24));
 }

@@ -36,3 +36,41 @@ fn a_bad_latent_is_named_before_the_first_step_and_borne_if_one_may_be_bad() {
         "{told}"
     );
 }
+
+#[test]
+fn data_that_changed_since_the_last_checkpoint_are_noticed_and_can_be_accepted() {
+    let place = Place::new();
+    let mut config = official(&place);
+    config["data"]["max_bad_items"] = 1.into();
+    place.write("mine.json", &config);
+    let run = |more: &[&str]| place.run(&[&["post-train", "mine.json", "--folder", "run"], more].concat());
+    run(&["--until", "2"]).done();
+
+    // As many bytes as before, and another number.
+    let file = place.path("latents/b/00000/img-mean-std-00000022.npy");
+    let whole = std::fs::read(&file).unwrap();
+    let mut other = whole.clone();
+    let end = other.len();
+    other[end - 4..].copy_from_slice(&0.75f32.to_le_bytes());
+    std::fs::write(&file, &other).unwrap();
+    let error = run(&[]).failed();
+    assert!(
+        error.contains("checkpoints of another training") && error.contains("\n  data.contents: differs\n"),
+        "{error}"
+    );
+    assert!(error.contains("--accept-data"), "{error}");
+    // The same bytes again are the same data, whatever their time.
+    std::fs::write(&file, &whole).unwrap();
+    run(&["--until", "3"]).done();
+
+    // A file that was cut off is one of the bad items that are borne, once somebody says so.
+    std::fs::write(&file, &whole[..end - 1]).unwrap();
+    assert!(run(&[]).failed().contains("--accept-data"));
+    let told = run(&["--accept-data"]).done().err;
+    assert!(told.contains("from step 3 on with what has changed, as accepted: data.contents: differs"), "{told}");
+    assert!(told.contains("the next item takes its place (1 of at most 1)"), "{told}");
+    let told = place.run(&["status", "run"]).done().out;
+    assert!(told.contains("data.contents: differs, accepted after step 3"), "{told}");
+    // What was accepted belongs to the training from then on.
+    run(&[]).done();
+}

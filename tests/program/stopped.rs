@@ -137,6 +137,53 @@ fn until_a_step_is_a_success_that_goes_on() {
 }
 
 #[test]
+fn status_knows_what_the_next_call_would_find() {
+    let place = Place::new();
+    place.write("a.json", &long(40));
+    for until in ["7", "9"] {
+        place.run(&["post-train", "a.json", "--until", until]).done();
+    }
+    let error = place.run(&["sample", "runs/run-a"]).failed();
+    assert!(error.contains("its training is at step 9 of 40; the command that began it goes on"), "{error}");
+    let status = || place.run(&["status", "runs/run-a"]).done().out;
+    assert!(status().contains("9 of 40") && status().contains("stopped; the same command goes on\n"), "{}", status());
+    let spoil = |step: usize| {
+        let file = place.path(&format!("runs/run-a/post_train/checkpoints/step-{step:08}/model.bpk"));
+        let mut bytes = std::fs::read(&file).unwrap();
+        let end = bytes.len() - 1;
+        bytes[end] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+    };
+    spoil(9);
+    assert!(status().contains("7 of 40") && status().contains("goes on from step 7, past "), "{}", status());
+    // A configuration that nobody can read is met before any checkpoint.
+    let file = place.path("runs/run-a/config.json");
+    let config = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "{").unwrap();
+    assert!(status().contains("cannot go on: runs/run-a/config.json: is not JSON"), "{}", status());
+    place.run(&["post-train", "a.json"]).failed();
+    std::fs::write(&file, config).unwrap();
+    spoil(7);
+    let told = status();
+    assert!(told.contains("cannot go on: ") && told.matches("the checksum is not the one").count() == 2, "{told}");
+    assert!(place.run(&["post-train", "a.json"]).failed().contains("every checkpoint is damaged"));
+}
+
+#[cfg(unix)]
+#[test]
+fn runs_are_listed_once_whatever_links_lead_to_them() {
+    let place = Place::new();
+    place.write("a.json", &long(40));
+    place.run(&["post-train", "a.json", "--until", "2"]).done();
+    std::os::unix::fs::symlink(place.path("runs"), place.path("runs/run-a/again")).unwrap();
+    std::fs::rename(place.path("runs/run-a"), place.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(place.path("elsewhere"), place.path("runs/a\u{1b}[2Jb")).unwrap();
+    let told = place.run(&["runs"]).done().out;
+    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(told.contains("a\u{FFFD}[2Jb/post_train"), "{told}");
+}
+
+#[test]
 fn a_folder_that_is_in_use_is_refused_by_name() {
     let place = Place::new();
     place.write("a.json", &long(100_000));

@@ -134,7 +134,9 @@ const STOPPED: u8 = 130;
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Check(of) => of.run(|config, folder| check::run(config, folder, &of.config, &of.set)),
-        Command::PostTrain(of) => of.experiment.run(|config, folder| post_train::run(config, folder, of.until)),
+        Command::PostTrain(of) => {
+            of.experiment.run(|config, folder| post_train::run(config, folder, of.until, of.accept_data))
+        }
         Command::Status(arguments) => status::run(&arguments),
         Command::Runs(arguments) => status::runs(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

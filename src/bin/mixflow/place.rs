@@ -1,6 +1,7 @@
 //! Where results and kept weights lie.
 use crate::{say, signals};
 use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::status::trainings;
 use burn_mixflow::experiment::{Experiment, folder_of_weights};
 use burn_mixflow::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -49,10 +50,10 @@ impl FinishedRun {
     /// [`Error::Invalid`] saying what was looked for.
     pub fn find(folder: &Path, settings: &[String]) -> Result<Self> {
         let weights = folder_of_weights(folder).ok_or_else(|| {
-            let folder = folder.display();
             Error::Invalid(format!(
-                "{folder}: holds no ema.bpk, and no post_train/ema.bpk: name the folder of a finished `mixflow post-train`, or \
-                 of one arm at one seed of `mixflow compare` (arms/ARM/seed-N)"
+                "{}: holds no ema.bpk, and no post_train/ema.bpk: {}",
+                folder.display(),
+                unfinished(folder).unwrap_or_else(|| FINISHED.into())
             ))
         })?;
         let absolute = weights.canonicalize().map_err(|e| Error::io(&weights, e))?;
@@ -62,6 +63,20 @@ impl FinishedRun {
         })?;
         Ok(Self { config: ExperimentConfig::read_with(&file, settings)?, file, weights })
     }
+}
+
+const FINISHED: &str = "name the folder of a finished `mixflow post-train`, or of one arm at one seed of `mixflow compare` \
+                        (arms/ARM/seed-N)";
+
+/// How far the one training is that has begun there.
+fn unfinished(folder: &Path) -> Option<String> {
+    let begun = [folder.to_path_buf(), folder.join("post_train")];
+    let training = trainings(folder).into_iter().find(|training| begun.contains(&training.folder))?;
+    let steps = training.steps.map_or(String::new(), |steps| format!(" of {steps}"));
+    Some(format!(
+        "its training is at step {}{steps}; the command that began it goes on, and leaves them",
+        training.step
+    ))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::{choose_gamma, place, say};
 use burn::module::Module;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::plot::Picture;
+use burn_mixflow::experiment::status::{TrainingStatus, trainings};
 use burn_mixflow::experiment::{Experiment, check_folder, claim_folder, folder_of_weights, post_training_takes};
 use burn_mixflow::models::Network;
 use burn_mixflow::{Error, FolderLock, Result};
@@ -19,14 +20,18 @@ pub struct Arguments {
     /// End after this step, or at this time of day (07:30), saved; the same command goes on another day.
     #[arg(long, value_name = "STEP|TIME", value_parser = until::parse)]
     pub until: Option<Until>,
+    /// Go on though the data have changed since the last checkpoint, as after a file was lost; the run keeps that.
+    #[arg(long)]
+    pub accept_data: bool,
 }
 
 /// One post-training, its weights and its samples.
-pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>) -> Result<()> {
+pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept_data: bool) -> Result<()> {
     let until = until.and_then(Until::step);
     check_folder(folder, &config)?;
     let (config, lock) = choose_gamma::decided(config, folder)?;
     let experiment = place::open(config)?;
+    let experiment = if accept_data { experiment.accepting_changed_data() } else { experiment };
     let _lock = lock.map_or_else(|| FolderLock::take(folder), Ok)?;
     claim_folder(folder, experiment.config())?;
     say::line(format!("results: {}", folder.display()));
@@ -54,7 +59,7 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>) -> Res
         stage.batch_size,
         config.devices.len()
     ));
-    let trained = experiment.post_train(&start, &training, until)?;
+    let trained = experiment.post_train(&start, &training, until).map_err(with_way_out)?;
     say::line(format!(
         "{} steps in {}, checkpoints and validations included",
         trained.steps,
@@ -64,6 +69,13 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>) -> Res
         say::line(format!("step {} of {}: the same command goes on from there", trained.reached, stage.steps));
         return Ok(());
     }
+    for TrainingStatus { skipped, .. } in trainings(&training).iter().filter(|training| training.skipped > 0) {
+        say::line(format!("{skipped} update(s) were left out, as their gradient was not finite"));
+    }
+    if trained.reached < stage.steps {
+        let steps = stage.steps;
+        say::line(format!("ended early at step {} of {steps}: its validation loss no longer fell", trained.reached));
+    }
     for name in ["ema.safetensors", "raw.safetensors"] {
         say::line(format!("weights: {}", training.join(name).display()));
     }
@@ -72,6 +84,18 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>) -> Res
         trained.board.flush();
     }
     Ok(())
+}
+
+/// The same error; where only the data differ from those of the checkpoints, with how to go on all the same.
+fn with_way_out(error: Error) -> Error {
+    let of_data =
+        |text: &String| ["data", "training items:", "held-out items:"].iter().any(|name| text.starts_with(name));
+    match &error {
+        Error::OtherTraining { differences, .. } if differences.iter().all(of_data) => Error::Invalid(format!(
+            "{error}\nOnly the data have changed. With --accept-data the training goes on with them as they are now."
+        )),
+        _ => error,
+    }
 }
 
 /// Samples as the section `sample` says, into `folder`.

@@ -39,6 +39,9 @@ pub fn listen() {
                 stop().request(format!("by {name}"));
                 say::note(&format!("{name}: this step is finished and saved; once more ends at once"));
             } else {
+                if first {
+                    say::note(&format!("{name}: ended; what is saved stays, and the same command goes on from there"));
+                }
                 terminal::restore();
                 std::process::exit(128 + signal);
             }

@@ -1,6 +1,6 @@
 //! `mixflow status` and `mixflow runs`.
 use crate::{place, say};
-use burn_mixflow::experiment::status::{Health, TrainingStatus, trainings};
+use burn_mixflow::experiment::status::{Health, TrainingStatus, trainings, trainings_read};
 use burn_mixflow::{Error, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,9 @@ pub struct RunsArguments {
 
 /// Everything known of the trainings of one run.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let found = below(&arguments.run)?;
+    let found = found(&arguments.run, trainings_read)?;
     for training in &found {
-        say::result(&training.folder.display().to_string());
+        say::result(&printable(&training.folder));
         for (what, text) in lines(training) {
             say::result(&format!("  {what:<12} {text}"));
         }
@@ -36,10 +36,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// A line for each training.
 pub fn runs(arguments: &RunsArguments) -> Result<()> {
-    let found = below(&arguments.folder)?;
+    let found = found(&arguments.folder, trainings)?;
     let name = |training: &TrainingStatus| {
         let path = training.folder.strip_prefix(&arguments.folder).unwrap_or(&training.folder);
-        if path.as_os_str().is_empty() { ".".to_string() } else { path.display().to_string() }
+        if path.as_os_str().is_empty() { ".".to_string() } else { printable(path) }
     };
     let mut rows = vec![["training", "step", "loss", "valid", "left", "saved", "health"].map(str::to_string)];
     rows.extend(found.iter().map(|training| {
@@ -57,12 +57,17 @@ pub fn runs(arguments: &RunsArguments) -> Result<()> {
     Ok(())
 }
 
-fn below(folder: &Path) -> Result<Vec<TrainingStatus>> {
-    let found = trainings(folder);
+fn found(folder: &Path, look: impl Fn(&Path) -> Vec<TrainingStatus>) -> Result<Vec<TrainingStatus>> {
+    let found = look(folder);
     match found.is_empty() {
         false => Ok(found),
         true => Err(Error::Invalid(format!("{}: no training was found there or below", folder.display()))),
     }
+}
+
+/// A path without the control characters that a name may hold, which a terminal would obey.
+fn printable(path: &Path) -> String {
+    path.display().to_string().chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }
 
 fn lines(training: &TrainingStatus) -> Vec<(&'static str, String)> {
@@ -85,6 +90,9 @@ fn lines(training: &TrainingStatus) -> Vec<(&'static str, String)> {
             format!("{skipped} update(s) left out, {returns} return(s) to an earlier checkpoint"),
         ));
     }
+    for (difference, step) in &training.accepted {
+        lines.push(("changed", format!("{difference}, accepted after step {step}")));
+    }
     lines
 }
 
@@ -92,9 +100,12 @@ fn health(training: &TrainingStatus) -> String {
     match &training.health {
         Health::Finished => "finished".into(),
         Health::InWork { by } => format!("in work by {by}"),
-        Health::Stopped => "stopped; the same command goes on".into(),
+        Health::Stopped { passed_over } if passed_over.is_empty() => "stopped; the same command goes on".into(),
+        Health::Stopped { passed_over } => {
+            format!("stopped; the same command goes on from step {}, past {}", training.step, passed_over.join("; "))
+        }
         Health::Failed { why } => format!("failed: {why}"),
-        Health::Damaged => "damaged: no checkpoint can be read".into(),
+        Health::Damaged { why } => format!("cannot go on: {}", why.join("; ")),
     }
 }
 

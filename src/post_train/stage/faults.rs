@@ -274,7 +274,11 @@ fn another_training_does_not_go_on_from_these_sets() {
     let mut longer = config.clone();
     longer.steps = 20;
     let found = refused(&Stage::new(&longer, folder.path()).made_of("data", "24 items"));
-    assert_eq!(found, ["steps: was 15, now 20"], "a cosine has had others");
+    assert_eq!(
+        found,
+        ["steps: was 15, now 20, which would have given other learning rates up to here"],
+        "a cosine has had others"
+    );
     run(&stage).unwrap();
 }
 
