@@ -191,7 +191,7 @@ mod tests {
         let deviation = (all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 302.0).sqrt();
         assert!((found.mean - mean).abs() < 1e-9 && (found.deviation - deviation).abs() < 1e-9, "{found:?}");
         assert_eq!((found.least, found.largest, found.posterior_deviation), (0.0, 1e3, None));
-        assert_eq!(found.farthest.as_deref(), Some("item 1"));
+        assert_eq!(found.farthest.as_deref(), Some("item 2"));
         assert_eq!(found.labels[2], ClassCount { training: 50, held_out: 2 });
         assert_eq!((found.unusable, found.problems[0].name.as_str()), (1, "item 1"));
         assert_eq!((found.stored["in memory"], found.notes.len()), (151, 1));

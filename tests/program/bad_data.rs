@@ -65,7 +65,8 @@ fn data_that_changed_since_the_last_checkpoint_are_noticed_and_can_be_accepted()
 
     // A file that was cut off is one of the bad items that are borne, once somebody says so.
     std::fs::write(&file, &whole[..end - 1]).unwrap();
-    assert!(run(&[]).failed().contains("--accept-data"));
+    let ran = run(&[]);
+    assert!(ran.code == Some(1) && ran.err.contains("--accept-data"), "{}", ran.err);
     let told = run(&["--accept-data"]).done().err;
     assert!(told.contains("from step 3 on with what has changed, as accepted: data.contents: differs"), "{told}");
     assert!(told.contains("the next item takes its place (1 of at most 1)"), "{told}");

@@ -184,7 +184,7 @@ fn every_command_runs_on_latents_with_an_official_checkpoint() {
     all_commands(&place, &config);
     // An official checkpoint is not pretrained: only what was found in the data is kept.
     let kept = place.files("runs/cache");
-    assert!(kept.len() == 1 && kept.keys().all(|file| file.starts_with("data")), "{:?}", kept.keys());
+    assert!(!kept.is_empty() && kept.keys().all(|file| file.starts_with("data")), "{:?}", kept.keys());
 }
 
 #[test]
