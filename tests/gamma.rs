@@ -141,7 +141,7 @@ fn an_official_checkpoint_chooses_by_the_energy_distance_of_latents() {
     assert_eq!((again.choices, again.asked), (first.choices, Vec::new()));
     // Another configuration does not read them, and does not mix with them.
     let error = open(6, "pilots").err().unwrap().to_string();
-    assert!(error.contains("post_train.steps: was 5, now 6"), "{error}");
+    assert!(error.contains("gamma_search.pilot_steps: was 5, now 6"), "{error}");
     let longer = open(6, "longer").unwrap();
     searched(&longer);
     assert_ne!(found(&longer)[1], rows[1]);

@@ -48,7 +48,8 @@ impl GammaSearch {
         let search = &config.gamma_search;
         // Here its keys are those that people wrote; the table of the pilots is made from them.
         fits::check(config, config.data.declared().shape, Purpose::Train)?;
-        let pilots = Comparison::open(Experiment::open_with(pilots(config), cache, progress)?, folder)?;
+        let pilots = Experiment::open_with(pilots(config), cache, progress)?;
+        let pilots = Comparison::open(pilots, folder).map_err(in_keys_of_the_search)?;
         let (metrics, steps) = (pilots.metrics(), pilots.steps());
         let goal = |distance: &str, steps: &[usize]| GammaGoal { distance: distance.into(), steps: steps.to_vec() };
         let goals = match &search.distance {
@@ -156,6 +157,14 @@ impl GammaSearch {
             Ok(Some(Pilot { gamma: self.gamma(*job), found }))
         };
         (0..self.pilots.arms().len()).filter_map(|arm| one(arm).transpose()).collect()
+    }
+}
+
+/// An error of the table of pilots, whose steps people know by another key.
+fn in_keys_of_the_search(error: Error) -> Error {
+    match error {
+        Error::Invalid(text) => Error::Invalid(text.replace("post_train.steps: was", "gamma_search.pilot_steps: was")),
+        other => other,
     }
 }
 

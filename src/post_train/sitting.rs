@@ -330,7 +330,8 @@ impl Sitting<'_> {
 
     /// Notes the devices of this sitting, and says so if those before were others.
     fn note_devices(&self, history: &mut History, reached: usize) {
-        let now: Vec<String> = self.stage.devices.iter().map(|device| format!("{device:?}")).collect();
+        let name = |text: String| text.trim_start_matches("Device<").trim_end_matches('>').to_string();
+        let now: Vec<String> = self.stage.devices.iter().map(|device| name(format!("{device:?}"))).collect();
         if !history.devices.is_empty() && history.devices != now {
             let (label, before, now) = (&self.stage.label, history.devices.join(", "), now.join(", "));
             crate::monitor::warn(&format!(

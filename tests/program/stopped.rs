@@ -137,6 +137,20 @@ fn until_a_step_is_a_success_that_goes_on() {
 }
 
 #[test]
+fn other_devices_than_before_are_said() {
+    let place = Place::new();
+    place.write("a.json", &long(40));
+    let run = |devices: &str, until: &str| {
+        place.run(&["post-train", "a.json", "--until", until, "--set", &format!("devices={devices}")]).done().err
+    };
+    let both = r#"["cpu","cpu"]"#;
+    assert!(!run(both, "3").contains("warning") && !run(both, "5").contains("warning"));
+    let told = run(r#"["cpu"]"#, "7");
+    let says = "trained on Flex(Cpu), Flex(Cpu) up to step 5, on Flex(Cpu) from there: the same up to rounding";
+    assert!(told.contains(says), "{told}");
+}
+
+#[test]
 fn status_knows_what_the_next_call_would_find() {
     let place = Place::new();
     place.write("a.json", &long(40));
