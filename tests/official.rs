@@ -21,9 +21,14 @@ fn config(system: &str) -> ExperimentConfig {
     ExperimentConfig::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
+/// Where what was found in data is kept.
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("official")
+}
+
 /// The tests run in the folder of the crate, where the names of files in the configurations begin.
 fn open(config: ExperimentConfig) -> Experiment {
-    Experiment::open(config, Path::new("unused")).unwrap_or_else(|error| panic!("{error}"))
+    Experiment::open(config, &cache()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The same experiment with the weights of another file.
@@ -237,7 +242,7 @@ fn data_and_files_that_do_not_fit_are_found_before_training() {
     for (name, change, expected) in changes {
         let mut config = config(name);
         change(&mut config);
-        let found = Experiment::open(config, Path::new("unused")).map(drop).unwrap_err().to_string();
+        let found = Experiment::open(config, &cache()).map(drop).unwrap_err().to_string();
         assert!(found.contains(expected), "{name}: `{expected}` is not in:\n{found}");
     }
 }
