@@ -8,6 +8,9 @@ use zip::{CompressionMethod, ZipArchive};
 
 /// The longest pickle that is read: no storage is in it, only names and shapes.
 const LONGEST_PICKLE: u64 = 128 << 20;
+/// How much longer than its file it may be, if it is packed: so much, and so many times. Names and shapes pack less well.
+const PACKED_AWAY: u64 = 1 << 20;
+const PACKED: u64 = 16;
 const PICKLE: &str = "data.pkl";
 const AGAIN: &str = "it is cut off or damaged, get it again";
 
@@ -48,8 +51,8 @@ impl Archive {
         match archive.small("byteorder")?.as_deref() {
             None | Some("little") => Ok(archive),
             Some("big") => {
-                Err("was saved on a big-endian computer, which is not read: load it there or in any PyTorch, \
-                                and save it again on a little-endian one"
+                Err("is of a big-endian computer, which is not read: on a little-endian one, load it with PyTorch \
+                              and save it again"
                     .into())
             }
             Some(other) => Err(format!("its byte order is `{}`: {AGAIN}", other.escape_debug())),
@@ -64,9 +67,12 @@ impl Archive {
     /// The bytes of the pickle.
     pub(super) fn pickle(&self) -> Result<Vec<u8>, String> {
         let entry = self.entry(PICKLE)?;
-        if entry.bytes > LONGEST_PICKLE {
+        let longest = LONGEST_PICKLE.min(PACKED_AWAY.saturating_add(PACKED.saturating_mul(self.length)));
+        if entry.bytes > longest {
             let bytes = entry.bytes;
-            return Err(format!("its data.pkl claims {bytes} bytes, the longest that is read is {LONGEST_PICKLE}"));
+            return Err(format!(
+                "its data.pkl claims {bytes} bytes, the longest that is read of this file is {longest}"
+            ));
         }
         self.whole(entry).map_err(|e| format!("its data.pkl: {e}: {AGAIN}"))
     }

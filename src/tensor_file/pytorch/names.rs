@@ -90,7 +90,7 @@ impl Walk<'_, '_> {
     /// Notes a tensor, or goes into what may hold some.
     fn enter(&mut self, value: Value, keys: usize) -> Result<(), String> {
         let wrong =
-            |name: &str, what: &str| format!("`{name}` is no tensor of it ({what}): it is damaged, get it again");
+            |name: &str, what: &str| format!("`{name}` cannot be a tensor ({what}): it is damaged, get it again");
         let mut value = value;
         for _ in 0..MOST_PARAMETERS {
             match meaning(self.heap, value).map_err(|what| wrong(&self.name, &what))? {

@@ -27,7 +27,7 @@ fn tensors_that_are_not_within_their_storage_are_refused() {
         (BIG, 0, &[1], &[1]),
     ] {
         let error = refused(|value| value.view("FloatStorage", numbers, offset, shape, strides));
-        assert!(error.contains("`x` is no tensor of it") && error.contains("get it again"), "{error}");
+        assert!(error.contains("`x` cannot be a tensor") && error.contains("get it again"), "{error}");
     }
     // The archive has 6 numbers, whatever the pickle says.
     let error = refused(|value| value.view("FloatStorage", 60, 0, &[60], &[1]));

@@ -114,7 +114,7 @@ fn names(stored: &Stored) -> Vec<&str> {
 }
 
 fn values(tensor: FileTensor) -> Vec<f32> {
-    tensor.read().unwrap().to_vec::<f32>().unwrap()
+    tensor.read().unwrap().try_into_vec_as::<f32>().unwrap()
 }
 
 /// Reads a pickle with weights in it, which must be as they are.

@@ -125,7 +125,7 @@ fn numbers_that_nobody_reads_are_an_error_only_where_they_are_asked_for() {
     for (name, tensor) in stored {
         let type_name = tensor.type_name.clone();
         match (name.as_str(), tensor.read()) {
-            ("unsigned", read) => assert_eq!(read.unwrap().to_vec::<u16>().unwrap(), [0, 0]),
+            ("unsigned", read) => assert_eq!(read.unwrap().as_slice::<u16>().unwrap(), [0, 0]),
             (_, read) => assert_eq!(read.unwrap_err(), format!("its numbers are {type_name}, which is not read")),
         }
     }
