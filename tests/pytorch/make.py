@@ -71,6 +71,25 @@ class Net(nn.Module):
         self.root = [self]
 
 
+class Scale(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.scale = nn.Parameter(numbered(width))
+        self.register_buffer("count", torch.tensor(7))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+class Outer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.shift = Scale(3), nn.Parameter(numbered(1))
+
+    def forward(self, x):
+        return self.first(x) + self.shift
+
+
 def numbered(*shape, dtype=torch.float32):
     count = int(numpy.prod(shape))
     return (torch.arange(count, dtype=torch.float64) / 4 - 1).reshape(shape).to(dtype)
@@ -162,7 +181,7 @@ def main():
     made["keys"] = {"<0>": keys["a", 1], "<1>": keys[2.5], "True": keys[True], "None": keys[None], "7": keys[7]}
     made["settings"] = {"history": made["settings"].history}
     save("nested.pt", nested(), walked(made, "", {}))
-    scripted = torch.jit.script(nn.Sequential(nn.Linear(2, 3)))
+    scripted = torch.jit.script(Outer())
     torch.jit.save(scripted, str(HERE / "script.pt"))
     expected["script.pt"] = {name: plain(value) for name, value in scripted.state_dict().items()}
     (HERE / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
