@@ -1,5 +1,6 @@
 //! The tensors of a file, their numbers unread. What a file is, its bytes say and not its name; damage is an error.
 mod kind;
+#[cfg_attr(not(feature = "pytorch"), path = "without_pytorch.rs")]
 mod pytorch;
 mod safetensors;
 mod shards;

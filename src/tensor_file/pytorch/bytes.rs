@@ -53,6 +53,14 @@ impl<'a> Bytes<'a> {
         self.array().map(|[byte]| byte)
     }
 
+    pub(super) fn u32(&mut self) -> Result<u32, String> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn u64(&mut self) -> Result<u64, String> {
+        self.array().map(u64::from_le_bytes)
+    }
+
     /// The next `length` bytes.
     pub(super) fn span(&mut self, length: u64) -> Result<Span, String> {
         let end = usize::try_from(length).ok().and_then(|length| self.at.checked_add(length));
@@ -71,5 +79,10 @@ impl<'a> Bytes<'a> {
         self.at += 1;
         let ends_in_return = length > 0 && rest[length - 1] == b'\r';
         Ok(if ends_in_return { Span { end: span.end - 1, ..span } } else { span })
+    }
+
+    /// The same as text.
+    pub(super) fn words(&mut self) -> Result<&'a str, String> {
+        std::str::from_utf8(self.line()?.of(self.pickle)).map_err(|_| "a line of it is no text".into())
     }
 }

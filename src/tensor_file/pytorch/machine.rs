@@ -8,6 +8,7 @@
 use super::bytes::Bytes;
 use super::heap::{Heap, Node, Object, Value};
 use super::opcodes::*;
+use super::scalars;
 use std::collections::HashMap;
 
 /// The newest protocol.
@@ -71,8 +72,8 @@ impl Machine<'_> {
                     GLOBAL | STACK_GLOBAL | EXT1 | EXT2 | EXT4 => self.class(opcode)?,
                     REDUCE | INST | OBJ | NEWOBJ | NEWOBJ_EX | PERSID | BINPERSID => self.object(opcode)?,
                     NONE | NEWTRUE | NEWFALSE | INT | BININT | BININT1 | BININT2 | LONG | LONG1 | LONG4 | FLOAT
-                    | BINFLOAT => self.number(opcode)?,
-                    _ => self.text(opcode)?,
+                    | BINFLOAT => scalars::number(&mut self.bytes, opcode)?,
+                    _ => scalars::text(&mut self.bytes, opcode)?,
                 };
                 self.stack.push(value);
             }
@@ -112,28 +113,14 @@ impl Machine<'_> {
         }
     }
 
-    fn u32(&mut self) -> Result<u32, String> {
-        self.bytes.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, String> {
-        self.bytes.array().map(u64::from_le_bytes)
-    }
-
-    /// A line of plain text.
-    fn line(&mut self) -> Result<&str, String> {
-        let line = self.bytes.line()?;
-        std::str::from_utf8(line.of(self.bytes.pickle())).map_err(|_| "a line of it is no text".into())
-    }
-
     fn remember(&mut self, opcode: u8) -> Result<(), String> {
         let number = match opcode {
             GET | PUT => {
-                let line = self.line()?;
+                let line = self.bytes.words()?;
                 line.parse().map_err(|_| format!("`{}` is no number", line.escape_debug()))?
             }
             BINGET | BINPUT => self.bytes.byte()?.into(),
-            LONG_BINGET | LONG_BINPUT => self.u32()?,
+            LONG_BINGET | LONG_BINPUT => self.bytes.u32()?,
             _ => self.memo.len() as u32,
         };
         if matches!(opcode, GET | BINGET | LONG_BINGET) {
@@ -210,7 +197,7 @@ impl Machine<'_> {
             // A class by its number in a registry of the program that wrote it.
             EXT1 => Node::Class(Value::None, Value::Int(self.bytes.byte()?.into())),
             EXT2 => Node::Class(Value::None, Value::Int(u16::from_le_bytes(self.bytes.array()?).into())),
-            _ => Node::Class(Value::None, Value::Int(self.u32()?.into())),
+            _ => Node::Class(Value::None, Value::Int(self.bytes.u32()?.into())),
         };
         Ok(self.heap.add(node))
     }
@@ -251,69 +238,5 @@ impl Machine<'_> {
         let is_new = matches!(opcode, NEWOBJ | NEWOBJ_EX);
         let (items, entries, states) = (Vec::new(), Vec::new(), Vec::new());
         Ok(self.heap.add(Node::Object(Box::new(Object { class, arguments, is_new, items, entries, states }))))
-    }
-
-    fn number(&mut self, opcode: u8) -> Result<Value, String> {
-        Ok(match opcode {
-            NONE => Value::None,
-            NEWTRUE => Value::Bool(true),
-            NEWFALSE => Value::Bool(false),
-            BININT => Value::Int(i32::from_le_bytes(self.bytes.array()?).into()),
-            BININT1 => Value::Int(self.bytes.byte()?.into()),
-            BININT2 => Value::Int(u16::from_le_bytes(self.bytes.array()?).into()),
-            INT | LONG => {
-                let line = self.line()?;
-                match (opcode, line) {
-                    // Truth values of protocol 0.
-                    (INT, "00") => Value::Bool(false),
-                    (INT, "01") => Value::Bool(true),
-                    _ => line.trim_end_matches('L').parse().map_or(Value::Other, Value::Int),
-                }
-            }
-            LONG1 => {
-                let length = self.bytes.byte()?.into();
-                self.long(length)?
-            }
-            LONG4 => {
-                let length = self.u32()?.into();
-                self.long(length)?
-            }
-            FLOAT => {
-                self.bytes.line()?;
-                Value::Other
-            }
-            _ => {
-                self.bytes.array::<8>()?;
-                Value::Other
-            }
-        })
-    }
-
-    /// An integer of `length` bytes, the least first, in two's complement.
-    fn long(&mut self, length: u64) -> Result<Value, String> {
-        let bytes = self.bytes.span(length)?.of(self.bytes.pickle());
-        let sign = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 };
-        let mut whole = [sign; 8];
-        let (low, high) = bytes.split_at(bytes.len().min(8));
-        whole[..low.len()].copy_from_slice(low);
-        let number = i64::from_le_bytes(whole);
-        let fits = high.iter().all(|byte| *byte == sign) && (number < 0) == (sign != 0);
-        Ok(if fits { Value::Int(number) } else { Value::Other })
-    }
-
-    fn text(&mut self, opcode: u8) -> Result<Value, String> {
-        let length = match opcode {
-            UNICODE => return self.bytes.line().map(Value::Escaped),
-            // Python 2 wrote it between quotation marks.
-            STRING => return self.bytes.line().map(|line| Value::Text(line.within())),
-            NEXT_BUFFER => return Ok(Value::Other),
-            SHORT_BINUNICODE | SHORT_BINSTRING | SHORT_BINBYTES => self.bytes.byte()?.into(),
-            BINUNICODE | BINSTRING | BINBYTES => self.u32()?.into(),
-            BINUNICODE8 | BINBYTES8 | BYTEARRAY8 => self.u64()?,
-            _ => return Err(format!("{opcode:#04x} is no opcode")),
-        };
-        let span = self.bytes.span(length)?;
-        let is_text = !matches!(opcode, BINBYTES | SHORT_BINBYTES | BINBYTES8 | BYTEARRAY8);
-        Ok(if is_text { Value::Text(span) } else { Value::Other })
     }
 }
