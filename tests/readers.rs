@@ -27,6 +27,9 @@ static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 /// What a reader may take beside its file: buffers, a decoded picture of a claimed size, Burn's own.
 const ROOM: usize = 640 << 20;
 
+const STORED: zip::write::SimpleFileOptions =
+    zip::write::SimpleFileOptions::DEFAULT.compression_method(zip::CompressionMethod::Stored);
+
 /// A place below `end`.
 fn below(dice: &mut Dice, end: usize) -> usize {
     dice.below(end as u64) as usize
@@ -113,6 +116,73 @@ fn weights_of_pytorch() {
     let network = config.network.init(0, &Device::flex()).unwrap();
     let read = |file: &Path| network.import(file, &ImportOptions::default()).map(drop);
     fuzz("pt", &folder.path().join("a.pt"), &shipped("data/tiny/sit/ckpt.pt"), read);
+}
+
+/// A dictionary of a class of its own, optimizer states, numpy and a hook beside the weights.
+const LIGHTNING: &str = "tests/pytorch/lightning.pt";
+
+#[test]
+fn weights_of_lightning() {
+    let folder = tempfile::tempdir().unwrap();
+    let linear = LinearConfig::new(3, 2).init(&Device::flex());
+    let read = |file: &Path| import(&linear, file, &ImportOptions::default(), KeyMap::default()).map(drop);
+    fuzz("ckpt", &folder.path().join("a.ckpt"), &shipped(LIGHTNING), read);
+}
+
+/// The pickle alone, as the checksum of the archive hides most damage from its reader.
+#[test]
+fn weights_of_a_pickle() {
+    let folder = tempfile::tempdir().unwrap();
+    let linear = LinearConfig::new(3, 2).init(&Device::flex());
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(shipped(LIGHTNING))).unwrap();
+    let mut entries = Vec::new();
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        entries.push((entry.name().unwrap().into_owned(), bytes));
+    }
+    let is_pickle = |entry: &&(String, Vec<u8>)| entry.0.ends_with("data.pkl");
+    let pickle = entries.iter().find(is_pickle).unwrap().1.clone();
+    let around = folder.path().join("around.ckpt");
+    let read = |file: &Path| {
+        let pickle = std::fs::read(file).unwrap();
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, bytes) in &entries {
+            let bytes = if name.ends_with("data.pkl") { &pickle } else { bytes };
+            zip.start_file(name.as_str(), STORED).unwrap();
+            std::io::Write::write_all(&mut zip, bytes).unwrap();
+        }
+        std::fs::write(&around, zip.finish().unwrap().into_inner()).unwrap();
+        import(&linear, &around, &ImportOptions::default(), KeyMap::default()).map(drop)
+    };
+    fuzz("pkl", &folder.path().join("a.pkl"), &pickle, read);
+}
+
+/// A few opcodes, over and over: the costliest pickles there are.
+#[test]
+fn a_pickle_takes_a_hundred_bytes_for_each_of_its_own() {
+    const LONG: usize = 1 << 20;
+    const BUFFERS: usize = 1 << 20;
+    let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.pt");
+    for opcodes in [
+        "N", "(", ")", "]", "}", "N\u{94}", "]\u{94}", "NNR", "(io\ns\n", "N\u{85}", "NN\u{86}", "NNRNb", "]Na", "}NNs",
+    ] {
+        let opcodes: Vec<u8> = opcodes.chars().map(|c| c as u8).collect();
+        let begin = if opcodes == b"NNR" { b"N".as_slice() } else { b"" };
+        let pickle = [begin, &opcodes.repeat(LONG / opcodes.len()), b"."].concat();
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("a/data.pkl", STORED).unwrap();
+        std::io::Write::write_all(&mut zip, &pickle).unwrap();
+        std::fs::write(&file, zip.finish().unwrap().into_inner()).unwrap();
+        let linear = LinearConfig::new(3, 2).init(&Device::flex());
+        MEMORY.set_limit(MEMORY.allocated() + 100 * LONG + BUFFERS).unwrap();
+        let result = import(&linear, &file, &ImportOptions::default(), KeyMap::default());
+        MEMORY.set_limit(usize::MAX).unwrap();
+        assert!(result.is_err());
+    }
 }
 
 #[test]

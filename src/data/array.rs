@@ -23,7 +23,7 @@ impl Array {
     /// in f32.
     pub fn read(file: &Path) -> Result<Self> {
         if file.extension().is_some_and(|e| e == "safetensors") {
-            let mut tensors = read_numbers(file)?;
+            let mut tensors = read_numbers(file, |_| true)?;
             return match (tensors.pop_first(), tensors.is_empty()) {
                 (Some((_, data)), true) => Self::of(file, data),
                 _ => Err(Error::format(file, "must hold one tensor")),
@@ -38,7 +38,7 @@ impl Array {
     /// # Errors
     /// As [`read`](Self::read), and [`Error::Format`] if one is not there.
     pub fn read_named<const N: usize>(file: &Path, names: [&str; N]) -> Result<[Self; N]> {
-        let mut tensors = read_numbers(file)?;
+        let mut tensors = read_numbers(file, |name| names.contains(&name))?;
         let mut take = |name: &str| {
             let data = tensors.remove(name).ok_or_else(|| Error::format(file, format!("has no tensor `{name}`")))?;
             Self::of(file, data)

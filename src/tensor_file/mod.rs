@@ -1,5 +1,6 @@
 //! The tensors of a file, their numbers unread. What a file is, its bytes say and not its name; damage is an error.
 mod kind;
+#[cfg_attr(not(feature = "pytorch"), path = "without_pytorch.rs")]
 mod pytorch;
 mod safetensors;
 mod shards;
@@ -79,9 +80,9 @@ fn open_as(kind: FileKind, file: &Path) -> Result<Stored> {
     .map_err(|message| Error::format(file, message))
 }
 
-/// All tensors of a safetensors or PyTorch file, read into memory: no more of it than the file is long.
+/// The tensors of a safetensors or PyTorch file whose names are wanted, read into memory: each no larger than the file.
 #[cfg(feature = "data")]
-pub(crate) fn read_numbers(file: &Path) -> Result<BTreeMap<String, TensorData>> {
+pub(crate) fn read_numbers(file: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, TensorData>> {
     let length = std::fs::metadata(file).map_err(|e| Error::io(file, e))?.len();
     let read = |(name, tensor): (String, FileTensor)| {
         // A tensor of strides 0 claims what it does not have.
@@ -91,7 +92,7 @@ pub(crate) fn read_numbers(file: &Path) -> Result<BTreeMap<String, TensorData>> 
         };
         Ok((name.clone(), data.map_err(|message| Error::format(file, format!("`{name}`: {message}")))?))
     };
-    open(file)?.into_iter().map(read).collect()
+    open(file)?.into_iter().filter(|(name, _)| is_wanted(name)).map(read).collect()
 }
 
 #[cfg(test)]
