@@ -74,4 +74,9 @@ fn a_resumed_run_replaces_the_stale_tail() {
     let Some(found) = read(dir.path()) else { return };
     let expected = json!([[1, 1.0], [2, 1.0], [3, 1.0], [4, 2.0], [5, 2.0]]);
     assert_eq!(found["scalars"]["train/loss"], expected);
+    // Killed before its first checkpoint, a run begins again where it began before.
+    let board = TensorBoard::create(dir.path(), 0);
+    board.scalar("train/loss", 3.0, 0);
+    board.flush();
+    assert_eq!(read(dir.path()).unwrap()["scalars"]["train/loss"], json!([[0, 3.0]]));
 }

@@ -29,8 +29,8 @@ impl std::fmt::Debug for TensorBoard {
 impl TensorBoard {
     /// Opens a new event file in `dir`.
     ///
-    /// `first_step` is the first step this run will write: if positive, TensorBoard drops what an earlier,
-    /// interrupted run wrote at that step or later.
+    /// `first_step` is the first step this run will write: TensorBoard drops what an earlier, interrupted run wrote
+    /// at that step or later. At 0 that is all of a run that was killed before its first checkpoint.
     pub fn create(dir: &Path, first_step: i64) -> Self {
         let opened = EventWriter::create(dir);
         let board = Self { state: Arc::new(Mutex::new(State { writer: None, error: None })), first_step };
@@ -38,9 +38,7 @@ impl TensorBoard {
             Ok(writer) => board.lock().writer = Some(writer),
             Err(error) => board.lock().turn_off(format!("{}: {error}", dir.display())),
         }
-        if first_step > 0 {
-            board.with(|w| w.restart_at(first_step));
-        }
+        board.with(|w| w.restart_at(first_step));
         board
     }
 
@@ -146,7 +144,7 @@ mod tests {
         board.picture("i", 2, 2, &[0; 3], 0);
         board.scalar("a", 1.0, 0);
         board.flush();
-        assert_eq!((board.error(), read_events(dir.path()).len()), (None, 2));
+        assert_eq!((board.error(), read_events(dir.path()).len()), (None, 3));
     }
 
     #[test]
@@ -156,6 +154,6 @@ mod tests {
         drop(TensorBoard::create(dir.path(), 41));
         let events = read_events(dir.path());
         let starts: Vec<_> = events.iter().filter(|e| e.has_session_log()).map(|e| e.step).collect();
-        assert_eq!(starts, [41]);
+        assert_eq!(starts, [0, 41]);
     }
 }
