@@ -27,11 +27,14 @@ pub fn gated<const D: usize>(residual: Tensor<D>, gate: Tensor<D>, x: Tensor<D>)
     }
 }
 
-/// `y` holds the residual.
+/// `y`, which holds the residual, from number `start` on.
 struct Forward<'a> {
     y: &'a mut [f32],
+    start: usize,
     x: &'a [f32],
-    gate: &'a [f32],
+    gates: &'a [f32],
+    width: usize,
+    rows: usize,
 }
 
 impl WithSimd for Forward<'_> {
@@ -39,11 +42,14 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let width = self.gate.len();
-        let (gates, gate_tail) = S::as_simd_f32s(self.gate);
-        for (y, x) in self.y.chunks_exact_mut(width).zip(self.x.chunks_exact(width)) {
+        let (width, mut x) = (self.width, self.x);
+        for (row, column, y) in slices::rows_of(self.y, self.start, width) {
+            let gate = &self.gates[row / self.rows * width + column..][..y.len()];
+            let (gates, gate_tail) = S::as_simd_f32s(gate);
             let (ys, y_tail) = S::as_mut_simd_f32s(y);
-            let (xs, x_tail) = S::as_simd_f32s(x);
+            let (of_row, others) = x.split_at(gate.len());
+            let (xs, x_tail) = S::as_simd_f32s(of_row);
+            x = others;
             for ((y, x), gate) in ys.iter_mut().zip(xs).zip(gates) {
                 *y = s.mul_add_e_f32s(*x, *gate, *y);
             }
@@ -100,13 +106,9 @@ fn forward(residual: FlexTensor, gate: FlexTensor, x: FlexTensor, rows: usize) -
     let width = x.layout().shape()[x.layout().num_dims() - 1];
     let [gate, x] = [gate, x].map(slices::in_order);
     let (gates, xs) = (slices::elements(&gate), slices::elements(&x));
-    let (some, _) = tasks(width, rows);
-    slices::changed(residual, |y| {
-        let groups = y.par_chunks_mut(rows * width).zip(xs.par_chunks(rows * width)).zip(gates.par_chunks(width));
-        groups.with_min_len((slices::CHUNK / (rows * width)).max(1)).for_each(|((y, x), gate)| {
-            let parts = y.par_chunks_mut(some * width).zip(x.par_chunks(some * width));
-            parts.for_each(|(y, x)| arch.dispatch(Forward { y, x, gate }));
-        });
+    slices::mapped(residual, |start, y| {
+        let x = &xs[start..start + y.len()];
+        arch.dispatch(Forward { y, start, x, gates, width, rows });
     })
 }
 

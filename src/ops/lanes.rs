@@ -148,7 +148,12 @@ mod tests {
         type Output = ();
         #[inline(always)]
         fn with_simd<S: Simd>(self, s: S) {
-            map(s, self.0, #[inline(always)] |x| exp(s, x));
+            map(
+                s,
+                self.0,
+                #[inline(always)]
+                |x| exp(s, x),
+            );
         }
     }
 

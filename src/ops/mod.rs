@@ -8,8 +8,12 @@
 //! | [`layer_norm`], [`affine_layer_norm`] | LN(x), LN(x) weight + bias |
 //! | [`rms_norm`] | x / √(mean x² + ε) · weight |
 //! | [`gated`] | residual + gate · x |
+//! | [`linear`] | x W + b |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
 //! | [`silu`] | x σ(x) |
+//! | [`AdamW`] | Burn's AdamW, to the last bit |
+//! | [`averaged`] | (x − a) (1 − d) + a |
+//! | [`sum_of_squares`] | Σ x² |
 //!
 //! They work on `f32` on Burn's CPU backend, with autodiff or without, through Burn's backend extension. For other
 //! types and on other backends, and for shapes that they do not know, the plain Burn formula runs; that is decided at
@@ -26,18 +30,26 @@
 //! let y = ops::gelu_tanh(ops::modulate_norm(x.clone(), shift, scale, 1e-6));
 //! assert!(x.grad(&y.sum().backward()).is_some());
 //! ```
+mod adamw;
 mod attention;
+mod average;
 mod gate;
 mod gelu;
 mod lanes;
+mod linear;
 mod norm;
 mod pointwise;
 mod scaled;
 mod silu;
 mod slices;
+mod squares;
 
+pub use adamw::AdamW;
 pub use attention::{attention, self_attention};
+pub use average::averaged;
 pub use gate::gated;
 pub use gelu::gelu_tanh;
+pub use linear::linear;
 pub use norm::{affine_layer_norm, layer_norm, modulate, modulate_norm, rms_norm};
 pub use silu::silu;
+pub use squares::sum_of_squares;

@@ -1,5 +1,5 @@
 //! Functions of single numbers: y = f(x) in one pass, and dx = f′(x) dy in another, from x alone.
-use super::slices::{self, CHUNK};
+use super::slices;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -8,7 +8,6 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
@@ -61,23 +60,17 @@ impl<F: Curve> WithSimd for Slopes<'_, F> {
 /// f(x), over x itself where nobody else holds it.
 pub(super) fn forward<F: Curve>(x: FlexTensor) -> FlexTensor {
     let arch = Arch::new();
-    let values = |x: &mut [f32]| arch.dispatch(Values(x, PhantomData::<F>));
-    let mut x = slices::in_order(x);
-    if let Some(own) = slices::own_elements(&mut x) {
-        own.par_chunks_mut(CHUNK).for_each(values);
-        return x;
-    }
-    let y = slices::copied(slices::elements(&x), values);
-    slices::tensor(y, x.layout().shape().clone())
+    slices::mapped(x, |_, x| arch.dispatch(Values(x, PhantomData::<F>)))
 }
 
 /// f′(x) · grad, over the gradient where nobody else holds it.
 fn backward<F: Curve>(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
     let arch = Arch::new();
     let x = slices::in_order(x);
-    slices::changed(grad, |grad| {
-        let pairs = grad.par_chunks_mut(CHUNK).zip(slices::elements(&x).par_chunks(CHUNK));
-        pairs.for_each(|(grad, x)| arch.dispatch(Slopes { x, grad, curve: PhantomData::<F> }));
+    let x = slices::elements(&x);
+    slices::mapped(grad, |start, grad| {
+        let x = &x[start..start + grad.len()];
+        arch.dispatch(Slopes { x, grad, curve: PhantomData::<F> });
     })
 }
 

@@ -88,63 +88,74 @@ pub(super) fn scaled<const D: usize, const E: usize>(
 /// (mean, rate) of every row.
 type Stats = Arc<Vec<[f32; 2]>>;
 
-/// The rows of one task; `y` holds x.
-struct Forward<'a> {
-    y: &'a mut [f32],
+/// (mean, rate) of some rows.
+struct RowStats<'a> {
+    x: &'a [f32],
     stats: &'a mut [[f32; 2]],
+    spec: Spec,
+}
+
+impl WithSimd for RowStats<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let count = self.spec.width as f32;
+        for (row, stats) in self.x.chunks_exact(self.spec.width).zip(self.stats) {
+            *stats = match self.spec.norm {
+                Norm::None => [0.0, 1.0],
+                Norm::Rms(epsilon) => [0.0, 1.0 / (lanes::dot(s, row, row) / count + epsilon).sqrt()],
+                Norm::Layer(epsilon) => {
+                    let mean = lanes::sum(
+                        s,
+                        row,
+                        #[inline(always)]
+                        |x| x,
+                    ) / count;
+                    let middle = s.splat_f32s(mean);
+                    // The rest is apart, since the lanes beyond the end would count as −mean.
+                    let (whole, rest) = row.split_at(row.len() - row.len() % S::F32_LANES);
+                    let squares = lanes::sum(
+                        s,
+                        whole,
+                        #[inline(always)]
+                        |x| {
+                            let x = s.sub_f32s(x, middle);
+                            s.mul_f32s(x, x)
+                        },
+                    );
+                    let squares = squares + rest.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>();
+                    [mean, 1.0 / (squares / count + epsilon).sqrt()]
+                }
+            };
+        }
+    }
+}
+
+/// `y`, which holds x, from number `start` on.
+struct Scale<'a> {
+    y: &'a mut [f32],
+    start: usize,
+    stats: &'a [[f32; 2]],
     scale: &'a [f32],
     shift: &'a [f32],
     spec: Spec,
 }
 
-impl Forward<'_> {
-    #[inline(always)]
-    fn stats<S: Simd>(s: S, row: &[f32], norm: Norm) -> [f32; 2] {
-        let count = row.len() as f32;
-        match norm {
-            Norm::None => [0.0, 1.0],
-            Norm::Rms(epsilon) => [0.0, 1.0 / (lanes::dot(s, row, row) / count + epsilon).sqrt()],
-            Norm::Layer(epsilon) => {
-                let mean = lanes::sum(
-                    s,
-                    row,
-                    #[inline(always)]
-                    |x| x,
-                ) / count;
-                let middle = s.splat_f32s(mean);
-                // The rest is apart, since the lanes beyond the end would count as −mean.
-                let (whole, rest) = row.split_at(row.len() - row.len() % S::F32_LANES);
-                let square = |x: f32| (x - mean) * (x - mean);
-                let squares = lanes::sum(
-                    s,
-                    whole,
-                    #[inline(always)]
-                    |x| {
-                        let x = s.sub_f32s(x, middle);
-                        s.mul_f32s(x, x)
-                    },
-                );
-                let variance = (squares + rest.iter().map(|x| square(*x)).sum::<f32>()) / count;
-                [mean, 1.0 / (variance + epsilon).sqrt()]
-            }
-        }
-    }
-}
-
-impl WithSimd for Forward<'_> {
+impl WithSimd for Scale<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Spec { norm, offset, width, .. } = self.spec;
+        let Spec { offset, width, rows, .. } = self.spec;
         let extra = s.splat_f32s(offset);
-        let (scales, scale_tail) = S::as_simd_f32s(self.scale);
-        let (shifts, shift_tail) = S::as_simd_f32s(self.shift);
-        for (row, stats) in self.y.chunks_exact_mut(width).zip(self.stats) {
-            *stats = Self::stats(s, row, norm);
-            let [mean, rate] = *stats;
+        for (row, column, y) in slices::rows_of(self.y, self.start, width) {
+            let [mean, rate] = self.stats[row];
             let (middle, r) = (s.splat_f32s(mean), s.splat_f32s(rate));
-            let (ys, y_tail) = S::as_mut_simd_f32s(row);
+            let of_group = row / rows * width + column;
+            let (scales, scale_tail) = S::as_simd_f32s(&self.scale[of_group..][..y.len()]);
+            let (shifts, shift_tail) = S::as_simd_f32s(&self.shift[of_group..][..y.len()]);
+            let (ys, y_tail) = S::as_mut_simd_f32s(y);
             for ((y, scale), shift) in ys.iter_mut().zip(scales).zip(shifts) {
                 let h = s.mul_f32s(s.sub_f32s(*y, middle), r);
                 *y = s.mul_add_e_f32s(h, s.add_f32s(*scale, extra), *shift);
@@ -195,8 +206,7 @@ impl WithSimd for Gradient<'_> {
             }
             let (mut sum_w, mut sum_wh) = (of_w.total(s), of_wh.total(s));
             let tails = x_tail.iter().zip(grad_tail.iter()).zip(scale_tail);
-            for (((x, g), scale), (d_scale, d_shift)) in
-                tails.zip(d_scale_tail.iter_mut().zip(d_shift_tail.iter_mut()))
+            for (((x, g), scale), (d_scale, d_shift)) in tails.zip(d_scale_tail.iter_mut().zip(d_shift_tail.iter_mut()))
             {
                 let (h, w) = ((x - mean) * rate, g * (scale + offset));
                 *d_scale += g * h;
@@ -238,21 +248,13 @@ fn together(spec: Spec) -> usize {
 
 fn forward(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, spec: Spec) -> (FlexTensor, Stats) {
     let arch = Arch::new();
-    let Spec { width, rows, .. } = spec;
-    let [scale, shift] = [scale, shift].map(slices::in_order);
+    let [x, scale, shift] = [x, scale, shift].map(slices::in_order);
     let (scale, shift) = (slices::elements(&scale), slices::elements(&shift));
-    let (some, _) = tasks(spec);
-    let mut stats = Vec::new();
-    let y = slices::changed(x, |y| {
-        stats = vec![[0.0; 2]; y.len() / width];
-        let groups = y.par_chunks_mut(rows * width).zip(stats.par_chunks_mut(rows));
-        groups.zip(scale.par_chunks(width)).zip(shift.par_chunks(width)).with_min_len(together(spec)).for_each(
-            |(((y, stats), scale), shift)| {
-                let parts = y.par_chunks_mut(some * width).zip(stats.par_chunks_mut(some));
-                parts.for_each(|(y, stats)| arch.dispatch(Forward { y, stats, scale, shift, spec }));
-            },
-        );
-    });
+    let some = (slices::CHUNK / spec.width).max(1);
+    let mut stats = vec![[0.0; 2]; slices::elements(&x).len() / spec.width];
+    let rows = slices::elements(&x).par_chunks(some * spec.width).zip(stats.par_chunks_mut(some));
+    rows.for_each(|(x, stats)| arch.dispatch(RowStats { x, stats, spec }));
+    let y = slices::mapped(x, |start, y| arch.dispatch(Scale { y, start, stats: &stats, scale, shift, spec }));
     (y, Arc::new(stats))
 }
 

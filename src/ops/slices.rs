@@ -57,36 +57,64 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
-/// `tensor`, in order, as `change` leaves it: in place where nobody else holds its elements, else in a copy.
+/// `tensor`, in order, as `change` leaves all of it: in place where nobody else holds its elements, else in a copy.
 pub(super) fn changed(tensor: FlexTensor, change: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let mut tensor = owned(tensor);
+    change(own_elements(&mut tensor).expect("owned"));
+    tensor
+}
+
+/// `tensor`, in order, held by nobody else: itself or a copy.
+pub(super) fn owned(tensor: FlexTensor) -> FlexTensor {
     let mut tensor = in_order(tensor);
-    if let Some(own) = own_elements(&mut tensor) {
-        change(own);
+    if own_elements(&mut tensor).is_some() {
         return tensor;
     }
-    let mut copy = copied(elements(&tensor), |_| ());
-    change(&mut copy);
+    mapped(tensor, |_, _| ())
+}
+
+/// `tensor`, in order, each piece of which `change` has changed, given where the piece starts: in place where nobody
+/// else holds the elements, else in a copy that is changed while it is in the cache.
+///
+/// The copy is collected from blocks, so that its pages are not cleared first, and are first touched by all cores.
+pub(super) fn mapped(tensor: FlexTensor, change: impl Fn(usize, &mut [f32]) + Sync) -> FlexTensor {
+    const BLOCK: usize = 1024;
+    let mut tensor = in_order(tensor);
+    if let Some(own) = own_elements(&mut tensor) {
+        own.par_chunks_mut(CHUNK).enumerate().for_each(|(i, piece)| change(i * CHUNK, piece));
+        return tensor;
+    }
+    let (blocks, rest) = elements(&tensor).as_chunks::<BLOCK>();
+    let mut copy: Vec<[f32; BLOCK]> = Vec::with_capacity(blocks.len() + 1);
+    let changed = |(i, block): (usize, &[f32; BLOCK])| {
+        let mut block = *block;
+        change(i * BLOCK, &mut block);
+        block
+    };
+    blocks.par_iter().enumerate().with_min_len(CHUNK / BLOCK).map(changed).collect_into_vec(&mut copy);
+    let mut copy = copy.into_flattened();
+    let mut rest = rest.to_vec();
+    change(copy.len(), &mut rest);
+    copy.extend_from_slice(&rest);
     self::tensor(copy, tensor.shape())
 }
 
-/// A copy of `values`, each block of which `change` has seen while it was in the cache.
-///
-/// The buffer is collected from blocks, so that its pages are not cleared first, and are first touched by all cores.
-pub(super) fn copied(values: &[f32], change: impl Fn(&mut [f32]) + Sync) -> Vec<f32> {
-    const BLOCK: usize = 1024;
-    let (blocks, rest) = values.as_chunks::<BLOCK>();
-    let mut copy: Vec<[f32; BLOCK]> = Vec::with_capacity(blocks.len() + 1);
-    let changed = |block: &[f32; BLOCK]| {
-        let mut block = *block;
-        change(&mut block);
-        block
-    };
-    blocks.par_iter().with_min_len(8).map(changed).collect_into_vec(&mut copy);
-    let mut copy = copy.into_flattened();
-    let mut rest = rest.to_vec();
-    change(&mut rest);
-    copy.extend_from_slice(&rest);
-    copy
+/// The pieces of rows of `width` numbers that a piece from `start` on consists of: row, first column, numbers.
+pub(super) fn rows_of(
+    piece: &mut [f32],
+    start: usize,
+    width: usize,
+) -> impl Iterator<Item = (usize, usize, &mut [f32])> {
+    let mut rest = piece;
+    let mut at = start;
+    std::iter::from_fn(move || {
+        let (row, column) = (at / width, at % width);
+        let count = (width - column).min(rest.len());
+        let (found, others) = std::mem::take(&mut rest).split_at_mut(count);
+        rest = others;
+        at += count;
+        (count > 0).then_some((row, column, found))
+    })
 }
 
 /// Sums of `parts` rows of `width` each, one after the other, for every group of so many.

@@ -12,7 +12,7 @@ fn unary(name: &str, fused: Unary, plain: Unary) {
     for (seed, width) in [1, 7, 64, 1023, 5003].into_iter().enumerate() {
         let x = random(seed as u64, [3, width], &device) * 3.0;
         close(name, fused(x.clone()), plain(x.clone()));
-        let rows = |x: &Tensor<2>| x.clone().slice([1..3]);
+        let rows = |x: &Tensor<2>| x.clone().narrow(0, 1, 2);
         close(&format!("{name} of a view"), fused(rows(&x)), plain(rows(&x)));
         let turned = |x: &Tensor<2>| x.clone().transpose();
         close(&format!("{name} of a transposed view"), fused(turned(&x)), plain(turned(&x)));
@@ -112,7 +112,11 @@ fn norms_with_learned_weights() {
         let bias = random(bias, [width], &device);
         type Normed = fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>;
         let cases: [(&str, Normed, Normed); 3] = [
-            ("rms", |x, w, b| ops::rms_norm(x, w, 1e-6) + b.unsqueeze(), |x, w, b| plain::rms_norm(x, w) + b.unsqueeze()),
+            (
+                "rms",
+                |x, w, b| ops::rms_norm(x, w, 1e-6) + b.unsqueeze(),
+                |x, w, b| plain::rms_norm(x, w) + b.unsqueeze(),
+            ),
             (
                 "affine layer norm",
                 |x, w, b| ops::affine_layer_norm(x, w, b, 1e-6),
@@ -144,15 +148,8 @@ fn norms_with_learned_weights() {
 }
 
 /// Batch, heads, tokens and width of a head.
-const HEADS: [[usize; 4]; 7] = [
-    [2, 3, 50, 16],
-    [1, 2, 257, 64],
-    [1, 1, 300, 72],
-    [2, 2, 1, 8],
-    [5, 1, 16, 32],
-    [1, 1, 1100, 5],
-    [2, 6, 131, 1],
-];
+const HEADS: [[usize; 4]; 7] =
+    [[2, 3, 50, 16], [1, 2, 257, 64], [1, 1, 300, 72], [2, 2, 1, 8], [5, 1, 16, 32], [1, 1, 1100, 5], [2, 6, 131, 1]];
 
 #[test]
 fn attention_of_tokens_to_each_other() {
@@ -209,7 +206,9 @@ fn attention_between_different_lengths_and_widths() {
 #[test]
 fn what_is_not_finite_stays_so() {
     let device = Device::flex();
-    let at = |x: Tensor<4>, i: usize| x.slice_assign([0..1, 0..1, i..i + 1, 0..1], Tensor::full([1, 1, 1, 1], f32::NAN, &device));
+    let at = |x: Tensor<4>, i: usize| {
+        x.slice_assign([0..1, 0..1, i..i + 1, 0..1], Tensor::full([1, 1, 1, 1], f32::NAN, &device))
+    };
     let nans = |y: Tensor<4>| -> Vec<bool> { y.into_data().iter::<f32>().map(f32::is_nan).collect() };
     let [q, k, v] = [0, 1, 2].map(|seed| random(seed, [1, 1, 20, 8], &device));
     for (q, k, v) in [

@@ -121,7 +121,10 @@ pub(super) fn matrices(mut all: MatMut<'_, f32>, tokens: usize, width: usize) ->
 pub(super) fn pieces(mut matrix: MatMut<'_, f32>, rows: usize) -> Vec<MatMut<'_, f32>> {
     let mut found = Vec::with_capacity(matrix.nrows().div_ceil(rows));
     while matrix.nrows() > 0 {
-        let (piece, rest) = { let rows = rows.min(matrix.nrows()); matrix.split_at_row_mut(rows) };
+        let (piece, rest) = {
+            let rows = rows.min(matrix.nrows());
+            matrix.split_at_row_mut(rows)
+        };
         matrix = rest;
         found.push(piece);
     }

@@ -33,7 +33,11 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
     let fits = k.dims() == [batch, heads, keys, d] && v.dims()[..2] == [batch, heads];
     let some = [batch, heads, queries, keys, d, e].into_iter().all(|side| side > 0);
     if fits && some && slices::fused([slices::side(&q), slices::side(&k), slices::side(&v)]) {
-        return Tensor::from_dispatch(Dispatch::fused_attention(q.into_dispatch(), k.into_dispatch(), v.into_dispatch()));
+        return Tensor::from_dispatch(Dispatch::fused_attention(
+            q.into_dispatch(),
+            k.into_dispatch(),
+            v.into_dispatch(),
+        ));
     }
     module::attention(q, k, v, None, None, Default::default())
 }
