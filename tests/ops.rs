@@ -6,5 +6,7 @@ mod plain;
 mod support;
 #[path = "ops/threads.rs"]
 mod threads;
+#[path = "ops/update.rs"]
+mod update;
 #[path = "ops/values.rs"]
 mod values;

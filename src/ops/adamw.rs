@@ -187,6 +187,12 @@ fn update(p: FlexTensor, grad: FlexTensor, moments: [FlexTensor; 2], constants: 
     let grads = slices::elements(&grad);
     let [mut m, mut v] = moments.map(slices::owned);
     let [ms, vs] = [&mut m, &mut v].map(|t| slices::own_elements(t).expect("owned"));
+    if grads.len() <= slices::CHUNK {
+        // Waking the other cores would take longer.
+        let mut p = slices::owned(p);
+        run(slices::own_elements(&mut p).expect("owned"), grads, ms, vs);
+        return [p, m, v];
+    }
     let mut p = slices::in_order(p);
     if let Some(own) = slices::own_elements(&mut p) {
         let size = slices::CHUNK;

@@ -53,8 +53,13 @@ impl WithSimd for Forward<'_> {
             for ((y, x), gate) in ys.iter_mut().zip(xs).zip(gates) {
                 *y = s.mul_add_e_f32s(*x, *gate, *y);
             }
-            for ((y, x), gate) in y_tail.iter_mut().zip(x_tail).zip(gate_tail) {
-                *y += x * gate;
+            // With the same rounding, wherever a piece ends.
+            if !y_tail.is_empty() {
+                let [y, x, gate] = [&*y_tail, x_tail, gate_tail].map(
+                    #[inline(always)]
+                    |tail| s.partial_load_f32s(tail),
+                );
+                s.partial_store_f32s(y_tail, s.mul_add_e_f32s(x, gate, y));
             }
         }
     }

@@ -28,7 +28,10 @@ struct Gelu;
 impl Curve for Gelu {
     #[inline(always)]
     fn value<S: Simd>(s: S, x: S::f32s) -> S::f32s {
-        let [a, ab] = [A, A * B].map(|c| s.splat_f32s(c as f32));
+        let [a, ab] = [A, A * B].map(
+            #[inline(always)]
+            |c| s.splat_f32s(c as f32),
+        );
         let slope = s.mul_add_e_f32s(s.mul_f32s(x, x), ab, a);
         s.mul_f32s(x, lanes::sigmoid(s, s.mul_f32s(x, slope)))
     }
@@ -36,7 +39,10 @@ impl Curve for Gelu {
     /// σ + x σ (1 − σ) z′, with z = A (x + B x³) and z′ = A (1 + 3 B x²).
     #[inline(always)]
     fn slope<S: Simd>(s: S, x: S::f32s) -> S::f32s {
-        let [one, a, ab, ab3] = [1.0, A, A * B, 3.0 * A * B].map(|c| s.splat_f32s(c as f32));
+        let [one, a, ab, ab3] = [1.0, A, A * B, 3.0 * A * B].map(
+            #[inline(always)]
+            |c| s.splat_f32s(c as f32),
+        );
         let square = s.mul_f32s(x, x);
         let sigma = lanes::sigmoid(s, s.mul_f32s(x, s.mul_add_e_f32s(square, ab, a)));
         let rise = s.mul_f32s(x, s.mul_add_e_f32s(square, ab3, a));

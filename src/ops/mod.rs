@@ -10,7 +10,8 @@
 //! | [`gated`] | residual + gate · x |
 //! | [`linear`] | x W + b |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
-//! | [`silu`] | x σ(x) |
+//! | [`silu`], [`swiglu`] | x σ(x), SiLU(a) · b |
+//! | [`rotate`] | pairs (a cos − b sin, b cos + a sin) |
 //! | [`AdamW`] | Burn's AdamW, to the last bit |
 //! | [`averaged`] | (x − a) (1 − d) + a |
 //! | [`sum_of_squares`] | Σ x² |
@@ -39,10 +40,12 @@ mod lanes;
 mod linear;
 mod norm;
 mod pointwise;
+mod rotate;
 mod scaled;
 mod silu;
 mod slices;
 mod squares;
+mod swiglu;
 
 pub use adamw::AdamW;
 pub use attention::{attention, self_attention};
@@ -51,5 +54,7 @@ pub use gate::gated;
 pub use gelu::gelu_tanh;
 pub use linear::linear;
 pub use norm::{affine_layer_norm, layer_norm, modulate, modulate_norm, rms_norm};
+pub use rotate::rotate;
 pub use silu::silu;
 pub use squares::sum_of_squares;
+pub use swiglu::swiglu;

@@ -160,8 +160,14 @@ impl WithSimd for Scale<'_> {
                 let h = s.mul_f32s(s.sub_f32s(*y, middle), r);
                 *y = s.mul_add_e_f32s(h, s.add_f32s(*scale, extra), *shift);
             }
-            for ((y, scale), shift) in y_tail.iter_mut().zip(scale_tail).zip(shift_tail) {
-                *y = (*y - mean) * rate * (scale + offset) + shift;
+            // With the same rounding, wherever a piece ends.
+            if !y_tail.is_empty() {
+                let [y, scale, shift] = [&*y_tail, scale_tail, shift_tail].map(
+                    #[inline(always)]
+                    |tail| s.partial_load_f32s(tail),
+                );
+                let h = s.mul_f32s(s.sub_f32s(y, middle), r);
+                s.partial_store_f32s(y_tail, s.mul_add_e_f32s(h, s.add_f32s(scale, extra), shift));
             }
         }
     }

@@ -80,6 +80,20 @@ pub(super) fn owned(tensor: FlexTensor) -> FlexTensor {
 pub(super) fn mapped(tensor: FlexTensor, change: impl Fn(usize, &mut [f32]) + Sync) -> FlexTensor {
     const BLOCK: usize = 1024;
     let mut tensor = in_order(tensor);
+    if elements(&tensor).len() <= CHUNK {
+        // Waking the other cores would take longer.
+        return match own_elements(&mut tensor) {
+            Some(own) => {
+                change(0, own);
+                tensor
+            }
+            None => {
+                let mut copy = elements(&tensor).to_vec();
+                change(0, &mut copy);
+                self::tensor(copy, tensor.shape())
+            }
+        };
+    }
     if let Some(own) = own_elements(&mut tensor) {
         own.par_chunks_mut(CHUNK).enumerate().for_each(|(i, piece)| change(i * CHUNK, piece));
         return tensor;

@@ -13,9 +13,14 @@ pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let device = x.device();
     let x = slices::in_order(x.try_into_primitive::<Flex>().expect("on the CPU, as asked before"));
     let arch = Arch::new();
-    let sums: Vec<f32> =
-        slices::elements(&x).par_chunks(slices::CHUNK).map(|piece| arch.dispatch(Squares(piece))).collect();
-    let sum = sums.into_iter().map(f64::from).sum::<f64>();
+    let squares = |piece| arch.dispatch(Squares(piece));
+    let sum = match slices::elements(&x) {
+        small if small.len() <= slices::CHUNK => f64::from(squares(small)),
+        large => {
+            let sums: Vec<f32> = large.par_chunks(slices::CHUNK).map(squares).collect();
+            sums.into_iter().map(f64::from).sum()
+        }
+    };
     Tensor::from_floats([sum as f32], &device)
 }
 

@@ -253,3 +253,76 @@ fn partly_tracked_and_other_types() {
     let half = ops::gelu_tanh(x.cast(FloatDType::F16)).cast(FloatDType::F32).inner();
     assert!((half - plain).abs().max().into_scalar::<f32>() < 1e-2);
 }
+
+#[test]
+fn linear_layers() {
+    for (seed, [batch, tokens, inputs, outputs]) in
+        [[2, 5, 7, 3], [1, 1, 4, 9], [3, 257, 24, 96], [8, 1, 64, 130]].into_iter().enumerate()
+    {
+        let (seed, device) = (4 * seed as u64, Device::flex());
+        let x = random(seed, [batch, inputs, tokens], &device);
+        let (w, b) = (random(seed + 1, [inputs, outputs], &device), random(seed + 2, [outputs], &device));
+        let weight = random(seed + 3, [batch, tokens, outputs], &device);
+        for device in tracked() {
+            let run = |f: fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>| {
+                let (x, w, b) = (leaf(&x, &device), leaf(&w, &device), leaf(&b, &device));
+                let y = f(x.clone().swap_dims(1, 2), w.clone(), b.clone());
+                let grads = (y.clone() * Tensor::from_data(weight.to_data(), &device)).sum().backward();
+                (y.inner(), x.grad(&grads).unwrap(), w.grad(&grads).unwrap(), b.grad(&grads).unwrap())
+            };
+            let (found, expected) = (run(ops::linear), run(|x, w, b| x.matmul(w.unsqueeze()) + b.unsqueeze()));
+            close("linear", found.0, expected.0);
+            close("dx of linear", found.1, expected.1);
+            close("dweight of linear", found.2, expected.2);
+            close("dbias of linear", found.3, expected.3);
+        }
+    }
+}
+
+#[test]
+fn gated_activations() {
+    for (seed, width) in [1, 5, 64, 171].into_iter().enumerate() {
+        let both = random(seed as u64, [3, 7, 2 * width], &Device::flex()) * 3.0;
+        for device in tracked() {
+            let run = |f: &dyn Fn(Tensor<3>) -> Tensor<3>| {
+                let x = leaf(&both, &device);
+                let y = f(x.clone() * 0.8);
+                (y.clone().inner(), x.grad(&(y.clone() * y).sum().backward()).unwrap())
+            };
+            let plain = |x: Tensor<3>| plain::silu(x.clone().narrow(2, 0, width)) * x.narrow(2, width, width);
+            let (found, expected) = (run(&ops::swiglu), run(&plain));
+            close("swiglu", found.0, expected.0);
+            close("gradient of swiglu", found.1, expected.1);
+        }
+    }
+}
+
+#[test]
+fn rotary_positions() {
+    for (seed, shape) in [[2, 5, 3, 8], [1, 1, 1, 2], [3, 257, 2, 72]].into_iter().enumerate() {
+        let (seed, [_, tokens, heads, width]) = (3 * seed as u64, shape);
+        let x = random(seed, shape, &Device::flex());
+        let angles = random(seed + 1, [tokens, width], &Device::flex());
+        let weight = random(seed + 2, [shape[0], heads, tokens, width], &Device::flex());
+        for device in tracked() {
+            let [cos, sin] =
+                [angles.clone().cos(), angles.clone().sin()].map(|t| Tensor::<2>::from_data(t.into_data(), &device));
+            let run = |f: &dyn Fn(Tensor<4>) -> Tensor<4>| {
+                let x = leaf(&x, &device);
+                let y = f(x.clone() * 1.5).swap_dims(1, 2);
+                let grads = (y.clone() * Tensor::from_data(weight.to_data(), &device)).sum().backward();
+                (y.inner(), x.grad(&grads).unwrap())
+            };
+            let plain = |x: Tensor<4>| {
+                let pairs: Tensor<5> = x.clone().reshape([shape[0], tokens, heads, width / 2, 2]);
+                let [first, second] = [0, 1].map(|i| pairs.clone().narrow(4, i, 1));
+                let turned = Tensor::cat(vec![second.neg(), first], 4).reshape(shape);
+                let all = |t: &Tensor<2>| t.clone().reshape([1, tokens, 1, width]);
+                x * all(&cos) + turned * all(&sin)
+            };
+            let (found, expected) = (run(&|x| ops::rotate(x, cos.clone(), sin.clone())), run(&plain));
+            close("rotate", found.0, expected.0);
+            close("gradient of rotate", found.1, expected.1);
+        }
+    }
+}

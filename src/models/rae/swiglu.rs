@@ -1,6 +1,6 @@
 //! The gated MLP w3(SiLU(a) · b), (a, b) = w12(x) (Shazeer 2020, arXiv 2002.05202).
 use crate::models::layers::{Law, WeightInit, linear};
-use crate::ops::silu;
+use crate::ops::swiglu;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -25,8 +25,6 @@ impl SwiGlu {
 
     /// Maps the last dimension of tokens `[batch, tokens, width]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let both = linear(&self.w12, tokens);
-        let gate = silu(both.clone().narrow(2, 0, self.hidden));
-        linear(&self.w3, gate * both.narrow(2, self.hidden, self.hidden))
+        linear(&self.w3, swiglu(linear(&self.w12, tokens)))
     }
 }

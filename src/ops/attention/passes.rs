@@ -8,9 +8,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::Arch;
 use rayon::prelude::*;
 
-/// Queries in a tile, from 16 to 128: as many as have 2¹⁵ scores, 128 KiB, so that a tile stays in the L2 cache.
+/// Queries in a tile, from 16 to 128: as many as have 2¹⁷ scores, 512 KiB: fewer make the products slow, more leave the L2 cache.
 fn tile(keys: usize) -> usize {
-    ((1 << 15) / keys).next_multiple_of(8).clamp(16, 128)
+    ((1 << 17) / keys).next_multiple_of(8).clamp(16, 128)
 }
 
 fn scale(width: usize) -> f32 {
