@@ -2,16 +2,16 @@
 //!
 //! | operation | formula |
 //! |---|---|
-//! | [`attention`], [`self_attention`] | softmax(q kᵀ / √d) v, without a matrix of weights in memory |
+//! | [`attention`](fn@attention), [`self_attention`] | softmax(q kᵀ / √d) v, without a matrix of weights in memory |
 //! | [`modulate_norm`] | LN(x) (1 + scale) + shift |
 //! | [`modulate`] | x (1 + scale) + shift |
 //! | [`layer_norm`], [`affine_layer_norm`] | LN(x), LN(x) weight + bias |
 //! | [`rms_norm`] | x / √(mean x² + ε) · weight |
 //! | [`gated`] | residual + gate · x |
-//! | [`linear`] | x W + b |
+//! | [`linear`](fn@linear) | x W + b |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
-//! | [`silu`], [`swiglu`] | x σ(x), SiLU(a) · b |
-//! | [`rotate`] | pairs (a cos − b sin, b cos + a sin) |
+//! | [`silu`](fn@silu), [`swiglu`](fn@swiglu) | x σ(x), SiLU(a) · b |
+//! | [`rotate`](fn@rotate) | pairs (a cos − b sin, b cos + a sin) |
 //! | [`AdamW`] | Burn's AdamW, to the last bit |
 //! | [`averaged`] | (x − a) (1 − d) + a |
 //! | [`sum_of_squares`] | Σ x² |
