@@ -72,6 +72,8 @@ mod host;
 mod json;
 pub mod monitor;
 pub mod network;
+#[cfg(feature = "fused")]
+pub mod ops;
 pub mod path;
 pub mod post_train;
 pub mod prelude;

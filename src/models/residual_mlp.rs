@@ -2,16 +2,14 @@
 //!
 //! The output is that of a linear layer plus `s(t)` times the input.
 //! Small enough to pretrain and post-train in minutes on a CPU; the network of the photo-patch and digit studies.
-use super::layers::{
-    Law, ParameterList, TimestepEmbedding, WeightInit, as_size, count, gelu_tanh, layer_norm, modulate, product,
-};
+use super::layers::{Law, ParameterList, TimestepEmbedding, WeightInit, as_size, count, linear, product};
 use super::replace_labels;
 use super::size_limit::{self, MOST_BLOCKS};
 use crate::network::{Prediction, PredictionNetwork};
+use crate::ops::{gated, gelu_tanh, layer_norm, modulate_norm, silu};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -145,10 +143,10 @@ pub struct ResidualBlock {
 impl ResidualBlock {
     fn forward(&self, x: Tensor<2>, embedding: Tensor<2>) -> Tensor<2> {
         let [_, width] = x.dims();
-        let parts = self.modulation.forward(embedding);
+        let parts = linear(&self.modulation, embedding);
         let part = |i: usize| parts.clone().narrow(1, i * width, width);
-        let inner = self.first.forward(modulate(layer_norm(x.clone(), 1e-6), part(0), part(1)));
-        x + part(2) * self.second.forward(gelu_tanh(inner))
+        let inner = linear(&self.first, modulate_norm(x.clone(), part(0), part(1), 1e-6));
+        gated(x, part(2), linear(&self.second, gelu_tanh(inner)))
     }
 }
 
@@ -179,11 +177,11 @@ impl ResidualMlp {
         let embedding = silu(embedding);
         let noisy = x.cast(self.input.weight.val().dtype());
         let skip = self.skip.forward(embedding.clone()) * noisy.clone();
-        let mut x = self.input.forward(noisy);
+        let mut x = linear(&self.input, noisy);
         for block in &self.blocks {
             x = block.forward(x, embedding.clone());
         }
-        (self.output.forward(layer_norm(x, 1e-6)) + skip).cast(input_type)
+        (linear(&self.output, layer_norm(x, 1e-6)) + skip).cast(input_type)
     }
 }
 

@@ -1,7 +1,7 @@
 //! AdamW as PyTorch defines it, and its learning rate over the steps.
 use crate::Problem;
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
-use burn::optim::{AdamWConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 /// AdamW. The defaults are those of SiT: betas (0.9, 0.999), eps 1e-8, no weight decay, no clipping.
@@ -50,15 +50,27 @@ impl OptimizerConfig {
         problems
     }
 
-    /// Burn's optimizer. Clipping is done by the training step, on the global norm.
+    /// Burn's optimizer, with the feature `fused` in one pass on a CPU. Clipping is done by the training step, on the
+    /// global norm.
     pub fn build(&self) -> ModuleOptimizer {
-        AdamWConfig::new()
-            .with_beta_1(self.betas[0] as f32)
-            .with_beta_2(self.betas[1] as f32)
-            .with_epsilon(self.epsilon as f32)
-            .with_weight_decay(self.weight_decay as f32)
-            .init()
+        let (betas, epsilon, decay) = (self.betas.map(|b| b as f32), self.epsilon as f32, self.weight_decay as f32);
+        adamw(betas, epsilon, decay)
     }
+}
+
+#[cfg(feature = "fused")]
+fn adamw(betas: [f32; 2], epsilon: f32, weight_decay: f32) -> ModuleOptimizer {
+    crate::ops::AdamW::new(betas, epsilon, weight_decay).into()
+}
+
+#[cfg(not(feature = "fused"))]
+fn adamw([beta_1, beta_2]: [f32; 2], epsilon: f32, weight_decay: f32) -> ModuleOptimizer {
+    burn::optim::AdamWConfig::new()
+        .with_beta_1(beta_1)
+        .with_beta_2(beta_2)
+        .with_epsilon(epsilon)
+        .with_weight_decay(weight_decay)
+        .init()
 }
 
 /// How the learning rate goes from its peak to the last step.

@@ -191,8 +191,9 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             Verdict::Halt => self,
             Verdict::Skip => self.counted(),
             Verdict::Update(grads) => {
-                let network = step(self.network.clone(), grads);
-                self.after_update(network)
+                // The network is given away, so that who holds its parameters alone may write over them.
+                let Self { network, ema, updates, settings, progress } = self;
+                Self { network: step(network, grads), ema, updates, settings, progress }.after_update()
             }
         }
     }
@@ -212,11 +213,10 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self
     }
 
-    fn after_update(mut self, network: N) -> Self {
+    fn after_update(mut self) -> Self {
         let update = self.step_count();
         let decay = self.settings.ema.decay_at(update);
-        self.ema = ema::update(self.ema, &network, decay);
-        self.network = network;
+        self.ema = ema::update(self.ema, &self.network, decay);
         let every = self.settings.distance_every;
         if every > 0 && (update + 1).is_multiple_of(every) {
             let distance = ema::distance(&self.ema, &self.network).map(|d| d.into_data().iter::<f64>().next());

@@ -1,9 +1,10 @@
 //! Multi-head self-attention: softmax(q kᵀ / √d) v, with one projection for q, k and v, and optionally normed q and k.
-use super::init::{Law, WeightInit};
+use super::init::{LAYER_NORM_EPSILON, Law, WeightInit};
+use super::linear;
+use crate::ops;
 use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
-use burn::tensor::Tensor;
-use burn::tensor::module::attention;
+use burn::tensor::{DType, Tensor};
 
 /// Self-attention as timm's `Attention` lays it out: `qkv` is `[width, 3 width]`, ordered (q, k, v), then heads.
 #[derive(Module, Debug)]
@@ -33,15 +34,26 @@ impl SelfAttention {
     /// Maps tokens `[batch, tokens, width]` to the same shape.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, count, width] = tokens.dims();
-        let qkv = self.qkv.forward(tokens).reshape([batch, count, 3, self.heads, width / self.heads]);
-        let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2));
-        let norm = |layer: &Option<LayerNorm>, x: Tensor<4>| match layer {
-            Some(layer) => layer.forward(x),
-            None => x,
+        let qkv = linear(&self.qkv, tokens).reshape([batch, count, 3, self.heads, width / self.heads]);
+        let mixed = match (&self.q_norm, &self.k_norm) {
+            (Some(q_norm), Some(k_norm)) => {
+                let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2));
+                let [q, k, v] = [normed(q_norm, q), normed(k_norm, k), v].map(|t| t.swap_dims(1, 2));
+                ops::attention(q, k, v).swap_dims(1, 2).reshape([batch, count, width])
+            }
+            _ => ops::self_attention(qkv),
         };
-        let (q, k) = (norm(&self.q_norm, q), norm(&self.k_norm, k));
-        let mixed = attention(q, k, v, None, None, Default::default());
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, count, width]))
+        linear(&self.proj, mixed)
+    }
+}
+
+/// The layer norm of every head, whose ε is that of [`WeightInit::layer_norm`].
+fn normed(layer: &LayerNorm, heads: Tensor<4>) -> Tensor<4> {
+    match &layer.beta {
+        Some(beta) if heads.dtype() == DType::F32 => {
+            ops::affine_layer_norm(heads, layer.gamma.val(), beta.val(), LAYER_NORM_EPSILON)
+        }
+        _ => layer.forward(heads),
     }
 }
 

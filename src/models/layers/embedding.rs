@@ -1,8 +1,8 @@
 //! The told timestep as a vector: sinusoidal features [cos(t f_i), sin(t f_i)] and a two-layer network.
 use super::init::{Law, WeightInit};
+use crate::ops::silu;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
 const MAX_PERIOD: f64 = 10_000.0;

@@ -9,6 +9,9 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
+/// The ε of every layer norm made here.
+pub(super) const LAYER_NORM_EPSILON: f64 = 1e-5;
+
 /// The law of the entries of a weight tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Law {
@@ -88,7 +91,7 @@ impl WeightInit {
 
     /// A layer norm over `width` values with scale 1, shift 0 and ε = 1e-5; it takes no stream of random numbers.
     pub fn layer_norm(&self, width: usize) -> LayerNorm {
-        let mut norm = LayerNormConfig::new(width).init(&self.device);
+        let mut norm = LayerNormConfig::new(width).with_epsilon(LAYER_NORM_EPSILON).init(&self.device);
         norm.gamma = self.constant(vec![1.0; width], [width]);
         norm.beta = Some(self.zeros([width]));
         norm

@@ -1,7 +1,8 @@
 //! RMS norm with a learned weight: x / √(mean x² + 1e-6) · w.
 use super::WeightInit;
+use crate::ops::rms_norm;
 use burn::module::{Module, Param};
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
 
 const EPSILON: f64 = 1e-6;
 
@@ -19,10 +20,7 @@ impl Rms {
 
     /// Normalizes the last dimension of `x`, of any shape `[..., width]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let original: FloatDType = DType::into(x.dtype());
-        let x = x.cast(FloatDType::F32);
-        let scale = (x.clone().square().mean_dim(D - 1) + EPSILON).sqrt();
-        (x / scale).cast(original) * self.weight.val().unsqueeze()
+        rms_norm(x, self.weight.val(), EPSILON)
     }
 }
 

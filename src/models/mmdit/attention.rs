@@ -1,10 +1,10 @@
 //! Multi-head attention whose queries and keys are normed head by head, and which may be joint over two streams.
 use super::HEAD_SIZE;
-use crate::models::layers::{Law, Rms, WeightInit};
+use crate::models::layers::{Law, Rms, WeightInit, linear};
+use crate::ops;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::module::attention;
 
 /// Queries, keys and values, each `[batch, tokens, heads, 64]`.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Heads {
     pub fn attend(self) -> Tensor<3> {
         let [batch, count, heads, size] = self.query.dims();
         let [q, k, v] = [self.query, self.key, self.value].map(|t| t.swap_dims(1, 2));
-        let mixed = attention(q, k, v, None, None, Default::default());
+        let mixed = ops::attention(q, k, v);
         mixed.swap_dims(1, 2).reshape([batch, count, heads * size])
     }
 }
@@ -59,7 +59,7 @@ impl JointAttention {
     /// Queries, keys and values of tokens `[batch, tokens, width]`.
     pub fn heads(&self, tokens: Tensor<3>) -> Heads {
         let [batch, count, width] = tokens.dims();
-        let qkv = self.qkv.forward(tokens).reshape([batch, count, 3, width / HEAD_SIZE, HEAD_SIZE]);
+        let qkv = linear(&self.qkv, tokens).reshape([batch, count, 3, width / HEAD_SIZE, HEAD_SIZE]);
         let [query, key, value] = [0, 1, 2].map(|i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2));
         let normed = |norm: &Option<Rms>, heads| match norm {
             Some(norm) => norm.forward(heads),
@@ -71,7 +71,7 @@ impl JointAttention {
     /// The output for mixed values `[batch, tokens, width]`; they themselves without a projection.
     pub fn project(&self, mixed: Tensor<3>) -> Tensor<3> {
         match &self.proj {
-            Some(proj) => proj.forward(mixed),
+            Some(proj) => linear(proj, mixed),
             None => mixed,
         }
     }

@@ -1,7 +1,8 @@
 //! One joint block: text and image each with their own weights, mixed by one attention over both.
 use super::{Heads, JointAttention};
-use crate::models::layers::{Law, WeightInit, layer_norm, modulate};
+use crate::models::layers::{Law, WeightInit, linear};
 use crate::models::sit::Mlp;
+use crate::ops::{gated, layer_norm, modulate, modulate_norm};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -51,24 +52,26 @@ impl Stream {
 
     /// What the stream brings to the joint attention, and what it needs afterwards.
     fn before(&self, tokens: Tensor<3>, condition: Tensor<2>) -> (Heads, Kept) {
-        let parts = self.modulation.forward(condition).unsqueeze_dim::<3>(1);
+        let parts = linear(&self.modulation, condition).unsqueeze_dim::<3>(1);
+        let [shift, scale] = [0, 1].map(|i| part(&parts, i, &tokens));
+        if self.attn2.is_none() {
+            return (self.attn.heads(modulate_norm(tokens, shift, scale, 1e-6)), Kept { parts, normed: None });
+        }
         let normed = layer_norm(tokens, 1e-6);
-        let [shift, scale] = [0, 1].map(|i| part(&parts, i, &normed));
-        let kept = Kept { parts, normed: self.attn2.as_ref().map(|_| normed.clone()) };
-        (self.attn.heads(modulate(normed, shift, scale)), kept)
+        (self.attn.heads(modulate(normed.clone(), shift, scale)), Kept { parts, normed: Some(normed) })
     }
 
     /// The tokens after attention and MLP; unchanged where the stream ends.
     fn after(&self, tokens: Tensor<3>, mixed: Tensor<3>, kept: Kept) -> Tensor<3> {
         let Some(mlp) = &self.mlp else { return tokens };
         let [shift, scale, gate] = [3, 4, 5].map(|i| part(&kept.parts, i, &tokens));
-        let mut sum = tokens.clone() + part(&kept.parts, 2, &tokens) * self.attn.project(mixed);
+        let mut sum = gated(tokens.clone(), part(&kept.parts, 2, &tokens), self.attn.project(mixed));
         if let (Some(own), Some(normed)) = (&self.attn2, kept.normed) {
             let [shift, scale, gate] = [6, 7, 8].map(|i| part(&kept.parts, i, &tokens));
-            sum = sum + gate * own.forward(modulate(normed, shift, scale));
+            sum = gated(sum, gate, own.forward(modulate(normed, shift, scale)));
         }
-        let mapped = mlp.forward(modulate(layer_norm(sum.clone(), 1e-6), shift, scale));
-        sum + gate * mapped
+        let mapped = mlp.forward(modulate_norm(sum.clone(), shift, scale, 1e-6));
+        gated(sum, gate, mapped)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The pooled text on the way in.
 use crate::models::layers::{Law, WeightInit};
+use crate::ops::silu;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 /// Linear(SiLU(Linear(y))).
 #[derive(Module, Debug)]

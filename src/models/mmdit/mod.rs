@@ -23,15 +23,15 @@ pub use condition::{NullText, TextCondition};
 pub use config::MmditConfig;
 pub(crate) use embed::PooledEmbedding;
 
-use crate::models::layers::TimestepEmbedding;
+use crate::models::layers::{TimestepEmbedding, linear};
 use crate::models::sit::{FinalLayer, PatchEmbedding};
 use crate::network::{Prediction, PredictionNetwork};
+use crate::ops::silu;
 use crate::path::reversed;
 use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 /// Where the names of this crate differ from those in official checkpoints: (here, there).
 pub const OFFICIAL_NAMES: &[(&str, &str)] = &[
@@ -97,7 +97,7 @@ impl Mmdit {
         let weight_type = self.context_embedder.weight.val().dtype();
         let (rows, columns) = (height / self.patch_size, width / self.patch_size);
         let mut tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.positions(rows, columns);
-        let mut context = self.context_embedder.forward(context.cast(weight_type));
+        let mut context = linear(&self.context_embedder, context.cast(weight_type));
         let condition = self.condition(told, pooled.map(|p| p.cast(weight_type)));
         for (_, block) in self.joint_blocks.iter().enumerate().filter(|(i, _)| !self.skipped.contains(i)) {
             (context, tokens) = block.forward(context, tokens, condition.clone());

@@ -1,10 +1,10 @@
 //! Self-attention with rotary positions and, if asked for, normalized queries and keys.
 use super::rope::Rope;
-use crate::models::layers::{Law, Rms, WeightInit};
+use crate::models::layers::{Law, Rms, WeightInit, linear};
+use crate::ops;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::module::attention;
 
 /// softmax(q kᵀ / √d) v; q and k are normalized over the features of a head, if at all, and then turned.
 #[derive(Module, Debug)]
@@ -32,15 +32,16 @@ impl RotaryAttention {
     /// Maps tokens `[batch, tokens, width]` to the same shape; `rope` is for as many tokens and this size of head.
     pub fn forward(&self, tokens: Tensor<3>, rope: &Rope) -> Tensor<3> {
         let [batch, count, width] = tokens.dims();
-        let qkv = self.qkv.forward(tokens).reshape([batch, count, 3, self.heads, width / self.heads]);
-        let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2).swap_dims(1, 2));
+        let qkv = linear(&self.qkv, tokens).reshape([batch, count, 3, self.heads, width / self.heads]);
+        let [q, k, v] = [0, 1, 2].map(|i| qkv.clone().narrow(2, i, 1).squeeze_dim::<4>(2));
         let turned = |x: Tensor<4>, norm: &Option<Rms>| {
-            rope.rotate(match norm {
+            let x = match norm {
                 Some(norm) => norm.forward(x),
                 None => x,
-            })
+            };
+            rope.rotate(x.swap_dims(1, 2))
         };
-        let mixed = attention(turned(q, &self.q_norm), turned(k, &self.k_norm), v, None, None, Default::default());
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, count, width]))
+        let mixed = ops::attention(turned(q, &self.q_norm), turned(k, &self.k_norm), v.swap_dims(1, 2));
+        linear(&self.proj, mixed.swap_dims(1, 2).reshape([batch, count, width]))
     }
 }

@@ -2,7 +2,8 @@
 use super::attention::RotaryAttention;
 use super::rope::Rope;
 use super::swiglu::SwiGlu;
-use crate::models::layers::{Law, Rms, WeightInit, modulate};
+use crate::models::layers::{Law, Rms, WeightInit, linear};
+use crate::ops::{gated, modulate};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -33,12 +34,12 @@ impl RaeBlock {
     /// modulation takes that SiLU itself, and all blocks share the condition.
     pub fn forward(&self, tokens: Tensor<3>, activated: Tensor<3>, rope: &Rope) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(activated);
+        let parts = linear(&self.modulation, activated);
         let part = |i: usize| parts.clone().narrow(2, i * width, width);
         let mixed = self.attn.forward(modulate(self.norm1.forward(tokens.clone()), part(0), part(1)), rope);
-        let tokens = tokens + part(2) * mixed;
+        let tokens = gated(tokens, part(2), mixed);
         let mapped = self.mlp.forward(modulate(self.norm2.forward(tokens.clone()), part(3), part(4)));
-        tokens + part(5) * mapped
+        gated(tokens, part(5), mapped)
     }
 }
 
@@ -63,8 +64,8 @@ impl RaeFinalLayer {
     /// Tokens `[batch, tokens, width]` under SiLU of the condition, of the same shape, to `[batch, tokens, outputs]`.
     pub fn forward(&self, tokens: Tensor<3>, activated: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(activated);
+        let parts = linear(&self.modulation, activated);
         let [shift, scale] = [0, 1].map(|i| parts.clone().narrow(2, i * width, width));
-        self.linear.forward(modulate(self.norm_final.forward(tokens), shift, scale))
+        linear(&self.linear, modulate(self.norm_final.forward(tokens), shift, scale))
     }
 }

@@ -1,10 +1,10 @@
 //! One layer of the decoder: x += attention(LN(x)), then x += MLP(LN(x)).
 use crate::models::layers::{Law, WeightInit};
+use crate::ops::attention;
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::Tensor;
 use burn::tensor::activation::gelu;
-use burn::tensor::module::attention;
 
 /// Self-attention with a projection each for q, k and v.
 #[derive(Module, Debug)]
@@ -31,7 +31,7 @@ impl DecoderAttention {
                 projection.forward(tokens.clone()).reshape([batch, count, self.heads, width / self.heads]);
             heads.swap_dims(1, 2)
         });
-        let mixed = attention(q, k, v, None, None, Default::default());
+        let mixed = attention(q, k, v);
         self.project.forward(mixed.swap_dims(1, 2).reshape([batch, count, width]))
     }
 }

@@ -28,12 +28,13 @@ pub use decoder_config::RaeDecoderConfig;
 pub use rope::Rope;
 pub(crate) use time::FourierEmbedding;
 
+use crate::models::layers::linear;
 use crate::models::sit::{LabelEmbedding, PatchEmbedding};
 use crate::network::{Prediction, PredictionNetwork};
+use crate::ops::silu;
 use crate::path::reversed;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::silu;
 use burn::tensor::{Int, Tensor};
 
 /// Where the names of this crate differ from those in official checkpoints of a [`Rae`]: (here, there).
@@ -97,7 +98,7 @@ impl Rae {
         // Only the time enters once more, not the label.
         let tokens = silu(tokens + time.unsqueeze_dim::<3>(1));
         match &self.s_projector {
-            Some(projector) => projector.forward(tokens),
+            Some(projector) => linear(projector, tokens),
             None => tokens,
         }
     }

@@ -1,5 +1,6 @@
 //! Rotary positions of a square grid: pairs of features turn by the row, then by the column, times 10000^(−2k/half).
 use crate::models::layers::WeightInit;
+use crate::ops;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -24,11 +25,7 @@ impl Rope {
 
     /// Turns the features of `x` `[batch, heads, tokens, head]`: (a, b) to (a cos − b sin, b cos + a sin).
     pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let [batch, heads, tokens, head] = x.dims();
-        let pairs: Tensor<5> = x.clone().reshape([batch, heads, tokens, head / 2, 2]);
-        let [first, second] = [0, 1].map(|i| pairs.clone().narrow(4, i, 1));
-        let turned = Tensor::cat(vec![second.neg(), first], 4).reshape([batch, heads, tokens, head]);
-        x * self.freqs_cos.val().unsqueeze() + turned * self.freqs_sin.val().unsqueeze()
+        ops::rotate(x.swap_dims(1, 2), self.freqs_cos.val(), self.freqs_sin.val()).swap_dims(1, 2)
     }
 }
 

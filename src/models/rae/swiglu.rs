@@ -1,9 +1,9 @@
 //! The gated MLP w3(SiLU(a) · b), (a, b) = w12(x) (Shazeer 2020, arXiv 2002.05202).
-use crate::models::layers::{Law, WeightInit};
+use crate::models::layers::{Law, WeightInit, linear};
+use crate::ops::swiglu;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 /// SwiGLU with biases; both halves of the hidden layer come from one projection.
 #[derive(Module, Debug)]
@@ -25,8 +25,6 @@ impl SwiGlu {
 
     /// Maps the last dimension of tokens `[batch, tokens, width]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let both = self.w12.forward(tokens);
-        let gate = silu(both.clone().narrow(2, 0, self.hidden));
-        self.w3.forward(gate * both.narrow(2, self.hidden, self.hidden))
+        linear(&self.w3, swiglu(linear(&self.w12, tokens)))
     }
 }

@@ -1,8 +1,8 @@
 //! The told time as a vector: random Fourier features [sin(2π s W), cos(2π s W)] and a two-layer network.
 use crate::models::layers::{Law, WeightInit};
+use crate::ops::silu;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::silu;
 use burn::tensor::{FloatDType, Tensor};
 use std::f64::consts::TAU;
 

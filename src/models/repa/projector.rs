@@ -1,8 +1,8 @@
 //! From tokens to an encoder's features: Linear, SiLU, Linear, SiLU, Linear.
-use crate::models::layers::{Law, WeightInit};
+use crate::models::layers::{self, Law, WeightInit};
+use crate::ops::silu;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 /// The layers in order, `None` for a SiLU, so that parameters are numbered as in the official `Sequential`.
 pub type Projector = Vec<Option<Linear>>;
@@ -14,9 +14,9 @@ pub fn projector(width: usize, hidden: usize, outputs: usize, init: &mut WeightI
 }
 
 /// Maps the last dimension of tokens `[batch, tokens, width]`.
-pub fn project(layers: &Projector, tokens: Tensor<3>) -> Tensor<3> {
-    layers.iter().fold(tokens, |tokens, layer| match layer {
-        Some(linear) => linear.forward(tokens),
+pub fn project(projector: &Projector, tokens: Tensor<3>) -> Tensor<3> {
+    projector.iter().fold(tokens, |tokens, layer| match layer {
+        Some(layer) => layers::linear(layer, tokens),
         None => silu(tokens),
     })
 }

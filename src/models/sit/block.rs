@@ -1,9 +1,9 @@
 //! One transformer block with adaLN-Zero: x += gate · f(modulate(LN(x), shift, scale)) for attention, then the MLP.
-use crate::models::layers::{Law, SelfAttention, WeightInit, gelu_tanh, layer_norm, modulate};
+use crate::models::layers::{Law, SelfAttention, WeightInit, linear};
+use crate::ops::{gated, gelu_tanh, modulate_norm, silu};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 /// fc2(GELU(fc1(x))).
 #[derive(Module, Debug)]
@@ -21,7 +21,7 @@ impl Mlp {
 
     /// Maps the last dimension of tokens `[batch, tokens, width]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        self.fc2.forward(gelu_tanh(self.fc1.forward(tokens)))
+        linear(&self.fc2, gelu_tanh(linear(&self.fc1, tokens)))
     }
 }
 
@@ -51,12 +51,17 @@ impl SitBlock {
 
     /// Tokens `[batch, tokens, width]` under the condition `[batch, width]`.
     pub fn forward(&self, tokens: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+        self.forward_activated(tokens, silu(condition))
+    }
+
+    /// The same for a condition to which SiLU was applied already: all blocks share it.
+    pub fn forward_activated(&self, tokens: Tensor<3>, activated: Tensor<2>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(silu(condition)).unsqueeze_dim::<3>(1);
+        let parts = linear(&self.modulation, activated).unsqueeze_dim::<3>(1);
         let part = |i: usize| parts.clone().narrow(2, i * width, width);
-        let mixed = self.attn.forward(modulate(layer_norm(tokens.clone(), 1e-6), part(0), part(1)));
-        let tokens = tokens + part(2) * mixed;
-        let mapped = self.mlp.forward(modulate(layer_norm(tokens.clone(), 1e-6), part(3), part(4)));
-        tokens + part(5) * mapped
+        let mixed = self.attn.forward(modulate_norm(tokens.clone(), part(0), part(1), 1e-6));
+        let tokens = gated(tokens, part(2), mixed);
+        let mapped = self.mlp.forward(modulate_norm(tokens.clone(), part(3), part(4), 1e-6));
+        gated(tokens, part(5), mapped)
     }
 }

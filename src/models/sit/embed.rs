@@ -1,8 +1,8 @@
 //! The way in (patches, labels) and the way out (final layer).
-use crate::models::layers::{Law, WeightInit, layer_norm, modulate};
+use crate::models::layers::{Law, WeightInit, linear};
+use crate::ops::{modulate_norm, silu};
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, Linear};
-use burn::tensor::activation::silu;
 use burn::tensor::{Int, Tensor};
 
 /// A convolution whose kernel and stride are the patch, with the weight `[width, channels, p, p]` of a `Conv2d`.
@@ -75,11 +75,11 @@ impl FinalLayer {
         self.forward_activated(tokens, silu(condition))
     }
 
-    /// The same for a condition to which SiLU was applied already, as the MMDiT does once for all its blocks.
-    pub fn forward_activated(&self, tokens: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+    /// The same for a condition to which SiLU was applied already: the blocks before share it.
+    pub fn forward_activated(&self, tokens: Tensor<3>, activated: Tensor<2>) -> Tensor<3> {
         let [_, _, width] = tokens.dims();
-        let parts = self.modulation.forward(condition).unsqueeze_dim::<3>(1);
+        let parts = linear(&self.modulation, activated).unsqueeze_dim::<3>(1);
         let [shift, scale] = [0, 1].map(|i| parts.clone().narrow(2, i * width, width));
-        self.linear.forward(modulate(layer_norm(tokens, 1e-6), shift, scale))
+        linear(&self.linear, modulate_norm(tokens, shift, scale, 1e-6))
     }
 }

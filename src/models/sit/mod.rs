@@ -20,6 +20,7 @@ pub use pos_embed::sincos_2d;
 
 use crate::models::layers::TimestepEmbedding;
 use crate::network::{Prediction, PredictionNetwork};
+use crate::ops::silu;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
@@ -65,12 +66,12 @@ impl Sit {
         let [_, channels, height, width] = noisy.dims();
         let weight_type = self.pos_embed.val().dtype();
         let mut tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.pos_embed.val();
-        let condition = self.t_embedder.forward(timestep) + self.y_embedder.forward(labels);
+        let activated = silu(self.t_embedder.forward(timestep) + self.y_embedder.forward(labels));
         for (number, block) in self.blocks.iter().enumerate() {
-            tokens = block.forward(tokens, condition.clone());
+            tokens = block.forward_activated(tokens, activated.clone());
             observe(number, &tokens);
         }
-        let tokens = self.final_layer.forward(tokens, condition);
+        let tokens = self.final_layer.forward_activated(tokens, activated);
         let image = self.unpatchify(tokens, height / self.patch_size, width / self.patch_size);
         image.narrow(1, 0, channels).cast(input_type)
     }

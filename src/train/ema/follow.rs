@@ -1,4 +1,6 @@
 //! `ema ← d·ema + (1 − d)·network`, parameter by parameter.
+#[cfg(feature = "fused")]
+use crate::ops::averaged;
 use crate::train::norm::Norm;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::container::TensorContainer;
@@ -100,8 +102,7 @@ impl ModuleMapper for Follow {
         let autodiff = ema.is_autodiff();
         let ema = ema.without_autodiff();
         let next = match self.source.float(&ema) {
-            // As a difference, so that the average of what never changes stays it to the last bit.
-            Some(source) => (source - ema.clone()).mul_scalar(1.0 - self.decay) + ema,
+            Some(source) => averaged(ema, source, self.decay),
             None => ema,
         };
         // Burn's distributed training asserts that every float parameter is an autodiff tensor.
@@ -120,6 +121,12 @@ impl ModuleMapper for Follow {
             None => param,
         }
     }
+}
+
+/// As a difference, so that the average of what never changes stays it to the last bit.
+#[cfg(not(feature = "fused"))]
+fn averaged<const D: usize>(average: Tensor<D>, source: Tensor<D>, decay: f64) -> Tensor<D> {
+    (source - average.clone()).mul_scalar(1.0 - decay) + average
 }
 
 struct Load {
