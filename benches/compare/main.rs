@@ -13,7 +13,8 @@
 //! | `--write FILE` | puts the tables between the marks `compare:begin` and `compare:end` of FILE |
 //!
 //! In order: [`prepare`] writes weights and draws; each side answers the [`protocol`] in a process of its own, ours in
-//! [`worker`], PyTorch's in `worker.py`; [`measure`] gives them turns; [`table`] prints ratios.
+//! [`worker`], PyTorch's in `worker.py`; [`measure`] gives each [`contender`] its turns; [`table`] prints ratios.
+mod contender;
 mod machine;
 mod measure;
 mod options;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
 fn run() -> Outcome<()> {
     match options::read(std::env::args().skip(1))? {
         Action::Nothing => println!("`cargo bench --bench compare` compares with PyTorch; a test run does nothing"),
-        Action::List => sizes::all().iter().for_each(|size| println!("{:10} {}", size.name, size.about)),
+        Action::List => sizes::all()?.iter().for_each(|size| println!("{:10} {}", size.name, size.about)),
         Action::Obey(job) => worker::obey(&job)?,
         Action::Compare(options) => compare(&options)?,
     }
@@ -63,11 +64,15 @@ fn compare(options: &Options) -> Outcome<()> {
     let python = python::interpreter()?;
     let before = machine::load();
     let mut rows = Vec::new();
-    for size in &options.sizes {
+    let measured: Outcome<()> = options.sizes.iter().try_for_each(|size| {
         rows.extend(measure::size(size, options, &python)?);
-    }
-    let text = table::text(&rows, options, &machine::describe(before, &rows))?;
+        Ok(())
+    });
+    // What was measured before a size that failed is printed too; only a whole run is written.
+    let text =
+        if rows.is_empty() { String::new() } else { table::text(&rows, options, &machine::describe(before, &rows))? };
     println!("\n{text}");
+    measured?;
     if let Some(file) = &options.write {
         table::write(file, &text)?;
         println!("written to {}", file.display());

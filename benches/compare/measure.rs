@@ -1,19 +1,15 @@
 //! Turns: both sides do the same, one while the other sleeps, round after round.
+use crate::contender::{Contender, Side, Work};
 use crate::machine::{cores, shown};
-use crate::protocol::{Command, Hello, Losses, Memory, Pairs, Process, Times};
+use crate::protocol::{Command, Hello, Memory, Pairs, Times};
 use crate::sizes::{Job, Size};
 use crate::statistics::{Spread, median};
 use crate::{Options, Outcome, prepare};
 use burn_mixflow::train::Precision;
 use std::path::Path;
-use std::process::Command as Program;
 
 /// The losses of both may differ by so much on a CPU.
 pub const TOLERANCE: f64 = 1e-4;
-/// Steps of the process whose memory is read.
-const STEPS_FOR_MEMORY: usize = 3;
-/// Euler steps of a sample.
-pub const EULER_STEPS: usize = 10;
 /// Repetitions before the first turn, which are not counted; nor is the first of each turn.
 pub const WARM_UP: usize = 2;
 /// The most repetitions of a turn.
@@ -55,121 +51,6 @@ pub struct Row {
     pub update: [Option<f64>; 2],
 }
 
-/// One of the programs that are compared.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Contender {
-    ours: bool,
-    precision: Precision,
-    compiled: bool,
-}
-
-impl Contender {
-    /// Ours and PyTorch's, and on a GPU each way in which PyTorch is used there.
-    fn all(on_cpu: bool) -> Vec<Self> {
-        let of = |precision| {
-            let ours = Self { ours: true, precision, compiled: false };
-            [ours, Self { ours: false, ..ours }, Self { ours: false, compiled: true, ..ours }]
-        };
-        match on_cpu {
-            true => of(Precision::F32)[..2].to_vec(),
-            false => [of(Precision::F32), of(Precision::Bf16)].concat(),
-        }
-    }
-
-    fn kind(&self) -> String {
-        let precision = if self.precision == Precision::F32 { "f32" } else { "bf16" };
-        format!("{}, {precision}", if self.compiled { "compiled" } else { "eager" })
-    }
-
-    fn name(&self) -> String {
-        format!("{}, {}", if self.ours { "ours" } else { "PyTorch" }, self.kind())
-    }
-
-    fn start(&self, job: &Job, python: &Path) -> Outcome<Process> {
-        let job = Job { precision: self.precision, compiled: self.compiled, ..job.clone() };
-        let mut program = Program::new(if self.ours { std::env::current_exe()? } else { python.into() });
-        if self.ours {
-            program.arg("--worker");
-        } else {
-            program.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare/worker.py"));
-            program.env("PYTHONDONTWRITEBYTECODE", "1");
-        }
-        Process::start(self.name(), program, &job)
-    }
-}
-
-/// A contender, its process, and what it has said.
-struct Side {
-    contender: Contender,
-    process: Process,
-    hello: Hello,
-    memory: Memory,
-    losses: Vec<f64>,
-    step: Vec<f64>,
-    forward: Vec<f64>,
-    sample: Vec<f64>,
-    updates: Vec<f64>,
-}
-
-impl Side {
-    fn start(contender: Contender, job: &Job, python: &Path) -> Outcome<Self> {
-        let memory = memory(&contender, job, python)?;
-        let mut process = contender.start(job, python)?;
-        let hello: Hello = process.ask(Command::Hello)?;
-        let Losses { losses } = process.ask(Command::Losses)?;
-        eprintln!(
-            "  {}: {}, {}; last loss {:.6}",
-            contender.name(),
-            hello.versions,
-            hello.optimizer,
-            losses[losses.len() - 1]
-        );
-        let [step, forward, sample, updates] = [const { Vec::new() }; 4];
-        Ok(Self { contender, process, hello, memory, losses, step, forward, sample, updates })
-    }
-
-    /// The times of a turn, without those that warm up.
-    fn turn(&mut self, work: Work, count: usize) -> Outcome<Times> {
-        let mut times: Times = self.process.ask(work.command(count + 1))?;
-        times.steps.remove(0);
-        if !times.updates.is_empty() {
-            times.updates.remove(0);
-        }
-        Ok(times)
-    }
-
-    fn kept(&mut self, work: Work) -> &mut Vec<f64> {
-        match work {
-            Work::Train => &mut self.step,
-            Work::Forward => &mut self.forward,
-            Work::Sample => &mut self.sample,
-        }
-    }
-}
-
-/// What a turn is spent on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Work {
-    Train,
-    Forward,
-    Sample,
-}
-
-impl Work {
-    fn command(self, count: usize) -> Command {
-        match self {
-            Self::Train => Command::Train { count },
-            Self::Forward => Command::Forward { count },
-            Self::Sample => Command::Sample { count, steps: EULER_STEPS },
-        }
-    }
-
-    /// Networks of this crate sample in the type of their weights, which is f32.
-    fn fits(self, contender: &Contender) -> bool {
-        self == Self::Train || contender.precision == Precision::F32
-    }
-}
-
 /// Every row of `size`.
 pub fn size(size: &Size, options: &Options, python: &Path) -> Outcome<Vec<Row>> {
     eprintln!("{}: {}", size.name, size.about);
@@ -181,6 +62,7 @@ pub fn size(size: &Size, options: &Options, python: &Path) -> Outcome<Vec<Row>> 
         threads: cores(),
         precision: Precision::F32,
         compiled: false,
+        adamw: None,
         losses: options.losses,
         folder,
     };
@@ -198,13 +80,6 @@ pub fn size(size: &Size, options: &Options, python: &Path) -> Outcome<Vec<Row>> 
     }
     std::fs::remove_dir_all(&job.folder)?;
     Ok(rows(size, options, &sides, &pairs))
-}
-
-/// The memory of a process that does nothing but train.
-fn memory(contender: &Contender, job: &Job, python: &Path) -> Outcome<Memory> {
-    let mut process = contender.start(job, python)?;
-    process.ask::<Times>(Command::Train { count: STEPS_FOR_MEMORY })?;
-    process.ask(Command::Memory)
 }
 
 /// The largest difference of two series of losses; infinite where one is not a number.
@@ -247,9 +122,9 @@ fn rounds(work: Work, sides: &mut [Side], options: &Options, pairs: &mut Pairs) 
         }
         eprintln!("  {work:?}, round {round}, {count} times: {}", said.join("; "));
         if work == Work::Train {
-            let more: Pairs = sides[0].process.ask(Command::Pairs { count })?;
-            pairs.standard.extend(more.standard);
-            pairs.mixflow.extend(more.mixflow);
+            let more: Pairs = sides[0].process.ask(Command::Pairs { count: count + 1 })?;
+            pairs.standard.extend(&more.standard[1..]);
+            pairs.mixflow.extend(&more.mixflow[1..]);
         }
     }
     Ok(())

@@ -60,7 +60,7 @@ pub fn read(arguments: impl Iterator<Item = String>) -> Outcome<Action> {
         }
     }
     if options.sizes.is_empty() {
-        options.sizes = sizes::all().into_iter().filter(|size| size.by_default).collect();
+        options.sizes = sizes::all()?.into_iter().filter(|size| size.by_default).collect();
     }
     Ok(Action::Compare(options))
 }

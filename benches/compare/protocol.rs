@@ -32,7 +32,10 @@ pub enum Command {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hello {
     pub versions: String,
-    pub optimizer: String,
+    /// The kind of AdamW.
+    pub adamw: String,
+    /// What each kind of AdamW takes, where there are several.
+    pub tried: String,
     /// Trained parameters.
     pub parameters: usize,
     /// The day, where the side knows it.

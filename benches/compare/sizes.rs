@@ -62,6 +62,8 @@ pub struct Job {
     pub precision: Precision,
     /// Whether PyTorch compiles the network.
     pub compiled: bool,
+    /// PyTorch's kind of AdamW; it tries which is the fastest if left out.
+    pub adamw: Option<String>,
     /// Steps whose draws are in the file.
     pub losses: usize,
     /// Where weights and draws lie.
@@ -69,43 +71,41 @@ pub struct Job {
 }
 
 /// Every size.
-pub fn all() -> Vec<Size> {
+pub fn all() -> Outcome<Vec<Size>> {
     let size = |name, about, training| Size { name, about, by_default: true, training };
-    let named = |name: &str| SitConfig::named(name).expect("a model of the paper");
-    let mut sizes: Vec<Size> = main_job().into_iter().collect();
-    sizes.extend([
+    let named = SitConfig::named;
+    let about = "SiT-B/2, batch 8, only when named: for the share of the update";
+    Ok(vec![
+        size("main", "the SiT of configs/emoji/mixflow.json", main_job()?),
         size("small", "SiT, 16 tokens of 128, 4 blocks, batch 64", Training::sit(64, small())),
         size("mlp", "residual MLP, 1×16×16, batch 128", Training::new(128, residual_mlp())),
         size("wide", "SiT, 256 tokens of 384, 6 blocks, batch 8", Training::sit(8, wide())),
-        size("sit-s2", "SiT-S/2, 4×32×32 latents, batch 8", Training::sit(8, named("SiT-S/2"))),
-        size("sit-b2", "SiT-B/2, 4×32×32 latents, batch 2", Training::sit(2, named("SiT-B/2"))),
-    ]);
-    let large = Training::sit(8, named("SiT-B/2"));
-    let about = "SiT-B/2, batch 8: the share of the update, only when named";
-    sizes.push(Size { by_default: false, ..size("sit-b2-8", about, large) });
-    sizes
+        size("sit-s2", "SiT-S/2, 4×32×32 latents, batch 8", Training::sit(8, named("SiT-S/2")?)),
+        size("sit-b2", "SiT-B/2, 4×32×32 latents, batch 2", Training::sit(2, named("SiT-B/2")?)),
+        Size { by_default: false, ..size("sit-b2-8", about, Training::sit(8, named("SiT-B/2")?)) },
+    ])
 }
 
 /// The size called `name`.
 pub fn named(name: &str) -> Outcome<Size> {
-    let names: Vec<_> = all().iter().map(|size| size.name).collect();
-    let found = all().into_iter().find(|size| size.name == name);
+    let all = all()?;
+    let names: Vec<_> = all.iter().map(|size| size.name).collect();
+    let found = all.iter().find(|size| size.name == name).cloned();
     Ok(found.ok_or_else(|| format!("--size {name}: must be one of {}", names.join(", ")))?)
 }
 
 /// The network and training of the main job, from its own file.
-fn main_job() -> Option<Size> {
+fn main_job() -> Outcome<Training> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/emoji/mixflow.json");
-    let ExperimentConfig { network, post_train: stage, .. } = ExperimentConfig::read(file).ok()?;
-    let training = Training {
+    let ExperimentConfig { network, post_train: stage, .. } = ExperimentConfig::read(file)?;
+    Ok(Training {
         network,
         batch: stage.batch_size,
-        gamma: stage.strategy.gamma()?,
+        gamma: stage.strategy.gamma().ok_or("configs/emoji/mixflow.json: its strategy must have a γ")?,
         condition_dropout: stage.condition_dropout,
         optimizer: stage.optimizer,
         ema: stage.ema,
-    };
-    Some(Size { name: "main", about: "the SiT of configs/emoji/mixflow.json", by_default: true, training })
+    })
 }
 
 fn small() -> SitConfig {

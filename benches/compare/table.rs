@@ -1,121 +1,107 @@
 //! The tables, in Markdown, and the place in a page where they stand.
+use crate::contender::{EULER_STEPS, STEPS_FOR_MEMORY};
 use crate::machine::shown;
-use crate::measure::{Compared, EULER_STEPS, Row, WARM_UP};
-use crate::protocol::Memory;
+use crate::measure::{Compared, Row, WARM_UP};
 use crate::statistics::{Spread, median};
 use crate::{Options, Outcome};
-use std::fmt::Write;
 use std::path::Path;
 
 const BEGIN: &str = "<!-- compare:begin -->";
 const END: &str = "<!-- compare:end -->";
 
+/// A column: its head, and what stands in it.
+type Column = (String, fn(&Row) -> String);
+
 /// All that was measured.
 pub fn text(rows: &[Row], options: &Options, machine: &str) -> Outcome<String> {
-    let first = rows.first().ok_or("nothing was compared")?;
-    let [ours, theirs] = &first.hello;
-    let date = theirs.date.as_deref().unwrap_or("a day unknown");
-    let rounds = options.rounds;
-    let mut text = String::new();
-    writeln!(text, "`{}`, {date}, on {machine}.", options.command)?;
-    writeln!(text, "{}; {}.", ours.versions, theirs.versions)?;
-    writeln!(
-        text,
-        "Both sides take turns in {rounds} rounds. The first {WARM_UP} repetitions are left out, and the first of each turn."
-    )?;
-    writeln!(text, "A ratio is the median of the rounds, and in brackets the least and the largest.")?;
-    writeln!(text, "\n**Ours / PyTorch.** Below 1 we are faster, or smaller.\n")?;
-    ratios(&mut text, rows)?;
-    writeln!(
-        text,
-        "\n**What the ratios are made of.** Ours first, then PyTorch: medians of the rounds, and the memory of a process that trains 3 steps. The last column holds the losses of {} steps together, from the same weights and draws.\n",
-        options.losses
-    )?;
-    amounts(&mut text, rows)?;
-    writeln!(
-        text,
-        "\n**Parts of a step.** MixFlow and standard steps alternate on the same network; in brackets the interval that holds 95 % of the bootstrap's medians. The update is clipping, AdamW and EMA.\n"
-    )?;
-    parts(&mut text, rows)?;
-    Ok(text)
+    let [ours, theirs] = &rows.first().ok_or("nothing was compared")?.hello;
+    let date = theirs.date.as_deref().unwrap_or("on a day unknown");
+    let Options { rounds, losses, command, .. } = options;
+    let paragraphs = [
+        format!("`{command}`, {date}, on {machine}.\n{}; {}.", ours.versions, theirs.versions),
+        format!(
+            "Both take turns in {rounds} rounds. The first {WARM_UP} repetitions are left out, and the first of each turn.\n\
+             A ratio is the median of the rounds, and in brackets the least and the largest."
+        ),
+        "**Ours / PyTorch.** Below 1 we are faster, or smaller.".into(),
+        table(&ratios(), rows),
+        format!(
+            "**What the ratios are made of.** Ours first, then PyTorch: medians of the rounds. The memory is that of a \
+             process that trains {STEPS_FOR_MEMORY} steps.\n\
+             The losses are those of {losses} steps from the same weights and draws."
+        ),
+        table(&amounts(), rows),
+        "**Parts of a step.** MixFlow and standard steps alternate on the same network. In brackets is the interval that \
+         holds 95 % of the bootstrap's medians.\nThe update is clipping, AdamW and EMA."
+            .into(),
+        table(&parts(), rows),
+    ];
+    Ok(paragraphs.map(|paragraph| paragraph + "\n").join("\n"))
 }
 
-fn ratios(text: &mut String, rows: &[Row]) -> Outcome<()> {
-    writeln!(
-        text,
-        "| size | trained parameters | batch | PyTorch | training step | forward | {EULER_STEPS} Euler steps | peak memory |"
-    )?;
-    writeln!(text, "|---|---|---|---|---|---|---|---|")?;
-    for row in rows {
-        let memory = row.memory[0].peak.zip(row.memory[1].peak).map(|(ours, theirs)| ours / theirs);
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.size,
-            millions(row.hello[0].parameters),
-            row.batch,
-            row.kind,
-            ratio(Some(&row.step)),
-            ratio(row.forward.as_ref()),
-            ratio(row.sample.as_ref()),
-            or_dash(memory, |ratio| format!("{ratio:.2}")),
-        )?;
-    }
-    Ok(())
+fn table(columns: &[Column], rows: &[Row]) -> String {
+    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let head = line(columns.iter().map(|(head, _)| head.clone()).collect());
+    let rule = format!("|{}", "---|".repeat(columns.len()));
+    let body = rows.iter().map(|row| line(columns.iter().map(|(_, cell)| cell(row)).collect()));
+    [head, rule].into_iter().chain(body).collect::<Vec<_>>().join("\n")
 }
 
-fn amounts(text: &mut String, rows: &[Row]) -> Outcome<()> {
-    writeln!(
-        text,
-        "| size | PyTorch | training step | forward | {EULER_STEPS} Euler steps | peak memory, MiB | of it before the network | losses differ by at most |"
-    )?;
-    writeln!(text, "|---|---|---|---|---|---|---|---|")?;
-    for row in rows {
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {:.0e} |",
-            row.size,
-            row.kind,
-            times(Some(&row.step)),
-            times(row.forward.as_ref()),
-            times(row.sample.as_ref()),
-            both(row.memory.map(|Memory { peak, .. }| peak), |mebibytes| format!("{mebibytes:.0}")),
-            both(row.memory.map(|Memory { before, .. }| before), |mebibytes| format!("{mebibytes:.0}")),
-            row.difference,
-        )?;
-    }
-    Ok(())
+fn column(head: &str, cell: fn(&Row) -> String) -> Column {
+    (head.into(), cell)
 }
 
-fn parts(text: &mut String, rows: &[Row]) -> Outcome<()> {
-    writeln!(
-        text,
-        "| size | PyTorch | MixFlow / standard step, ours | pairs | update, share of our step | of PyTorch's | AdamW in PyTorch |"
-    )?;
-    writeln!(text, "|---|---|---|---|---|---|---|")?;
-    for row in rows {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} |",
-            row.size,
-            row.kind,
-            or_dash(row.pairs, |(spread, _)| spread_of(&spread, 3)),
-            or_dash(row.pairs, |(_, count)| count.to_string()),
-            or_dash(row.update[0], percent),
-            or_dash(row.update[1], percent),
-            row.hello[1].optimizer,
-        )?;
-    }
-    Ok(())
+fn names() -> Vec<Column> {
+    vec![column("size", |row| row.size.into()), column("PyTorch", |row| row.kind.clone())]
+}
+
+fn ratios() -> Vec<Column> {
+    let mut columns = names();
+    columns.extend([
+        column("trained parameters", |row| format!("{:.1} M", row.hello[0].parameters as f64 / 1e6)),
+        column("batch", |row| row.batch.to_string()),
+        column("training step", |row| ratio(Some(&row.step))),
+        column("forward", |row| ratio(row.forward.as_ref())),
+        (format!("{EULER_STEPS} Euler steps"), |row| ratio(row.sample.as_ref())),
+        column("peak memory", |row| {
+            let [ours, theirs] = row.memory.map(|memory| memory.peak);
+            or_dash(ours.zip(theirs), |(ours, theirs)| format!("{:.2}", ours / theirs))
+        }),
+    ]);
+    columns
+}
+
+fn amounts() -> Vec<Column> {
+    let mut columns = names();
+    columns.extend([
+        column("training step", |row| times(Some(&row.step))),
+        column("forward", |row| times(row.forward.as_ref())),
+        (format!("{EULER_STEPS} Euler steps"), |row| times(row.sample.as_ref())),
+        column("peak memory, MiB", |row| mebibytes(row.memory.map(|memory| memory.peak))),
+        column("of it before the network", |row| mebibytes(row.memory.map(|memory| memory.before))),
+        column("losses differ by at most", |row| format!("{:.0e}", row.difference)),
+    ]);
+    columns
+}
+
+fn parts() -> Vec<Column> {
+    let mut columns = names();
+    columns.extend([
+        column("MixFlow / standard step, ours", |row| or_dash(row.pairs, |(spread, _)| spread_of(&spread, 3))),
+        column("pairs", |row| or_dash(row.pairs, |(_, count)| count.to_string())),
+        column("update, share of our step", |row| or_dash(row.update[0], percent)),
+        column("of PyTorch's", |row| or_dash(row.update[1], percent)),
+        column("AdamW in PyTorch", |row| format!("{}, of {}", row.hello[1].adamw, row.hello[1].tried)),
+    ]);
+    columns
 }
 
 fn or_dash<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "–".into(), show)
 }
 
-fn both(values: [Option<f64>; 2], show: impl Fn(f64) -> String) -> String {
-    or_dash(values[0].zip(values[1]), |(ours, theirs)| format!("{}; {}", show(ours), show(theirs)))
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
 }
 
 fn ratio(compared: Option<&Compared>) -> String {
@@ -131,11 +117,11 @@ fn times(compared: Option<&Compared>) -> String {
     or_dash(compared, |Compared { ours, theirs }| format!("{}; {}", shown(median(ours)), shown(median(theirs))))
 }
 
-fn millions(parameters: usize) -> String {
-    format!("{:.1} M", parameters as f64 / 1e6)
+fn mebibytes([ours, theirs]: [Option<f64>; 2]) -> String {
+    or_dash(ours.zip(theirs), |(ours, theirs)| format!("{ours:.0}; {theirs:.0}"))
 }
 
-/// Whether `file` has the marks between which the tables go: asked before an hour of measuring.
+/// Whether `file` has the marks between which the tables go: asked before anything is measured.
 pub fn check(file: &Path) -> Outcome<()> {
     around(file).map(|_| ())
 }

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -38,11 +39,17 @@ class Trainer:
         self.dropout = job["condition_dropout"]
         self.null_label = job["network"]["num_classes"]
         folder = Path(job["folder"])
-        self.draws = load_file(folder / "draws.safetensors", device=str(self.device))
-        self.data, self.labels = self.draws["data"], self.draws["labels_of_data"]
-        self.start = folder / "weights.safetensors"
-        self.kind, self.tried = faster_adamw(self.trained, job["optimizer"])
+        self.draws, self.start = folder / "draws.safetensors", folder / "weights.safetensors"
+        self.data, self.labels = self.drawn("data"), self.drawn("labels_of_data")
+        self.kind, self.tried = job["adamw"], "told"
+        if self.kind is None:
+            self.kind, self.tried = faster_adamw(self.trained, job["optimizer"])
         self.reset()
+
+    def drawn(self, name: str) -> Tensor:
+        """A tensor of the file of draws."""
+        with safe_open(self.draws, framework="pt", device=str(self.device)) as file:
+            return file.get_tensor(name)
 
     def reset(self) -> None:
         """The weights of the file, no moments, and an average that starts at the weights."""
@@ -148,17 +155,17 @@ class Trainer:
         """The losses of the steps whose draws are in the file, from the weights in the file."""
         self.reset()
         losses = []
-        for draws in zip(*(self.draws[name] for name in ("noisy", "t", "target", "labels")), strict=True):
+        for draws in zip(*map(self.drawn, ("noisy", "t", "target", "labels")), strict=True):
             losses.append(self.backward(*draws).item())
             self.update()
         return {"losses": losses}
 
     def hello(self) -> dict:
         """Who answers."""
-        tried = ", ".join(f"{kind} {milliseconds:.2f} ms" for kind, milliseconds in self.tried.items())
         return {
             "versions": f"PyTorch {torch.__version__}, Python {platform.python_version()}",
-            "optimizer": f"AdamW({self.kind}=True), the fastest of {tried}",
+            "adamw": self.kind,
+            "tried": self.tried,
             "parameters": sum(p.numel() for p in self.trained),
             "date": datetime.date.today().isoformat(),
         }
@@ -176,8 +183,8 @@ def adamw(parameters: list, config: dict, kind: str) -> torch.optim.AdamW:
     )
 
 
-def faster_adamw(parameters: list, config: dict) -> tuple[str, dict[str, float]]:
-    """The faster kind of AdamW here, and milliseconds of each. Gradients of zero leave the weights as they are."""
+def faster_adamw(parameters: list, config: dict) -> tuple[str, str]:
+    """The faster kind of AdamW here, and what each takes. Gradients of zero leave the weights as they are."""
     tried = {}
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
@@ -193,7 +200,7 @@ def faster_adamw(parameters: list, config: dict) -> tuple[str, dict[str, float]]
         tried[kind] = statistics.median(times[1:])
     for parameter in parameters:
         parameter.grad = None
-    return min(tried, key=tried.get), tried
+    return min(tried, key=tried.get), ", ".join(f"{kind} {milliseconds:.1f} ms" for kind, milliseconds in tried.items())
 
 
 def peak() -> float | None:

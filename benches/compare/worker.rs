@@ -97,7 +97,8 @@ impl Trainer {
     fn hello(&self) -> Hello {
         Hello {
             versions: machine::our_versions(),
-            optimizer: "Burn's AdamW".into(),
+            adamw: "Burn's".into(),
+            tried: String::new(),
             parameters: self.job.training.network.parameter_count().trained as usize,
             date: None,
         }
