@@ -8,6 +8,8 @@ use std::process::Command as Program;
 
 /// Steps of the process whose memory is read.
 pub const STEPS_FOR_MEMORY: usize = 3;
+/// Steps, and forward passes, before the first turn.
+pub const WARM_UP: usize = 2;
 /// Euler steps of a sample.
 pub const EULER_STEPS: usize = 10;
 
@@ -42,6 +44,11 @@ impl Contender {
         format!("{}, {}", if self.ours { "ours" } else { "PyTorch" }, self.kind())
     }
 
+    /// The one that is asked what only we can do.
+    pub fn is_ours_in_f32(&self) -> bool {
+        self.ours && self.precision == Precision::F32
+    }
+
     fn start(&self, job: &Job, python: &Path) -> Outcome<Process> {
         let job = Job { precision: self.precision, compiled: self.compiled, ..job.clone() };
         let mut program = Program::new(if self.ours { std::env::current_exe()? } else { python.into() });
@@ -62,10 +69,10 @@ pub struct Side {
     pub hello: Hello,
     pub memory: Memory,
     pub losses: Vec<f64>,
-    /// Medians of the rounds in milliseconds, here and below.
-    pub step: Vec<f64>,
-    pub forward: Vec<f64>,
-    pub sample: Vec<f64>,
+    /// Milliseconds of the repetitions of each round, here and below.
+    pub step: Vec<Vec<f64>>,
+    pub forward: Vec<Vec<f64>>,
+    pub sample: Vec<Vec<f64>>,
     /// What part of each step was the update.
     pub updates: Vec<f64>,
 }
@@ -78,22 +85,21 @@ impl Side {
         eprintln!("  {}: {}; AdamW {} {}", contender.name(), hello.versions, hello.adamw, hello.tried);
         let memory = memory(&contender, &Job { adamw: Some(hello.adamw.clone()), ..job.clone() }, python)?;
         let Losses { losses } = process.ask(Command::Losses)?;
-        let [step, forward, sample, updates] = [const { Vec::new() }; 4];
-        Ok(Self { contender, process, hello, memory, losses, step, forward, sample, updates })
+        let [step, forward, sample] = [const { Vec::new() }; 3];
+        Ok(Self { contender, process, hello, memory, losses, step, forward, sample, updates: Vec::new() })
     }
 
-    /// The times of a turn, without those that warm up.
+    /// The times of a turn, without what warms up.
     pub fn turn(&mut self, work: Work, count: usize) -> Outcome<Times> {
-        let mut times: Times = self.process.ask(work.command(count + 1))?;
-        times.steps.remove(0);
-        if !times.updates.is_empty() {
-            times.updates.remove(0);
-        }
+        let left_out = work.left_out();
+        let mut times: Times = self.process.ask(work.command(count + left_out))?;
+        times.steps.drain(..left_out);
+        times.updates.drain(..left_out.min(times.updates.len()));
         Ok(times)
     }
 
-    /// The medians of the rounds so far.
-    pub fn kept(&mut self, work: Work) -> &mut Vec<f64> {
+    /// The rounds so far.
+    pub fn kept(&mut self, work: Work) -> &mut Vec<Vec<f64>> {
         match work {
             Work::Train => &mut self.step,
             Work::Forward => &mut self.forward,
@@ -117,6 +123,29 @@ impl Work {
             Self::Forward => Command::Forward { count },
             Self::Sample => Command::Sample { count, steps: EULER_STEPS },
         }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "training step",
+            Self::Forward => "forward",
+            Self::Sample => "sampling",
+        }
+    }
+
+    /// Repetitions before the first turn; sampling repeats passes in itself.
+    pub fn warm_up(self) -> usize {
+        if self == Self::Sample { 1 } else { WARM_UP }
+    }
+
+    /// The first repetitions of each turn, which are not counted.
+    pub fn left_out(self) -> usize {
+        if self == Self::Sample { 0 } else { 1 }
+    }
+
+    /// The fewest repetitions of a turn.
+    pub fn least(self) -> f64 {
+        if self == Self::Sample { 1.0 } else { 2.0 }
     }
 
     /// Networks of this crate sample in the type of their weights, which is f32.

@@ -1,7 +1,6 @@
 //! What the figures were taken on, and what else the machine did.
 use crate::measure::Row;
 use std::process::Command;
-use std::time::Duration;
 
 /// The largest resident memory of this process so far, in MiB; Linux only.
 pub fn peak_memory() -> Option<f64> {
@@ -91,9 +90,8 @@ fn features() -> String {
 
 /// A time for people: `4.2 s` or `12.3 ms`.
 pub fn shown(milliseconds: f64) -> String {
-    let time = Duration::from_secs_f64(milliseconds.max(0.0) / 1e3);
     match milliseconds {
-        long if long >= 1000.0 => format!("{:.2} s", time.as_secs_f64()),
+        long if long >= 1000.0 => format!("{:.2} s", long / 1e3),
         middle if middle >= 100.0 => format!("{middle:.0} ms"),
         short => format!("{short:.1} ms"),
     }

@@ -10,22 +10,32 @@ use std::path::Path;
 
 /// The losses of both may differ by so much on a CPU.
 pub const TOLERANCE: f64 = 1e-4;
-/// Repetitions before the first turn, which are not counted; nor is the first of each turn.
-pub const WARM_UP: usize = 2;
 /// The most repetitions of a turn.
 const MOST: f64 = 500.0;
 
-/// Medians of each round in milliseconds.
+/// Milliseconds of the repetitions of each round.
 #[derive(Debug, Clone, Default)]
 pub struct Compared {
-    pub ours: Vec<f64>,
-    pub theirs: Vec<f64>,
+    pub ours: Vec<Vec<f64>>,
+    pub theirs: Vec<Vec<f64>>,
 }
 
 impl Compared {
-    /// Ours over theirs, round by round.
+    /// The medians of the rounds, ours over theirs.
     pub fn ratio(&self) -> Spread {
-        Spread::of(&self.ours.iter().zip(&self.theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
+        let [ours, theirs] = self.medians();
+        Spread::of(&ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
+    }
+
+    /// The fastest of all repetitions, ours over theirs: the least that other programs disturb.
+    pub fn fastest(&self) -> f64 {
+        let [ours, theirs] = [&self.ours, &self.theirs].map(|rounds| Spread::of(&rounds.concat()).least);
+        ours / theirs
+    }
+
+    /// The median of each round, of both.
+    pub fn medians(&self) -> [Vec<f64>; 2] {
+        [&self.ours, &self.theirs].map(|rounds| rounds.iter().map(|round| median(round)).collect())
     }
 }
 
@@ -106,26 +116,25 @@ fn agree(sides: &[Side]) -> Outcome<()> {
 fn rounds(work: Work, sides: &mut [Side], options: &Options, pairs: &mut Pairs) -> Outcome<()> {
     let mut slowest = 0.0_f64;
     for side in sides.iter_mut().filter(|side| work.fits(&side.contender)) {
-        let times: Times = side.process.ask(work.command(WARM_UP))?;
-        slowest = slowest.max(times.steps[WARM_UP - 1]);
+        let times: Times = side.process.ask(work.command(work.warm_up()))?;
+        slowest = slowest.max(Spread::of(&times.steps).least);
     }
-    let least = if work == Work::Sample { 1.0 } else { 2.0 };
-    let count = (1e3 * options.seconds / slowest.max(1e-3)).clamp(least, MOST) as usize;
+    let count = (1e3 * options.seconds / slowest.max(1e-3)).clamp(work.least(), MOST) as usize;
     for round in 1..=options.rounds {
         let mut said = Vec::new();
         for side in sides.iter_mut().filter(|side| work.fits(&side.contender)) {
             let times = side.turn(work, count)?;
             side.updates.extend(times.updates.iter().zip(&times.steps).map(|(update, step)| update / step));
             let middle = median(&times.steps);
-            side.kept(work).push(middle);
+            side.kept(work).push(times.steps);
             said.push(format!("{} {}", side.contender.name(), shown(middle)));
+            if work == Work::Train && side.contender.is_ours_in_f32() {
+                let more: Pairs = side.process.ask(Command::Pairs { count: count.div_ceil(2) })?;
+                pairs.standard.extend(more.standard);
+                pairs.mixflow.extend(more.mixflow);
+            }
         }
-        eprintln!("  {work:?}, round {round}, {count} times: {}", said.join("; "));
-        if work == Work::Train {
-            let more: Pairs = sides[0].process.ask(Command::Pairs { count: count + 1 })?;
-            pairs.standard.extend(&more.standard[1..]);
-            pairs.mixflow.extend(&more.mixflow[1..]);
-        }
+        eprintln!("  {}, round {round}, {count} times: {}", work.name(), said.join("; "));
     }
     Ok(())
 }
@@ -137,7 +146,8 @@ fn rows(size: &Size, options: &Options, sides: &[Side], pairs: &Pairs) -> Vec<Ro
     for theirs in sides.iter().filter(|side| !side.contender.ours) {
         let same = |side: &&Side| side.contender.ours && side.contender.precision == theirs.contender.precision;
         let Some(ours) = sides.iter().find(same) else { continue };
-        let compared = |of: fn(&Side) -> &Vec<f64>| Compared { ours: of(ours).clone(), theirs: of(theirs).clone() };
+        let compared =
+            |of: fn(&Side) -> &Vec<Vec<f64>>| Compared { ours: of(ours).clone(), theirs: of(theirs).clone() };
         let done = |compared: Compared| (!compared.ours.is_empty()).then_some(compared);
         rows.push(Row {
             size: size.name,

@@ -61,8 +61,10 @@ impl ModuleMapper for Stir {
         let key = SampleKey { seed: SEED, epoch: 1, position: self.position };
         self.position += 1;
         param.map(|weight| {
-            let more = Tensor::<D>::from_data(normal(&[key], Purpose::Weights, &weight.dims()), &weight.device());
-            weight + more * 0.02
+            let count = weight.shape().num_elements();
+            let more = Tensor::<2>::from_data(normal(&[key], Purpose::Weights, &[count]), &weight.device());
+            let shape = weight.dims();
+            weight + more.reshape(shape) * 0.02
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The tables, in Markdown, and the place in a page where they stand.
-use crate::contender::{EULER_STEPS, STEPS_FOR_MEMORY};
+use crate::contender::{EULER_STEPS, STEPS_FOR_MEMORY, WARM_UP};
 use crate::machine::shown;
-use crate::measure::{Compared, Row, WARM_UP};
+use crate::measure::{Compared, Row};
 use crate::statistics::{Spread, median};
 use crate::{Options, Outcome};
 use std::path::Path;
@@ -20,8 +20,9 @@ pub fn text(rows: &[Row], options: &Options, machine: &str) -> Outcome<String> {
     let paragraphs = [
         format!("`{command}`, {date}, on {machine}.\n{}; {}.", ours.versions, theirs.versions),
         format!(
-            "Both take turns in {rounds} rounds. The first {WARM_UP} repetitions are left out, and the first of each turn.\n\
-             A ratio is the median of the rounds, and in brackets the least and the largest."
+            "Both take turns in {rounds} rounds. Of steps and forward passes the first {WARM_UP} are left out, and the first of \
+             each turn; of sampling the first.\nA ratio is the median of the rounds, and in brackets the least and the largest. \
+             The fastest step of each side says most where other programs were busy."
         ),
         "**Ours / PyTorch.** Below 1 we are faster, or smaller.".into(),
         table(&ratios(), rows),
@@ -61,6 +62,7 @@ fn ratios() -> Vec<Column> {
         column("trained parameters", |row| format!("{:.1} M", row.hello[0].parameters as f64 / 1e6)),
         column("batch", |row| row.batch.to_string()),
         column("training step", |row| ratio(Some(&row.step))),
+        column("fastest step", |row| format!("{:.2}", row.step.fastest())),
         column("forward", |row| ratio(row.forward.as_ref())),
         (format!("{EULER_STEPS} Euler steps"), |row| ratio(row.sample.as_ref())),
         column("peak memory", |row| {
@@ -114,7 +116,7 @@ fn spread_of(spread: &Spread, digits: usize) -> String {
 }
 
 fn times(compared: Option<&Compared>) -> String {
-    or_dash(compared, |Compared { ours, theirs }| format!("{}; {}", shown(median(ours)), shown(median(theirs))))
+    or_dash(compared.map(Compared::medians), |medians| medians.map(|rounds| shown(median(&rounds))).join("; "))
 }
 
 fn mebibytes([ours, theirs]: [Option<f64>; 2]) -> String {
