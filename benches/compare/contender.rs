@@ -82,7 +82,7 @@ impl Side {
     pub fn start(contender: Contender, job: &Job, python: &Path) -> Outcome<Self> {
         let mut process = contender.start(job, python)?;
         let hello: Hello = process.ask(Command::Hello)?;
-        eprintln!("  {}: {}; AdamW {} {}", contender.name(), hello.versions, hello.adamw, hello.tried);
+        eprintln!("  {}: {}; AdamW: {}", contender.name(), hello.versions, hello.adamw);
         let memory = memory(&contender, &Job { adamw: Some(hello.adamw.clone()), ..job.clone() }, python)?;
         let Losses { losses } = process.ask(Command::Losses)?;
         let [step, forward, sample] = [const { Vec::new() }; 3];
@@ -145,7 +145,7 @@ impl Work {
 
     /// The fewest repetitions of a turn.
     pub fn least(self) -> f64 {
-        if self == Self::Sample { 1.0 } else { 2.0 }
+        if self == Self::Forward { 2.0 } else { 1.0 }
     }
 
     /// Networks of this crate sample in the type of their weights, which is f32.
