@@ -192,8 +192,8 @@ fn update(wanted: &dyn Fn(&str) -> bool) {
         let x = random([2048, 2048]);
         race(
             "squares [2048, 2048]",
-            || drop(black_box(x.clone().square().sum().into_scalar::<f32>())),
-            || drop(black_box(ops::sum_of_squares(x.clone()).into_scalar::<f32>())),
+            || _ = black_box(x.clone().square().sum().into_scalar::<f32>()),
+            || _ = black_box(ops::sum_of_squares(x.clone()).into_scalar::<f32>()),
         );
     }
 }
