@@ -98,6 +98,14 @@ pub enum Error {
         /// Each key with its value there and its value here.
         differences: Vec<String>,
     },
+    /// The results of a folder are of other data.
+    #[error("{}: holds the results of other data; take another folder, or remove this one:\n{}", path.display(), lines(differences))]
+    OtherData {
+        /// The folder of the results.
+        path: PathBuf,
+        /// How the data differ, in words.
+        differences: Vec<String>,
+    },
     /// Every checkpoint of a folder is damaged.
     #[error(
         "{}: every checkpoint is damaged, so that the training cannot go on; bring one back from a copy, or remove the folder to \

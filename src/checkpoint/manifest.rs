@@ -129,6 +129,11 @@ impl Manifest {
         Self { history, ..self }.sealed()
     }
 
+    /// The same set, of another training.
+    pub(super) fn with_identity(self, identity: Option<Identity>) -> Self {
+        Self { identity, ..self }.sealed()
+    }
+
     fn sealed(self) -> Self {
         let open = Self { seal: String::new(), ..self };
         // A manifest holds no map with keys that JSON does not know, so that this cannot fail.

@@ -297,6 +297,16 @@ impl CheckpointSets {
         Manifest::read(&dir, step)?.with_history(history).write(&dir)
     }
 
+    /// Lets the complete set of `step`, whose files stay, belong to the training that goes on from it, with another history.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if its manifest cannot be written.
+    pub(crate) fn adopt(&self, step: usize, history: History) -> Result<()> {
+        let dir = self.set_dir(step);
+        let identity = self.lock().training.as_ref().map(|training| training.identity.clone());
+        Manifest::read(&dir, step)?.with_identity(identity).with_history(history).write(&dir)
+    }
+
     /// The newest set that this process has completed.
     pub(crate) fn newest_complete(&self) -> Option<usize> {
         self.lock().newest_complete

@@ -49,7 +49,7 @@ pub(super) fn hash(
     said(Decoded { done: total, total });
     let hash = text(hash);
     if let Some(file) = kept {
-        verdict::keep(&file, hash.as_bytes());
+        verdict::keep(&file, format!("{hash} {}", digest::sha256(hash.as_bytes())).as_bytes());
     }
     Ok(hash)
 }
@@ -65,10 +65,11 @@ fn kept_in(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<PathBuf>
     Ok(cache.join(FOLDER).join(format!("{}.contents", digest::hex(hash.finalize(), 16))))
 }
 
-/// A hash that was kept.
+/// A hash that was kept, with its checksum.
 fn read(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
-    (text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(text)
+    let (hash, checksum) = text.split_once(' ')?;
+    (digest::sha256(hash.as_bytes()) == checksum).then(|| hash.to_string())
 }
 
 /// The hash of what an item holds.

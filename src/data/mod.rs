@@ -8,6 +8,7 @@ mod batcher;
 mod classes;
 mod config;
 mod contents;
+mod file_state;
 mod fingerprint;
 mod hold_out;
 pub(crate) mod images;

@@ -1,14 +1,13 @@
 //! What reading all files found, kept so that they are not read again before one of them changes.
 //!
-//! The key is a hash of what makes it: the program, what is expected of the files, and path, length and time of each.
-use super::DataSplit;
+//! The key is a hash of what makes it: the program, what is expected of the files, and the path and the state of each.
 use super::split::Placed;
+use super::{DataSplit, file_state};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 /// Below a folder of caches.
 pub(super) const FOLDER: &str = "data";
@@ -77,8 +76,7 @@ fn stamp(files: &[PathBuf]) -> Result<String> {
     let one = |file: &PathBuf| {
         let failed = |e| Error::io(file, e);
         let (about, path) = (std::fs::metadata(file).map_err(failed)?, std::path::absolute(file).map_err(failed)?);
-        let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Ok(format!("\0{}\0{}\0{}", path.display(), about.len(), time.map_or(0, |time| time.as_nanos())))
+        Ok(format!("\0{}\0{}", path.display(), file_state::of(&about)))
     };
     Ok(files.iter().map(one).collect::<Result<Vec<_>>>()?.concat())
 }

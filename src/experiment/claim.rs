@@ -2,6 +2,7 @@
 use super::config::ExperimentConfig;
 use super::files::{pretty, write};
 use crate::checkpoint::differences;
+use crate::data::DataFingerprint;
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -11,6 +12,35 @@ const KEPT: [&str; 5] = ["data", "network", "flow", "start", "post_train"];
 
 /// The file that keeps the configuration of a folder.
 pub(super) const CONFIG: &str = "config.json";
+
+/// The file that keeps which data the results in a folder are of.
+const DATA: &str = "data.json";
+
+/// Keeps in `folder` which data its results are of, unless they are of others. A training may go on with data that have
+/// changed if that is `accepted`; in a table all cells are of the same.
+///
+/// # Errors
+/// [`Error::OtherData`] if they are of others; [`Error::Io`] and [`Error::Format`] if the file cannot be read or written.
+pub(super) fn data(folder: &Path, now: &DataFingerprint, accepted: bool) -> Result<()> {
+    let file = folder.join(DATA);
+    let kept: Option<DataFingerprint> = match file.exists() {
+        false => None,
+        true => {
+            let text = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
+            let damaged = |e| Error::format(&file, format!("is damaged ({e}): remove it"));
+            Some(serde_json::from_slice(&text).map_err(damaged)?)
+        }
+    };
+    let differences = kept.as_ref().map_or(Vec::new(), |kept| kept.differences(now));
+    let compares = ["arms", "pilots"].iter().any(|table| folder.join(table).exists());
+    if !differences.is_empty() && (!accepted || compares) {
+        return Err(Error::OtherData { path: folder.to_path_buf(), differences });
+    }
+    if kept.as_ref() != Some(now) {
+        write(&file, &pretty(now)?)?;
+    }
+    Ok(())
+}
 
 /// Keeps the merged configuration in `folder`, unless that holds the results of another one.
 ///
@@ -76,9 +106,13 @@ fn kept(folder: &Path) -> Result<Option<Value>> {
 /// Looks whether the configuration can be read that the folder of a training or the one above it keeps, if one does.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not JSON.
+/// As [`ExperimentConfig::read`].
 pub(super) fn readable(training: &Path) -> Result<()> {
-    [Some(training), training.parent()].into_iter().flatten().try_for_each(|folder| kept(folder).map(drop))
+    let read = |folder: &Path| match folder.join(CONFIG) {
+        file if file.is_file() => ExperimentConfig::read(file).map(drop),
+        _ => Ok(()),
+    };
+    [Some(training), training.parent()].into_iter().flatten().try_for_each(read)
 }
 
 /// Looks whether the one training in `folder` drew with this seed, the first of `compare.seeds`: another would go on with
@@ -110,6 +144,31 @@ mod tests {
         assert_eq!(changes("post_train.checkpoints: was null, now {}"), [true, true]);
         assert_eq!(changes("post_train.steps_per_epoch: was 1, now 2"), [false, false]);
         assert_eq!(changes("start.steps: was 10, now 20"), [false, false]);
+    }
+
+    #[test]
+    fn results_of_other_data_are_refused_unless_a_training_accepts_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let print = |contents: &str| DataFingerprint {
+            items: 5,
+            held_out: 2,
+            classes: 0,
+            names: String::new(),
+            labels: String::new(),
+            split: String::new(),
+            contents: contents.into(),
+        };
+        let claim = |contents: &str, accepted| data(folder.path(), &print(contents), accepted);
+        claim("a", false).unwrap();
+        claim("a", true).unwrap();
+        let error = claim("b", false).unwrap_err().to_string();
+        assert!(error.contains("holds the results of other data") && error.contains("the contents differ"), "{error}");
+        claim("b", true).unwrap();
+        claim("b", false).unwrap();
+        std::fs::create_dir(folder.path().join("arms")).unwrap();
+        assert!(matches!(claim("a", true), Err(Error::OtherData { .. })));
+        std::fs::write(folder.path().join(DATA), "{").unwrap();
+        assert!(claim("b", false).unwrap_err().to_string().contains("data.json: is damaged"));
     }
 
     #[test]

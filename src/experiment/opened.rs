@@ -180,6 +180,15 @@ impl Experiment {
         self.fingerprint.get().ok_or_else(|| Error::Invalid("the data have no fingerprint".into()))
     }
 
+    /// Keeps in `folder` which data its results are of, and refuses those of others.
+    ///
+    /// # Errors
+    /// [`Error::OtherData`] if they are of others; as [`verify`](Self::verify) and [`DataSplit::fingerprint`].
+    pub fn claim_data(&self, folder: &Path) -> Result<()> {
+        self.verify()?;
+        super::claim::data(folder, self.data_fingerprint()?, self.accepts_data)
+    }
+
     fn fingerprint_of(&self, data: &DataSplit) -> Result<DataFingerprint> {
         let mut reading = Reading::of("hashing the data", self.progress.as_ref());
         data.fingerprint(Some(&self.cache), &mut |read| reading.at(read))

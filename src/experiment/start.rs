@@ -4,6 +4,7 @@ use super::config::StartConfig;
 use super::files::{create, hash, pretty, write};
 use super::kept_weights::{has_weights, load, save, weights_file, weights_of_run};
 use super::opened::{Experiment, Training, stage_seed};
+use crate::checkpoint::{self, CHECKPOINTS};
 use crate::models::Network;
 use crate::models::weights::ImportReport;
 use crate::tensor_file::files;
@@ -78,6 +79,18 @@ impl Experiment {
                 Ok((network.valid(), Some(report)))
             }
             StartConfig::Exact(_) => Err(Error::Invalid("start: an exact field has no weights to train".into())),
+        }
+    }
+
+    /// As [`start`](Self::start) for the post-training in `folder`; where a checkpoint of it is whole, with weights that say
+    /// nothing, as it goes on with those of the checkpoint and nothing need be pretrained or read.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_of(&self, folder: &Path) -> Result<(Network, Option<ImportReport>)> {
+        match checkpoint::newest(&folder.join(CHECKPOINTS), false).whole {
+            Some(_) => Ok((self.init(self.config().post_train.seed)?.valid(), None)),
+            None => self.start(),
         }
     }
 

@@ -53,6 +53,8 @@ struct Begun<N: Module, const D: usize> {
     optimizer: ModuleOptimizer,
     reached: usize,
     history: History,
+    /// Whether it goes on with something that has changed.
+    accepted: bool,
 }
 
 impl Sitting<'_> {
@@ -72,7 +74,11 @@ impl Sitting<'_> {
         let step = self.step(network)?.with_run(run.clone()).build()?;
         let identity = self.identity(&step, [train.len(), held_out.len()])?;
         let sets = CheckpointSets::of_training(&folder.join(CHECKPOINTS), identity, config.checkpoints.keep)?;
-        let Begun { step, optimizer, reached, mut history } = self.begun(step, &sets)?;
+        let Begun { step, optimizer, reached, mut history, accepted } = self.begun(step, &sets)?;
+        if accepted {
+            // Known from here on, whether this process makes a step or not.
+            sets.adopt(reached, history.clone())?;
+        }
         if self.rollbacks.len() > history.rollbacks.len() {
             history.rollbacks.clone_from(&self.rollbacks);
         }
@@ -308,10 +314,11 @@ impl Sitting<'_> {
             None => differences,
         })?;
         let Some(LoadedSet { number, mut history, differences, model, optimizer: state }) = loaded else {
-            return Ok(Begun { step, optimizer, reached: 0, history: History::default() });
+            return Ok(Begun { step, optimizer, reached: 0, history: History::default(), accepted: false });
         };
         let differences: Vec<String> = differences.into_iter().filter(|text| self.is_accepted(text)).collect();
-        if !differences.is_empty() {
+        let accepted = !differences.is_empty();
+        if accepted {
             let (label, list) = (&self.stage.label, differences.join("; "));
             crate::monitor::warn(&format!("{label}: from step {number} on with what has changed, as accepted: {list}"));
             history.accepted.push(Accepted { step: number, differences });
@@ -325,7 +332,7 @@ impl Sitting<'_> {
             return Err(wrong(&format!("holds the weights of step {updates}, but its set is of step {number}")));
         }
         let state = OptimizerRecord::from_bytes(state).map_err(|e| wrong(&e))?;
-        Ok(Begun { step, optimizer: optimizer.load_record(state), reached: number, history })
+        Ok(Begun { step, optimizer: optimizer.load_record(state), reached: number, history, accepted })
     }
 
     /// Notes the devices of this sitting, and says so if those before were others.

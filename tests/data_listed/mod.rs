@@ -371,3 +371,16 @@ fn a_fingerprint_is_kept_until_a_file_changes() {
     }
     assert_eq!(print(json!({})).unwrap(), (changed, 24));
 }
+
+#[test]
+fn a_listed_file_that_is_lost_is_one_of_the_bad_items() {
+    let folder = latents();
+    std::fs::remove_file(folder.path().join("vae").join(name(11))).unwrap();
+    let error = with_all(folder.path(), json!({})).open().unwrap_err().to_string();
+    assert!(error.contains(&format!("{} is listed but not there", name(11))), "{error}");
+    let split = with_all(folder.path(), json!({"max_bad_items": 1})).open().unwrap();
+    assert_eq!(verified(&split, None).0, Ok(()));
+    split.fingerprint(None, &mut |_| ()).unwrap();
+    std::fs::remove_file(folder.path().join("vae").join(name(12))).unwrap();
+    assert!(with_all(folder.path(), json!({"max_bad_items": 1})).open().is_err());
+}

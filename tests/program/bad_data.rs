@@ -74,4 +74,27 @@ fn data_that_changed_since_the_last_checkpoint_are_noticed_and_can_be_accepted()
     assert!(told.contains("data.contents: differs, accepted after step 3"), "{told}");
     // What was accepted belongs to the training from then on.
     run(&[]).done();
+    // A file that is gone is a bad item too.
+    std::fs::remove_file(&file).unwrap();
+    assert!(run(&[]).err.contains("--accept-data"));
+    run(&["--accept-data"]).done();
+    run(&[]).done();
+}
+
+#[test]
+fn a_table_is_of_one_data_set() {
+    let place = Place::new();
+    let config = official(&place);
+    place.write("mine.json", &config);
+    let compare = |seeds: &str| {
+        place.run(&["compare", "mine.json", "--folder", "table", "--set", &format!("compare.seeds={seeds}")])
+    };
+    compare("[0]").done();
+    let file = place.path("latents/b/00000/img-mean-std-00000022.npy");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&0.75f32.to_le_bytes());
+    std::fs::write(&file, bytes).unwrap();
+    let error = compare("[0,1]").failed();
+    assert!(error.contains("table: holds the results of other data") && !error.contains("--accept-data"), "{error}");
 }

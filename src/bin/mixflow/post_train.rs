@@ -36,11 +36,13 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
     claim_folder(folder, experiment.config())?;
     say::line(format!("results: {}", folder.display()));
     let training = folder.join("post_train");
+    if !experiment.config().start.is_exact() {
+        experiment.claim_data(folder).map_err(with_way_out)?;
+    }
     if folder_of_weights(&training).is_none() && !experiment.config().start.is_exact() {
-        experiment.verify()?;
         say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
     }
-    let (start, report) = experiment.start()?;
+    let (start, report) = experiment.start_of(&training)?;
     if let Some(report) = report {
         say::line(format!("start: {report}"));
     }
@@ -74,7 +76,10 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
     }
     if trained.reached < stage.steps {
         let steps = stage.steps;
-        say::line(format!("ended early at step {} of {steps}: its validation loss no longer fell", trained.reached));
+        say::line(format!(
+            "ended early at step {} of {steps}: its validation loss no longer improved",
+            trained.reached
+        ));
     }
     for name in ["ema.safetensors", "raw.safetensors"] {
         say::line(format!("weights: {}", training.join(name).display()));
@@ -91,7 +96,8 @@ fn with_way_out(error: Error) -> Error {
     let of_data =
         |text: &String| ["data", "training items:", "held-out items:"].iter().any(|name| text.starts_with(name));
     match &error {
-        Error::OtherTraining { differences, .. } if differences.iter().all(of_data) => Error::Invalid(format!(
+        Error::OtherTraining { differences, .. } if !differences.iter().all(of_data) => error,
+        Error::OtherTraining { .. } | Error::OtherData { .. } => Error::Invalid(format!(
             "{error}\nOnly the data have changed. With --accept-data the training goes on with them as they are now."
         )),
         _ => error,

@@ -21,7 +21,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let message = format!("{}: holds no config.json; name the folder of a `mixflow post-train`", run.display());
         return Err(Error::Invalid(message));
     }
-    let experiment = place::open(ExperimentConfig::read(config)?)?;
+    // Whoever looks for a fault may have mended the data; nothing is written.
+    let experiment = place::open(ExperimentConfig::read(config)?)?.accepting_changed_data();
     let (start, _) = experiment.start()?;
     let replay = experiment.replay(&start, &run.join("post_train"))?;
     say::result(&format!("step {}: {}", replay.step, replay.why));

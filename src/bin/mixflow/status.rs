@@ -61,7 +61,11 @@ fn found(folder: &Path, look: impl Fn(&Path) -> Vec<TrainingStatus>) -> Result<V
     let found = look(folder);
     match found.is_empty() {
         false => Ok(found),
-        true => Err(Error::Invalid(format!("{}: no training was found there or below", folder.display()))),
+        true => Err(Error::Invalid(format!(
+            "{}: no training was found there or below; pretraining lies in {}, as `mixflow runs` shows it",
+            folder.display(),
+            place::CACHE
+        ))),
     }
 }
 

@@ -1,15 +1,15 @@
 //! Decoded pictures in one file: magic, key, pictures `[N, C, H, W]` in bytes, the places of bad ones (8 bytes each), key.
 //!
-//! The key is a hash of what makes them: the folder, the size, and name, length and time of every file. A file with
+//! The key is a hash of what makes them: the folder, the size, and name and state of every file. A file with
 //! another key, or one that was cut short, is not read; the new one replaces it whole.
 use super::decode::Target;
+use crate::data::file_state;
 use crate::{Error, Result, digest};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::UNIX_EPOCH;
 
 const MAGIC: &[u8; 8] = b"mixflow1";
 const KEY: usize = 32;
@@ -29,8 +29,7 @@ pub(super) fn key(folder: &Path, names: &[String], target: Target) -> Result<[u8
     for name in names {
         let file = folder.join(name);
         let about = std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?;
-        let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        hash.update(format!("\0{name}\0{}\0{}", about.len(), time.map_or(0, |time| time.as_nanos())));
+        hash.update(format!("\0{name}\0{}", file_state::of(&about)));
     }
     Ok(hash.finalize().into())
 }

@@ -85,7 +85,7 @@ impl LatentsConfig {
     /// that is absent or malformed.
     pub fn open(&self) -> Result<DataSplit> {
         Error::if_any(self.problems("data"))?;
-        let listed = labelled(&self.folder, self.classes)?;
+        let listed = labelled(&self.folder, self.classes, self.max_bad_items)?;
         let unlisted = listed.unlisted.clone();
         let mut split = Latents::open(self, listed)?.split(self.held_out, self.seed)?;
         if !unlisted.is_empty() {

@@ -27,8 +27,9 @@ struct Labels {
     labels: Option<Vec<Entry>>,
 }
 
-/// The files that `dataset.json` lists with a label in `0..classes`; without classes, all files of the folder.
-pub(super) fn labelled(folder: &Path, classes: usize) -> Result<Entries> {
+/// The files that `dataset.json` lists with a label in `0..classes`; without classes, all files of the folder. Listed files
+/// that are not there are errors if they are more than `most_bad`, and else items that cannot be read.
+pub(super) fn labelled(folder: &Path, classes: usize, most_bad: usize) -> Result<Entries> {
     let names = arrays(folder)?;
     if classes == 0 {
         return Ok(Entries { entries: names.into_iter().map(|name| (name, 0)).collect(), unlisted: Vec::new() });
@@ -53,7 +54,10 @@ pub(super) fn labelled(folder: &Path, classes: usize) -> Result<Entries> {
     wrong.extend(twice.map(|pair| format!("{} is listed twice", pair[0].0)));
     let there: HashSet<&str> = names.iter().map(String::as_str).collect();
     let absent = entries.iter().filter(|(name, _)| !there.contains(name.as_str()) && !folder.join(name).is_file());
-    wrong.extend(absent.map(|(name, _)| format!("{name} is listed but not there")));
+    let absent: Vec<String> = absent.map(|(name, _)| format!("{name} is listed but not there")).collect();
+    if absent.len() > most_bad {
+        wrong.extend(absent);
+    }
     if !wrong.is_empty() {
         return Err(Error::format(&file, first(&wrong)));
     }

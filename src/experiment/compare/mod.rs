@@ -95,7 +95,7 @@ impl Comparison {
     /// # Errors
     /// [`Error::Config`] for two arms that are the same, or a batch larger than the data; [`Error::Invalid`] while γ is still
     /// to be chosen, if the folder holds the results of another configuration, or for items that cannot be used;
-    /// [`Error::Io`] if a folder cannot be made.
+    /// [`Error::OtherData`] if it holds those of other data; [`Error::Io`] if a folder cannot be made.
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
         let config = experiment.config();
         if config.gamma_is_auto() {
@@ -128,6 +128,7 @@ impl Comparison {
         experiment.verify()?;
         create(folder)?;
         super::claim::folder(folder, config)?;
+        experiment.claim_data(folder)?;
         let start = experiment.start_made_of()?;
         Ok(Self { arms, data, start, folder: folder.to_path_buf(), experiment })
     }

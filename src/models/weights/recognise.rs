@@ -105,6 +105,9 @@ impl Set {
                 break;
             }
         }
+        if wanted.source == WeightSource::Raw && set.source != WeightSource::Raw && wanted.prefix.is_none() {
+            return Err("it has only averaged weights; say \"source\": \"ema\", or leave it out".into());
+        }
         if wanted.source == WeightSource::Ema && set.source != WeightSource::Ema {
             return Err(format!("it has no weights under `ema` (nor under {})", listed(&EMA[1..])));
         }
@@ -158,6 +161,13 @@ impl Set {
             keys.iter().filter(|key| self.holds(key, model)).copied().collect()
         };
         let (averages_of_model, raw_of_model) = (of_model(&averages), of_model(&raw));
+        if averages.is_empty()
+            && !raw_of_model.is_empty()
+            && wanted.source != WeightSource::Raw
+            && let Some(key) = self.other_average(model)?
+        {
+            return Ok(Some(Dictionary { key, is_average: true }));
+        }
         // An `ema` without a name of the model is another thing, if there is a model elsewhere.
         let is_other = averages_of_model.is_empty() && !raw_of_model.is_empty() && wanted.source == WeightSource::Auto;
         let (keys, keys_of_model, is_average) =
@@ -170,7 +180,23 @@ impl Set {
             (_, [one]) | ([one, ..], []) => one,
             (_, several) => return Err(self.ambiguous(several.iter().map(|key| (*key).to_string()))),
         };
-        Ok(Some(Dictionary { key, is_average }))
+        Ok(Some(Dictionary { key: (*key).into(), is_average }))
+    }
+
+    /// The key of an average of the whole model beside the raw weights, whose name nobody has agreed on: `net_ema`,
+    /// `ema_0.9999`, `swa`.
+    fn other_average(&self, model: &Model<'_>) -> Result<Option<String>, String> {
+        let found = model.found_under(self.tensors.keys());
+        let most = found.values().copied().max().unwrap_or(0);
+        let is_raw = |prefix: &str| RAW.iter().any(|raw| covers(raw, prefix.trim_end_matches('.')));
+        let is_one = |(prefix, count): &(&str, usize)| *count == most && is_average(prefix) && !is_raw(prefix);
+        let keys: Vec<&str> =
+            found.into_iter().filter(is_one).map(|(prefix, _)| prefix.trim_end_matches('.')).collect();
+        match keys.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some((*one).into())),
+            several => Err(self.ambiguous(several.iter().map(|key| (*key).to_string()))),
+        }
     }
 
     /// Whether a name of the model stands anywhere below `key`.
@@ -286,7 +312,7 @@ impl Set {
 
 /// A key of the file under which a set is.
 struct Dictionary {
-    key: &'static str,
+    key: String,
     is_average: bool,
 }
 
@@ -296,9 +322,9 @@ struct Common {
     others: Vec<String>,
 }
 
-/// Whether a prefix says that an average is under it: `ema.`, `net_ema.`.
+/// Whether a prefix says that an average is under it: `ema.`, `net_ema.`, `EMA.`, `swa.`.
 fn is_average(prefix: &str) -> bool {
-    prefix.split(['.', '_']).any(|word| word == "ema")
+    prefix.split(['.', '_']).any(|word| ["ema", "swa", "averaged"].iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
 
 fn listed(keys: &[&str]) -> String {

@@ -271,6 +271,27 @@ fn of_several_sets_one_is_taken_only_by_a_rule_or_by_name() {
     assert_eq!(load(&file, &with(auto, Some("ema_model."))).unwrap().source, WeightSource::Ema);
     assert_eq!(load(&file, &with(raw, None)).unwrap().under, "model");
 
+    // Names of an average that nobody has agreed on.
+    for (raw_key, average) in [
+        ("model", "EMA"),
+        ("model", "ema_weights"),
+        ("state_dict", "net_ema"),
+        ("model", "ema_0.9999"),
+        ("model_state_dict", "swa"),
+    ] {
+        sets(&file, &[raw_key, average]);
+        let report = load(&file, &with(auto, None)).unwrap_or_else(|error| panic!("{average}: {error}"));
+        assert_eq!((report.under.as_str(), report.source), (average, WeightSource::Ema));
+        assert_eq!(load(&file, &with(raw, None)).unwrap().under, raw_key, "{average}");
+    }
+    sets(&file, &["model", "net_ema", "swa"]);
+    let message = load(&file, &with(auto, None)).unwrap_err().to_string();
+    assert!(message.contains("under `net_ema`, `swa`: say which"), "{message}");
+    // Who asks for the raw weights is not given an average.
+    sets(&file, &["ema"]);
+    let message = load(&file, &with(raw, None)).unwrap_err().to_string();
+    assert!(message.contains("it has only averaged weights"), "{message}");
+
     // Something else of that name.
     write(&file, &[("ema.decay", &[1]), ("model.weight", &[2, 3]), ("model.bias", &[2])]);
     let report = load(&file, &with(auto, None)).unwrap();

@@ -83,6 +83,9 @@ fn unread(shape: Vec<usize>, name: &str) -> Tensor {
 /// What the function `name` makes of `given`.
 fn rebuilt(heap: &Heap<'_>, name: &str, given: &[Value]) -> Result<Tensor, String> {
     match (name, given) {
+        ("_rebuild_tensor_v2" | "_rebuild_tensor_v3", [_, _, shape, ..]) if is_changed(heap, name, given) => {
+            Ok(unread(shape_of(heap, *shape)?, "a negated or conjugated view"))
+        }
         ("_rebuild_tensor" | "_rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
             let storage = Storage::of(heap, *storage)?;
             let element = storage.element.clone();
@@ -108,6 +111,14 @@ fn rebuilt(heap: &Heap<'_>, name: &str, given: &[Value]) -> Result<Tensor, Strin
         ("_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3", _) => Err("too few arguments".into()),
         _ => Ok(unread(Vec::new(), name)),
     }
+}
+
+/// Whether the numbers of a tensor are not those of its storage, but their negatives or conjugates, as its last argument
+/// says.
+fn is_changed(heap: &Heap<'_>, name: &str, given: &[Value]) -> bool {
+    let place = if name == "_rebuild_tensor_v3" { 7 } else { 6 };
+    let marks = given.get(place).and_then(|marks| heap.entries(*marks)).unwrap_or_default();
+    ["neg", "conj"].iter().any(|mark| heap.get(marks, mark) == Some(Value::Bool(true)))
 }
 
 /// A tensor in a storage: its offset, shape and strides are `[offset, shape, strides]`.

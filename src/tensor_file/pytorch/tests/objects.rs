@@ -45,6 +45,29 @@ fn tensors_in_dictionaries_of_any_class_are_found() {
     assert!(stored.into_values().all(|tensor| values(tensor) == [0.0, 1.0]));
 }
 
+/// What `torch._neg_view` and the conjugate of a complex tensor leave behind: numbers that are not those of the storage.
+#[test]
+fn negated_views_are_not_read_with_the_wrong_sign() {
+    let view = |mark: &'static str| {
+        move |pickle: Pickle| {
+            let pickle = pickle.global("torch._utils", "_rebuild_tensor_v2").raw(b"(").storage("FloatStorage", "0", 6);
+            let pickle = pickle.int(0).dims(&[2]).dims(&[1]).raw(b"\x89").global("collections", "OrderedDict");
+            pickle.raw(b")R}").text(mark).raw(b"\x88stR")
+        }
+    };
+    let stored = weights_beside(|pickle| {
+        pickle.entry("neg", view("neg")).entry("conj", view("conj")).entry("other", view("future"))
+    });
+    assert_eq!(names(&stored), ["conj", "neg", "other"]);
+    for (name, tensor) in stored {
+        assert_eq!(tensor.shape, [2]);
+        match name.as_str() {
+            "other" => assert_eq!(values(tensor), [0.0, 1.0]),
+            _ => assert!(tensor.read().unwrap_err().contains("a negated or conjugated view, which is not read")),
+        }
+    }
+}
+
 #[test]
 fn objects_of_every_opcode_are_skipped_and_take_what_they_are_given() {
     for made in [
