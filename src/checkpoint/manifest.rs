@@ -47,9 +47,12 @@ pub(crate) struct History {
     pub skipped_in_a_row: u64,
     /// Returns to an earlier set; each gives other draws.
     pub rollbacks: Vec<Rollback>,
-    /// What it was trained on; empty where nobody noted it.
+    /// What it was trained on; empty where nobody noted it. What is empty is not written: manifests of before are sealed
+    /// without it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<String>,
     /// What had changed under the training when it was told to go on all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<Accepted>,
     /// Seconds of training, over all processes.
     pub seconds: f64,
@@ -103,7 +106,7 @@ pub(crate) struct Rollback {
 pub(crate) struct Accepted {
     /// The step after which it counts.
     pub step: usize,
-    /// Each key, with its value before and after.
+    /// Each key that differed, with its value before and after where that is no hash.
     pub differences: Vec<String>,
 }
 
@@ -233,6 +236,19 @@ mod tests {
         let found = Manifest::read(folder.path(), 7).unwrap().history;
         assert!(found.gradient_norm.unwrap().is_nan());
         assert_eq!(found.ema_distance, Some(f64::INFINITY));
+    }
+
+    /// As it was written before devices and accepted changes were noted.
+    #[test]
+    fn a_manifest_of_before_keeps_its_seal() {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = Manifest::new(7, None, History::default(), BTreeMap::new());
+        manifest.write(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join(MARKER)).unwrap();
+        assert!(!text.contains("devices") && !text.contains("accepted"), "{text}");
+        let history = History { devices: vec!["cpu".into()], ..History::default() };
+        Manifest::new(7, None, history, BTreeMap::new()).write(folder.path()).unwrap();
+        assert_eq!(Manifest::read(folder.path(), 7).unwrap().history.devices, ["cpu"]);
     }
 
     #[test]

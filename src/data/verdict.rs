@@ -52,7 +52,7 @@ pub(super) fn keep(file: &Path, text: &[u8]) {
 /// The file below `cache` for the verdict on these items, as they are on disk now.
 ///
 /// # Errors
-/// [`Error::Io`] naming a file that is not there.
+/// [`Error::Io`] naming a file whose state cannot be read.
 pub(super) fn file(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<PathBuf> {
     let mut hash = Sha256::new_with_prefix(env!("CARGO_PKG_VERSION"));
     hash.update(split.train.expects());
@@ -63,7 +63,7 @@ pub(super) fn file(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<
 /// Adds path, length and time of every file of these items to a hash.
 ///
 /// # Errors
-/// [`Error::Io`] naming a file that is not there.
+/// [`Error::Io`] naming a file whose state cannot be read.
 pub(super) fn stamps(split: &DataSplit, items: &[Placed], hash: &mut Sha256) -> Result<()> {
     for items in items.chunks(CHUNK) {
         let stamps = items.par_iter().map(|item| stamp(&split.set(item).files(item.index)));
@@ -75,8 +75,13 @@ pub(super) fn stamps(split: &DataSplit, items: &[Placed], hash: &mut Sha256) -> 
 fn stamp(files: &[PathBuf]) -> Result<String> {
     let one = |file: &PathBuf| {
         let failed = |e| Error::io(file, e);
-        let (about, path) = (std::fs::metadata(file).map_err(failed)?, std::path::absolute(file).map_err(failed)?);
-        Ok(format!("\0{}\0{}", path.display(), file_state::of(&about)))
+        let path = std::path::absolute(file).map_err(failed)?;
+        let state = match std::fs::metadata(file) {
+            Ok(about) => file_state::of(&about),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "absent".into(),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(format!("\0{}\0{state}", path.display()))
     };
     Ok(files.iter().map(one).collect::<Result<Vec<_>>>()?.concat())
 }

@@ -1,7 +1,8 @@
 //! Whose results a folder holds.
 use super::config::ExperimentConfig;
 use super::files::{pretty, write};
-use crate::checkpoint::differences;
+use super::kept_weights::has_weights;
+use crate::checkpoint::{self, CHECKPOINTS, differences};
 use crate::data::DataFingerprint;
 use crate::{Error, Result};
 use serde_json::Value;
@@ -16,8 +17,11 @@ pub(super) const CONFIG: &str = "config.json";
 /// The file that keeps which data the results in a folder are of.
 const DATA: &str = "data.json";
 
+/// The folder of the arms of a table.
+const ARMS: &str = "arms";
+
 /// Keeps in `folder` which data its results are of, unless they are of others. A training may go on with data that have
-/// changed if that is `accepted`; in a table all cells are of the same.
+/// changed if that is `accepted`; in a table all cells are of the same. Where there is no result yet, there is a warning.
 ///
 /// # Errors
 /// [`Error::OtherData`] if they are of others; [`Error::Io`] and [`Error::Format`] if the file cannot be read or written.
@@ -32,9 +36,20 @@ pub(super) fn data(folder: &Path, now: &DataFingerprint, accepted: bool) -> Resu
         }
     };
     let differences = kept.as_ref().map_or(Vec::new(), |kept| kept.differences(now));
-    let compares = ["arms", "pilots"].iter().any(|table| folder.join(table).exists());
-    if !differences.is_empty() && (!accepted || compares) {
-        return Err(Error::OtherData { path: folder.to_path_buf(), differences });
+    let compares = folder.join(ARMS).exists();
+    let trained = folder.join("post_train");
+    let holds = compares || has_weights(&trained) || checkpoint::newest_step(&trained.join(CHECKPOINTS)) > 0;
+    match differences.is_empty() {
+        false if holds && (!accepted || compares) => {
+            return Err(Error::OtherData { path: folder.to_path_buf(), differences });
+        }
+        false if !holds => {
+            let (folder, list) = (folder.display(), differences.join("; "));
+            crate::monitor::warn(&format!(
+                "{folder}: the data have changed since it was begun, so that what was pretrained is made again: {list}"
+            ));
+        }
+        _ => {}
     }
     if kept.as_ref() != Some(now) {
         write(&file, &pretty(now)?)?;
@@ -71,7 +86,7 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
         if config.gamma_is_auto() {
             differs.retain(|difference: &String| !difference.starts_with("post_train.strategy.gamma:"));
         }
-        let arms = folder.join("arms").exists();
+        let arms = folder.join(ARMS).exists();
         differs.retain(|difference| !may_change(difference, arms));
         if !differs.is_empty() {
             let (folder, list) = (folder.display(), differs.join("\n  "));
@@ -160,7 +175,11 @@ mod tests {
         };
         let claim = |contents: &str, accepted| data(folder.path(), &print(contents), accepted);
         claim("a", false).unwrap();
+        // Nothing was made of them.
+        claim("c", false).unwrap();
         claim("a", true).unwrap();
+        std::fs::create_dir(folder.path().join("post_train")).unwrap();
+        std::fs::write(folder.path().join("post_train/ema.bpk"), "weights").unwrap();
         let error = claim("b", false).unwrap_err().to_string();
         assert!(error.contains("holds the results of other data") && error.contains("the contents differ"), "{error}");
         claim("b", true).unwrap();

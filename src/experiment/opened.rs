@@ -28,12 +28,17 @@ pub struct Experiment {
     cache: PathBuf,
     progress: Arc<dyn Progress>,
     stop: Stop,
-    /// Whether trainings go on though the data have changed.
-    accepts_data: bool,
+    /// What may have changed since the checkpoints that a post-training goes on from.
+    accepts: &'static [&'static str],
+    /// Set once a start was left out, as a checkpoint has the weights.
+    needs_checkpoint: OnceLock<()>,
     /// Set once every item was read.
     verified: OnceLock<()>,
     fingerprint: OnceLock<DataFingerprint>,
 }
+
+/// How the progress lines of a post-training begin.
+pub(super) const POST_TRAIN: &str = "post_train";
 
 /// One training of an experiment.
 pub(super) struct Training<'a> {
@@ -112,8 +117,10 @@ impl Experiment {
         let weak = config.sample.weak.iter();
         problems.extend(weak.flat_map(|weak| misfits("sample.weak.network", &weak.network)));
         let (verified, fingerprint) = (OnceLock::new(), OnceLock::new());
-        let (cache, stop, accepts_data) = (cache.to_path_buf(), Stop::new(), false);
-        let this = Self { config, devices, data, cache, progress, stop, accepts_data, verified, fingerprint };
+        let (cache, stop, needs_checkpoint) = (cache.to_path_buf(), Stop::new(), OnceLock::new());
+        let accepts = &[];
+        let this =
+            Self { config, devices, data, cache, progress, stop, accepts, needs_checkpoint, verified, fingerprint };
         let stages = this.config.start.pretrain().map(|stage| ("start", stage)).into_iter();
         for (path, stage) in stages.chain([("post_train", &this.config.post_train)]) {
             problems.extend(this.batch_misfit(path, stage, &this.data));
@@ -141,7 +148,12 @@ impl Experiment {
     /// The same experiment, whose post-training goes on though the data are no longer those it began with, as after a file
     /// was lost: its checkpoints keep that.
     pub fn accepting_changed_data(self) -> Self {
-        Self { accepts_data: true, ..self }
+        Self { accepts: &["data", "training items", "held-out items"], ..self }
+    }
+
+    /// The same, if it is only other bytes in the same files.
+    pub fn accepting_changed_contents(self) -> Self {
+        Self { accepts: &["data.contents"], ..self }
     }
 
     /// The configuration.
@@ -186,7 +198,12 @@ impl Experiment {
     /// [`Error::OtherData`] if they are of others; as [`verify`](Self::verify) and [`DataSplit::fingerprint`].
     pub fn claim_data(&self, folder: &Path) -> Result<()> {
         self.verify()?;
-        super::claim::data(folder, self.data_fingerprint()?, self.accepts_data)
+        super::claim::data(folder, self.data_fingerprint()?, !self.accepts.is_empty())
+    }
+
+    /// Notes that the next post-training must find a checkpoint.
+    pub(super) fn leave_out_start(&self) {
+        self.needs_checkpoint.get_or_init(|| ());
     }
 
     fn fingerprint_of(&self, data: &DataSplit) -> Result<DataFingerprint> {
@@ -272,8 +289,9 @@ impl Experiment {
         if let Some(start) = start {
             runner = runner.made_of("start", start.clone());
         }
-        if self.accepts_data {
-            runner = ["data", "training items", "held-out items"].into_iter().fold(runner, Stage::accepting);
+        if label == POST_TRAIN {
+            runner = self.accepts.iter().copied().fold(runner, Stage::accepting);
+            runner = runner.going_on(self.needs_checkpoint.get().is_some());
         }
         if let Some(step) = until {
             runner = runner.until(step);

@@ -1,7 +1,7 @@
 //! One post-training of an experiment: the weights of `start` in, the average and the raw weights out.
 use super::files::create;
 use super::kept_weights::{save, weights_file};
-use super::opened::{Experiment, Training, stage_seed};
+use super::opened::{Experiment, POST_TRAIN, Training, stage_seed};
 use super::plot::Picture;
 use crate::checkpoint::{CHECKPOINTS, manifests};
 use crate::models::Network;
@@ -62,7 +62,7 @@ impl Experiment {
     fn post_training<'a>(&'a self, folder: &'a Path, until: Option<usize>) -> Result<Training<'a>> {
         let stage = &self.config().post_train;
         let seed = stage_seed("post_train", stage.seed, self.repetition());
-        let (data, label) = (self.data(), "post_train");
+        let (data, label) = (self.data(), POST_TRAIN);
         Ok(Training { stage, data, seed, folder, label, until, start: self.start_digest()?, waits: false })
     }
 

@@ -83,13 +83,17 @@ impl Experiment {
     }
 
     /// As [`start`](Self::start) for the post-training in `folder`; where a checkpoint of it is whole, with weights that say
-    /// nothing, as it goes on with those of the checkpoint and nothing need be pretrained or read.
+    /// nothing, as it goes on with those of the checkpoint and nothing need be pretrained. A post-training that then finds no
+    /// checkpoint is an error.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_of(&self, folder: &Path) -> Result<(Network, Option<ImportReport>)> {
         match checkpoint::newest(&folder.join(CHECKPOINTS), false).whole {
-            Some(_) => Ok((self.init(self.config().post_train.seed)?.valid(), None)),
+            Some(_) => {
+                self.leave_out_start();
+                Ok((self.init(self.config().post_train.seed)?.valid(), None))
+            }
             None => self.start(),
         }
     }

@@ -1,7 +1,7 @@
 //! AdamW in one pass over each parameter (Loshchilov and Hutter, arXiv 1711.05101).
 //!
 //! m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², p ← p (1 − lr λ) − lr (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε).
-//! The operations and their order are those of Burn's AdamW, so the results are its, to the last bit.
+//! The operations and their order are those of Burn's AdamW, so the results are equal to its; only a zero of a first step may have another sign.
 use super::slices;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -28,7 +28,7 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// With β₁ and β₂ in [0, 1), a positive ε and a weight decay λ of at least 0.
+    /// With β₁ and β₂ in [0, 1), a positive ε and a weight decay λ of at least 0, unchecked as in Burn.
     pub fn new(betas: [f32; 2], epsilon: f32, weight_decay: f32) -> Self {
         let plain = AdamWConfig::new()
             .with_beta_1(betas[0])

@@ -1,5 +1,6 @@
 //! Norms of rows with what is learned or told: LN(x) (1 + scale) + shift, x / √(mean x² + ε) w, and the scaling alone.
 use super::scaled::{Norm, Spec, scaled};
+use super::slices;
 use burn::tensor::{DType, FloatDType, Tensor};
 
 /// LN(x) (1 + scale) + shift, the adaptive layer norm of DiT (Peebles and Xie, arXiv 2212.09748): LN(x) is
@@ -25,6 +26,9 @@ pub fn modulate<const D: usize>(x: Tensor<D>, shift: Tensor<D>, scale: Tensor<D>
 ///
 /// Other types than `f32` are computed in `f32`, as PyTorch's mixed precision does: squares overflow f16.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    if slices::side(&x).is_none() {
+        return plain_layer_norm(x, epsilon);
+    }
     let none = Tensor::<1>::zeros([x.dims()[D - 1]], (&x.device(), x.dtype()));
     if let Some(spec) = Spec::of(&x, &none, &none, Norm::Layer(epsilon as f32), 1.0) {
         return scaled(x, none.clone(), none, spec);
@@ -32,7 +36,7 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
     plain_layer_norm(x, epsilon)
 }
 
-/// LN(x) weight + bias, with `weight` and `bias` `[width]`.
+/// LN(x) weight + bias, with `weight` and `bias` `[width]`. Other types than `f32` are computed in their own.
 pub fn affine_layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<D> {
     if let Some(spec) = Spec::of(&x, &weight, &bias, Norm::Layer(epsilon as f32), 0.0) {
         return scaled(x, weight, bias, spec);
@@ -45,9 +49,11 @@ pub fn affine_layer_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, bias: 
 ///
 /// Other types than `f32` are normed in `f32` and weighted in their own.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, epsilon: f64) -> Tensor<D> {
-    let none = Tensor::<1>::zeros(weight.dims(), (&weight.device(), weight.dtype()));
-    if let Some(spec) = Spec::of(&x, &weight, &none, Norm::Rms(epsilon as f32), 0.0) {
-        return scaled(x, weight, none, spec);
+    if slices::side(&x).is_some() {
+        let none = Tensor::<1>::zeros(weight.dims(), (&weight.device(), weight.dtype()));
+        if let Some(spec) = Spec::of(&x, &weight, &none, Norm::Rms(epsilon as f32), 0.0) {
+            return scaled(x, weight, none, spec);
+        }
     }
     let original: FloatDType = DType::into(x.dtype());
     let x = x.cast(FloatDType::F32);

@@ -5,7 +5,7 @@ use burn::tensor::{FloatDType, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// The sum of the squares of `x`, of shape `[1]` and in `f32`; not tracked.
+/// The sum of the squares of `x`, of shape `[1]` and in `f32`. Gradients go through it on an autodiff device.
 pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     if slices::side(&x) != Some(slices::Side::Flex) {
         return x.cast(FloatDType::F32).square().sum();

@@ -14,9 +14,13 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// SiLU(a) · b of `both` `[.., 2 · width]`, whose rows are a and b, as `[.., width]` (Shazeer, arXiv 2002.05202).
+///
+/// # Panics
+/// If the last dimension is odd.
 pub fn swiglu<const D: usize>(both: Tensor<D>) -> Tensor<D> {
     let width = both.dims()[D - 1] / 2;
-    let some = both.dims().into_iter().all(|side| side > 0) && both.dims()[D - 1] == 2 * width;
+    assert_eq!(both.dims()[D - 1], 2 * width, "swiglu: rows of {:?} must be two halves", both.dims());
+    let some = both.dims().into_iter().all(|side| side > 0);
     if some && slices::fused([slices::side(&both)]) {
         return Tensor::from_dispatch(Dispatch::fused_swiglu(both.into_dispatch()));
     }

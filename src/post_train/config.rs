@@ -193,7 +193,7 @@ mod tests {
             "accumulation = 3: must divide batch_size = 10",
             "steps_per_epoch = 7: must divide steps = 20",
             "condition_dropout = -1: must be in [0, 1]",
-            "ema.decay = 1.5: must be in [0, 1), also as the nearest f32",
+            "ema.decay = 1.5: must be in [0, 1)",
             "optimizer.learning_rate = -5: must be in (0, 1]",
             "schedule.warm_up = 21: must be at most the 20 steps of the stage",
         ];

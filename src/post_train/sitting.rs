@@ -53,8 +53,8 @@ struct Begun<N: Module, const D: usize> {
     optimizer: ModuleOptimizer,
     reached: usize,
     history: History,
-    /// Whether it goes on with something that has changed.
-    accepted: bool,
+    /// What has changed, and was accepted.
+    accepted: Vec<String>,
 }
 
 impl Sitting<'_> {
@@ -75,9 +75,20 @@ impl Sitting<'_> {
         let identity = self.identity(&step, [train.len(), held_out.len()])?;
         let sets = CheckpointSets::of_training(&folder.join(CHECKPOINTS), identity, config.checkpoints.keep)?;
         let Begun { step, optimizer, reached, mut history, accepted } = self.begun(step, &sets)?;
-        if accepted {
-            // Known from here on, whether this process makes a step or not.
-            sets.adopt(reached, history.clone())?;
+        if self.stage.goes_on && reached == 0 {
+            let message = "its checkpoints were there when it began, and are no longer: begin again".into();
+            return Err(Error::Training(message));
+        }
+        if !accepted.is_empty() {
+            let list = accepted.join("; ");
+            crate::monitor::warn(&format!(
+                "{label}: from step {reached} on with what has changed, as accepted: {list}"
+            ));
+            history.accepted.push(Accepted { step: reached, differences: accepted });
+            if reached < config.steps {
+                // Known from here on, though this process may end before its first save.
+                sets.adopt(reached, history.clone())?;
+            }
         }
         if self.rollbacks.len() > history.rollbacks.len() {
             history.rollbacks.clone_from(&self.rollbacks);
@@ -313,16 +324,10 @@ impl Sitting<'_> {
             Some(identity) => allowed(manifest.number, identity, differences),
             None => differences,
         })?;
-        let Some(LoadedSet { number, mut history, differences, model, optimizer: state }) = loaded else {
-            return Ok(Begun { step, optimizer, reached: 0, history: History::default(), accepted: false });
+        let Some(LoadedSet { number, history, differences, model, optimizer: state }) = loaded else {
+            return Ok(Begun { step, optimizer, reached: 0, history: History::default(), accepted: Vec::new() });
         };
-        let differences: Vec<String> = differences.into_iter().filter(|text| self.is_accepted(text)).collect();
-        let accepted = !differences.is_empty();
-        if accepted {
-            let (label, list) = (&self.stage.label, differences.join("; "));
-            crate::monitor::warn(&format!("{label}: from step {number} on with what has changed, as accepted: {list}"));
-            history.accepted.push(Accepted { step: number, differences });
-        }
+        let accepted = differences.into_iter().filter(|text| self.is_accepted(text)).collect();
         let path = sets.part_path(number, "model");
         let wrong = |e: &dyn std::fmt::Display| Error::format(&path, e.to_string());
         let record = ModuleRecord::from_bytes(model).map_err(|e| wrong(&e))?;

@@ -34,6 +34,7 @@ pub struct Stage<'a> {
     pub(super) texts: Vec<Text>,
     pub(super) made_of: BTreeMap<String, Value>,
     pub(super) accepted: BTreeSet<String>,
+    pub(super) goes_on: bool,
     pub(super) stop: Stop,
     pub(super) item_name: Option<ItemName>,
     pub(super) waits: bool,
@@ -82,6 +83,7 @@ impl<'a> Stage<'a> {
             texts: Vec::new(),
             made_of: BTreeMap::new(),
             accepted: BTreeSet::new(),
+            goes_on: false,
             stop: Stop::new(),
             item_name: None,
             waits: false,
@@ -130,6 +132,11 @@ impl<'a> Stage<'a> {
     pub fn accepting(mut self, name: impl Into<String>) -> Self {
         self.accepted.insert(name.into());
         self
+    }
+
+    /// Whether the network that it is given says nothing, so that to find no checkpoint is an error.
+    pub(crate) fn going_on(self, goes_on: bool) -> Self {
+        Self { goes_on, ..self }
     }
 
     /// Whether to wait for another process that trains in the folder, rather than to refuse: it may be making the same.

@@ -352,6 +352,18 @@ fn tables_and_shipped_sets_have_fingerprints() {
     assert!(!shipped(ring).differences(&shipped(&ring.replace('}', r#", "radius": 2}"#))).is_empty());
 }
 
+/// Numbers in memory have no file whose state could tell one table from another.
+#[test]
+fn tables_are_told_apart_with_a_cache_too() {
+    let (folder, cache) = (folder(), self::folder());
+    let print = |text: &str| {
+        write(&folder, "t.csv", text);
+        let split = vectors(&folder, "t.csv", json!({"held_out": 1})).open().unwrap();
+        split.fingerprint(Some(cache.path()), &mut |_| ()).unwrap()
+    };
+    assert_ne!(print("a,b\n1,2\n3,4\n5,7\n"), print("a,b\n1,2\n3,4\n5,8\n"));
+}
+
 #[test]
 fn a_fingerprint_is_kept_until_a_file_changes() {
     let (folder, cache) = (latents(), self::folder());

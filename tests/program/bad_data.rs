@@ -55,7 +55,7 @@ fn data_that_changed_since_the_last_checkpoint_are_noticed_and_can_be_accepted()
     std::fs::write(&file, &other).unwrap();
     let error = run(&[]).failed();
     assert!(
-        error.contains("checkpoints of another training") && error.contains("\n  data.contents: differs\n"),
+        error.contains("run: holds the results of other data") && error.contains("\n  the contents differ"),
         "{error}"
     );
     assert!(error.contains("--accept-data"), "{error}");

@@ -29,6 +29,11 @@ pub struct Arguments {
 pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept_data: bool) -> Result<()> {
     let until = until.and_then(Until::step);
     check_folder(folder, &config)?;
+    // Pilots are a table, which stays that of the data as they were.
+    let config = match accept_data.then(|| chosen_before(folder)).flatten() {
+        Some(gamma) if config.gamma_is_auto() => config.with_gamma(gamma),
+        _ => config,
+    };
     let (config, lock) = choose_gamma::decided(config, folder)?;
     let experiment = place::open(config)?;
     let experiment = if accept_data { experiment.accepting_changed_data() } else { experiment };
@@ -37,7 +42,7 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
     say::line(format!("results: {}", folder.display()));
     let training = folder.join("post_train");
     if !experiment.config().start.is_exact() {
-        experiment.claim_data(folder).map_err(with_way_out)?;
+        experiment.claim_data(folder).map_err(|error| with_way_out(error, accept_data))?;
     }
     if folder_of_weights(&training).is_none() && !experiment.config().start.is_exact() {
         say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
@@ -61,7 +66,7 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
         stage.batch_size,
         config.devices.len()
     ));
-    let trained = experiment.post_train(&start, &training, until).map_err(with_way_out)?;
+    let trained = experiment.post_train(&start, &training, until).map_err(|error| with_way_out(error, accept_data))?;
     say::line(format!(
         "{} steps in {}, checkpoints and validations included",
         trained.steps,
@@ -91,12 +96,21 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
     Ok(())
 }
 
+/// The γ that a folder was trained with.
+fn chosen_before(folder: &Path) -> Option<f64> {
+    let text = std::fs::read(folder.join("config.json")).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&text).ok()?.pointer("/post_train/strategy/gamma")?.as_f64()
+}
+
 /// The same error; where only the data differ from those of the checkpoints, with how to go on all the same.
-fn with_way_out(error: Error) -> Error {
-    let of_data =
-        |text: &String| ["data", "training items:", "held-out items:"].iter().any(|name| text.starts_with(name));
+fn with_way_out(error: Error, accept_data: bool) -> Error {
+    let names = ["data:", "data.", "training items:", "held-out items:"];
+    let of_data = |text: &String| names.iter().any(|name| text.starts_with(name));
     match &error {
         Error::OtherTraining { differences, .. } if !differences.iter().all(of_data) => error,
+        Error::OtherData { .. } if accept_data => Error::Invalid(format!(
+            "{error}\nThe folder also holds a table, whose cells must all be of the same data: --accept-data cannot change that."
+        )),
         Error::OtherTraining { .. } | Error::OtherData { .. } => Error::Invalid(format!(
             "{error}\nOnly the data have changed. With --accept-data the training goes on with them as they are now."
         )),

@@ -21,10 +21,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let message = format!("{}: holds no config.json; name the folder of a `mixflow post-train`", run.display());
         return Err(Error::Invalid(message));
     }
-    // Whoever looks for a fault may have mended the data; nothing is written.
-    let experiment = place::open(ExperimentConfig::read(config)?)?.accepting_changed_data();
-    let (start, _) = experiment.start()?;
-    let replay = experiment.replay(&start, &run.join("post_train"))?;
+    // Whoever looks for a fault may have mended a file; nothing is written.
+    let experiment = place::open(ExperimentConfig::read(config)?)?.accepting_changed_contents();
+    let training = run.join("post_train");
+    let (start, _) = experiment.start_of(&training)?;
+    let replay = experiment.replay(&start, &training)?;
     say::result(&format!("step {}: {}", replay.step, replay.why));
     say::result(&format!("{:>8}  {:>6}  {:>6}  {:<10}  {:<12}  name", "item", "t", "m", "data", "loss"));
     for sample in &replay.samples {

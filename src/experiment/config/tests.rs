@@ -101,7 +101,7 @@ fn every_problem_is_reported_at_once() {
         "post_train.steps_per_epoch = 3: must divide steps = 10",
         "post_train.condition_dropout = 0.1: the network has no null condition",
         "post_train.anti_drift : needs a strategy whose slowed timestep is the training timestep",
-        "post_train.ema.decay = 1: must be in [0, 1), also as the nearest f32",
+        "post_train.ema.decay = 1: must be in [0, 1)",
         "post_train.optimizer.learning_rate = 0: must be in (0, 1]",
         "post_train.schedule.final_fraction = 0.5: would be ignored",
         "start.strategy : must be {\"kind\": \"standard\"}",

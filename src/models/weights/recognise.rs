@@ -126,7 +126,7 @@ impl Set {
             return Ok(true);
         }
         if let Some(wrapper) = self.wrapper(model) {
-            if self.tensors.remove(AVERAGED).is_some() && wanted.source != WeightSource::Raw {
+            if self.tensors.remove(AVERAGED).is_some() {
                 self.source = WeightSource::Ema;
             }
             self.cut(wrapper)?;
@@ -161,7 +161,7 @@ impl Set {
             keys.iter().filter(|key| self.holds(key, model)).copied().collect()
         };
         let (averages_of_model, raw_of_model) = (of_model(&averages), of_model(&raw));
-        if averages.is_empty()
+        if averages_of_model.is_empty()
             && !raw_of_model.is_empty()
             && wanted.source != WeightSource::Raw
             && let Some(key) = self.other_average(model)?
@@ -189,7 +189,7 @@ impl Set {
         let found = model.found_under(self.tensors.keys());
         let most = found.values().copied().max().unwrap_or(0);
         let is_raw = |prefix: &str| RAW.iter().any(|raw| covers(raw, prefix.trim_end_matches('.')));
-        let is_one = |(prefix, count): &(&str, usize)| *count == most && is_average(prefix) && !is_raw(prefix);
+        let is_one = |(prefix, count): &(&str, usize)| *count == most && may_be_average(prefix) && !is_raw(prefix);
         let keys: Vec<&str> =
             found.into_iter().filter(is_one).map(|(prefix, _)| prefix.trim_end_matches('.')).collect();
         match keys.as_slice() {
@@ -322,9 +322,18 @@ struct Common {
     others: Vec<String>,
 }
 
-/// Whether a prefix says that an average is under it: `ema.`, `net_ema.`, `EMA.`, `swa.`.
+/// Whether a prefix says that an average is under it: `ema.`, `net_ema.`, `EMA.`.
 fn is_average(prefix: &str) -> bool {
-    prefix.split(['.', '_']).any(|word| ["ema", "swa", "averaged"].iter().any(|known| word.eq_ignore_ascii_case(known)))
+    has_word(prefix, &["ema"])
+}
+
+/// Whether it says so beside raw weights, where other names can hardly be of anything else: `swa.`.
+fn may_be_average(prefix: &str) -> bool {
+    has_word(prefix, &["ema", "swa", "averaged"])
+}
+
+fn has_word(prefix: &str, words: &[&str]) -> bool {
+    prefix.split(['.', '_']).any(|part| words.iter().any(|word| part.eq_ignore_ascii_case(word)))
 }
 
 fn listed(keys: &[&str]) -> String {

@@ -46,10 +46,14 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
 /// `[batch, tokens, heads · d]`.
 ///
 /// Nothing is copied to take the three apart, nor to put their gradients together.
+///
+/// # Panics
+/// If the third dimension is not 3.
 pub fn self_attention(qkv: Tensor<5>) -> Tensor<3> {
     let [batch, tokens, three, heads, d] = qkv.dims();
+    assert_eq!(three, 3, "self_attention: {:?} must be [batch, tokens, 3, heads, d]", qkv.dims());
     let some = [batch, tokens, heads, d].into_iter().all(|side| side > 0);
-    if three == 3 && some && slices::fused([slices::side(&qkv)]) {
+    if some && slices::fused([slices::side(&qkv)]) {
         let mixed = Tensor::<4>::from_dispatch(Dispatch::fused_self_attention(qkv.into_dispatch()));
         return mixed.reshape([batch, tokens, heads * d]);
     }

@@ -90,7 +90,7 @@ fn an_invalid_stage_is_refused_with_every_problem_before_anything_is_written() {
     let json = r#"{"steps": 20, "steps_per_epoch": 7, "optimizer": {"learning_rate": -5}, "ema": {"decay": 1.5}}"#;
     let expected = [
         "steps_per_epoch = 7: must divide steps = 20",
-        "ema.decay = 1.5: must be in [0, 1), also as the nearest f32",
+        "ema.decay = 1.5: must be in [0, 1)",
         "optimizer.learning_rate = -5: must be in (0, 1]",
     ];
     assert_eq!(error(json, &[Device::flex()]), expected);
