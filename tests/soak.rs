@@ -79,6 +79,17 @@ impl Place {
         assert!(status.unwrap().success(), "remount with {options}");
     }
 
+    /// Leaves so many KiB free. What is written meanwhile may make the disk larger than it was to become, which the system
+    /// refuses.
+    fn fill(&self, free: u64) {
+        let made = (0..20).any(|_| {
+            let size = format!("remount,size={}k", self.used_kib() + free);
+            let mut mount = Command::new("mount");
+            mount.args(["-o", &size]).arg(&self.root).stderr(Stdio::null()).status().unwrap().success()
+        });
+        assert!(made, "the disk cannot be filled");
+    }
+
     fn used_kib(&self) -> u64 {
         let output = Command::new("df").args(["--output=used", "-k"]).arg(&self.root).output().unwrap();
         String::from_utf8_lossy(&output.stdout).lines().last().unwrap().trim().parse().unwrap()
@@ -277,7 +288,7 @@ fn sitting(place: &Place, dice: &mut Dice, figures: &mut Figures) -> bool {
         }
         MissingFile => std::fs::remove_file(victim).unwrap(),
         RevokedPermissions => place.permit("a-w"),
-        FullDisk => place.remount(&format!("size={}k", place.used_kib() + dice.below(200))),
+        FullDisk => place.fill(dice.below(200)),
         ReadOnlyDisk => {
             // Open files may keep it from becoming read-only, as on a real disk; then there is nothing to see.
             let _ = Command::new("mount").args(["-o", "remount,ro"]).arg(&place.root).stderr(Stdio::null()).status();

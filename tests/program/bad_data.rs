@@ -78,7 +78,8 @@ fn data_that_changed_since_the_last_checkpoint_are_noticed_and_can_be_accepted()
     std::fs::remove_file(&file).unwrap();
     assert!(run(&[]).err.contains("--accept-data"));
     run(&["--accept-data"]).done();
-    run(&[]).done();
+    // The training had ended: no step was made of them, and its checkpoints are not of them.
+    assert!(run(&[]).err.contains("--accept-data"));
 }
 
 #[test]
