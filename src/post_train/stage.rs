@@ -135,6 +135,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Whether the network that it is given says nothing, so that to find no checkpoint is an error.
+    #[cfg(feature = "experiment")]
     pub(crate) fn going_on(self, goes_on: bool) -> Self {
         Self { goes_on, ..self }
     }
