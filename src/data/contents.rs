@@ -14,8 +14,6 @@ use std::path::{Path, PathBuf};
 const CHUNK: usize = 256;
 /// Bytes of a file that are in memory at a time.
 const PART: usize = 1 << 16;
-/// Hexadecimal digits of a hash.
-const DIGITS: usize = 32;
 
 /// The hash of what `items` hold, in their order: of their files, or of their numbers where there are none.
 ///
@@ -59,7 +57,7 @@ pub(super) fn hash(
 }
 
 fn text(hash: Sha256) -> String {
-    digest::hex(hash.finalize(), DIGITS / 2)
+    digest::hex(hash.finalize(), 16)
 }
 
 /// Where the hash of these items is kept, as their files are on disk now.
@@ -67,7 +65,7 @@ fn kept_in(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<PathBuf>
     let mut hash = Sha256::new_with_prefix(b"contents");
     items.iter().for_each(|item| hash.update(format!("{}\0", item.name)));
     verdict::stamps(split, items, &mut hash)?;
-    Ok(cache.join(FOLDER).join(format!("{}.contents", digest::hex(hash.finalize(), 16))))
+    Ok(cache.join(FOLDER).join(format!("{}.contents", text(hash))))
 }
 
 /// A hash that was kept, with its checksum.

@@ -60,7 +60,7 @@ pub(super) fn file(cache: &Path, split: &DataSplit, items: &[Placed]) -> Result<
     Ok(cache.join(FOLDER).join(format!("{}.json", crate::digest::hex(hash.finalize(), 16))))
 }
 
-/// Adds path, length and time of every file of these items to a hash.
+/// Adds the path and the state of every file of these items to a hash.
 ///
 /// # Errors
 /// [`Error::Io`] naming a file whose state cannot be read.

@@ -5,6 +5,7 @@ use super::kept_weights::has_weights;
 use crate::checkpoint::{self, CHECKPOINTS, differences};
 use crate::data::DataFingerprint;
 use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::Path;
 
@@ -27,14 +28,7 @@ const ARMS: &str = "arms";
 /// [`Error::OtherData`] if they are of others; [`Error::Io`] and [`Error::Format`] if the file cannot be read or written.
 pub(super) fn data(folder: &Path, now: &DataFingerprint, accepted: bool) -> Result<()> {
     let file = folder.join(DATA);
-    let kept: Option<DataFingerprint> = match file.exists() {
-        false => None,
-        true => {
-            let text = std::fs::read(&file).map_err(|e| Error::io(&file, e))?;
-            let damaged = |e| Error::format(&file, format!("is damaged ({e}): remove it"));
-            Some(serde_json::from_slice(&text).map_err(damaged)?)
-        }
-    };
+    let kept: Option<DataFingerprint> = json(&file, |e| format!("is damaged ({e}): remove it"))?;
     let differences = kept.as_ref().map_or(Vec::new(), |kept| kept.differences(now));
     let compares = folder.join(ARMS).exists();
     let trained = folder.join("post_train");
@@ -110,12 +104,21 @@ fn may_change(difference: &str, arms: bool) -> bool {
 
 /// The configuration that a folder keeps; none if it keeps none.
 fn kept(folder: &Path) -> Result<Option<Value>> {
-    let file = folder.join(CONFIG);
+    json(&folder.join(CONFIG), |e| format!("is not JSON: {e}"))
+}
+
+/// What a file holds; none if it is not there. `wrong` says what is the matter if it holds something else.
+fn json<T: DeserializeOwned>(file: &Path, wrong: impl Fn(serde_json::Error) -> String) -> Result<Option<T>> {
     if !file.exists() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&file).map_err(|e| Error::io(&file, e))?;
-    serde_json::from_str(&text).map(Some).map_err(|e| Error::format(&file, format!("is not JSON: {e}")))
+    let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, e))?;
+    serde_json::from_str(&text).map(Some).map_err(|e| Error::format(file, wrong(e)))
+}
+
+/// The γ that the results in `folder` were trained with, if its configuration says one.
+pub fn gamma(folder: &Path) -> Option<f64> {
+    kept(folder).ok()??.pointer("/post_train/strategy/gamma")?.as_f64()
 }
 
 /// Looks whether the configuration can be read that the folder of a training or the one above it keeps, if one does.

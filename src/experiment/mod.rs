@@ -33,6 +33,7 @@ pub mod status;
 pub use check::{CheckReport, Seen, check, comparison_takes, post_training_takes};
 pub use claim::check as check_folder;
 pub use claim::folder as claim_folder;
+pub use claim::gamma as gamma_of_folder;
 pub use compare::{Comparison, ComparisonResults, Floor, Job, ResultRow, TrainingTime};
 pub use distances::Distances;
 pub use estimate::{SecondsRange, StepCost};

@@ -5,7 +5,9 @@ use burn::module::Module;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::plot::Picture;
 use burn_mixflow::experiment::status::{TrainingStatus, trainings};
-use burn_mixflow::experiment::{Experiment, check_folder, claim_folder, folder_of_weights, post_training_takes};
+use burn_mixflow::experiment::{
+    Experiment, check_folder, claim_folder, folder_of_weights, gamma_of_folder, post_training_takes,
+};
 use burn_mixflow::models::Network;
 use burn_mixflow::{Error, FolderLock, Result};
 use clap::Args;
@@ -30,7 +32,7 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
     let until = until.and_then(Until::step);
     check_folder(folder, &config)?;
     // Pilots are a table, which stays that of the data as they were.
-    let config = match accept_data.then(|| chosen_before(folder)).flatten() {
+    let config = match accept_data.then(|| gamma_of_folder(folder)).flatten() {
         Some(gamma) if config.gamma_is_auto() => config.with_gamma(gamma),
         _ => config,
     };
@@ -43,9 +45,9 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
     let training = folder.join("post_train");
     if !experiment.config().start.is_exact() {
         experiment.claim_data(folder).map_err(|error| with_way_out(error, accept_data))?;
-    }
-    if folder_of_weights(&training).is_none() && !experiment.config().start.is_exact() {
-        say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
+        if folder_of_weights(&training).is_none() {
+            say::line(format!("this takes {}", post_training_takes(&experiment, &experiment.time_steps()?)));
+        }
     }
     let (start, report) = experiment.start_of(&training)?;
     if let Some(report) = report {
@@ -94,12 +96,6 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
         trained.board.flush();
     }
     Ok(())
-}
-
-/// The γ that a folder was trained with.
-fn chosen_before(folder: &Path) -> Option<f64> {
-    let text = std::fs::read(folder.join("config.json")).ok()?;
-    serde_json::from_slice::<serde_json::Value>(&text).ok()?.pointer("/post_train/strategy/gamma")?.as_f64()
 }
 
 /// The same error; where only the data differ from those of the checkpoints, with how to go on all the same.
