@@ -141,7 +141,12 @@ fn layers(wanted: &dyn Fn(&str) -> bool) {
             let leaves = (tracked(&inputs.0), tracked(&inputs.1), tracked(&inputs.2));
             let plain = |(x, w, b): &Inputs| module::linear(x.clone(), w.clone(), Some(b.clone()));
             let own = |(x, w, b): &Inputs| ops::linear(x.clone(), w.clone(), b.clone());
-            both_passes(&name, (inputs, leaves), plain, own, plain, own);
+            both_passes(&name, (inputs.clone(), leaves.clone()), plain, own, plain, own);
+            let plain = |(x, w, b): &Inputs| {
+                activation::gelu_approximate(module::linear(x.clone(), w.clone(), Some(b.clone())))
+            };
+            let own = |(x, w, b): &Inputs| ops::linear_gelu(x.clone(), w.clone(), b.clone());
+            both_passes(&format!("{name}, gelu"), (inputs, leaves), plain, own, plain, own);
         }
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! The output is that of a linear layer plus `s(t)` times the input.
 //! Small enough to pretrain and post-train in minutes on a CPU; the network of the photo-patch and digit studies.
-use super::layers::{Law, ParameterList, TimestepEmbedding, WeightInit, as_size, count, linear, product};
+use super::layers::{Law, ParameterList, TimestepEmbedding, WeightInit, as_size, count, linear, linear_gelu, product};
 use super::replace_labels;
 use super::size_limit::{self, MOST_BLOCKS};
 use crate::network::{Prediction, PredictionNetwork};
-use crate::ops::{gated, gelu_tanh, layer_norm, modulate_norm, silu};
+use crate::ops::{gated, layer_norm, modulate_norm, silu};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
@@ -145,8 +145,8 @@ impl ResidualBlock {
         let [_, width] = x.dims();
         let parts = linear(&self.modulation, embedding);
         let part = |i: usize| parts.clone().narrow(1, i * width, width);
-        let inner = linear(&self.first, modulate_norm(x.clone(), part(0), part(1), 1e-6));
-        gated(x, part(2), linear(&self.second, gelu_tanh(inner)))
+        let inner = linear_gelu(&self.first, modulate_norm(x.clone(), part(0), part(1), 1e-6));
+        gated(x, part(2), linear(&self.second, inner))
     }
 }
 

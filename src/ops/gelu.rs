@@ -22,8 +22,9 @@ pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     x.clone() * sigmoid(x * slope)
 }
 
+/// The function of one number.
 #[derive(Debug)]
-struct Gelu;
+pub(super) struct Gelu;
 
 impl Curve for Gelu {
     #[inline(always)]

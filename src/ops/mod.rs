@@ -8,7 +8,7 @@
 //! | [`layer_norm`], [`affine_layer_norm`] | LN(x), LN(x) weight + bias |
 //! | [`rms_norm`] | x / √(mean x² + ε) · weight |
 //! | [`gated`] | residual + gate · x |
-//! | [`linear`](fn@linear) | x W + b |
+//! | [`linear`](fn@linear), [`linear_gelu`] | x W + b, GELU(x W + b) |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
 //! | [`silu`](fn@silu), [`swiglu`](fn@swiglu) | x σ(x), SiLU(a) · b |
 //! | [`rotate`](fn@rotate) | pairs (a cos − b sin, b cos + a sin) |
@@ -40,6 +40,7 @@ mod lanes;
 mod linear;
 mod norm;
 mod pointwise;
+mod product;
 mod rotate;
 mod scaled;
 mod silu;
@@ -52,7 +53,7 @@ pub use attention::{attention, self_attention};
 pub use average::averaged;
 pub use gate::gated;
 pub use gelu::gelu_tanh;
-pub use linear::linear;
+pub use linear::{linear, linear_gelu};
 pub use norm::{affine_layer_norm, layer_norm, modulate, modulate_norm, rms_norm};
 pub use rotate::rotate;
 pub use silu::silu;

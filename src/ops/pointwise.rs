@@ -64,7 +64,7 @@ pub(super) fn forward<F: Curve>(x: FlexTensor) -> FlexTensor {
 }
 
 /// f′(x) · grad, over the gradient where nobody else holds it.
-fn backward<F: Curve>(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
+pub(super) fn backward<F: Curve>(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
     let arch = Arch::new();
     let x = slices::in_order(x);
     let x = slices::elements(&x);

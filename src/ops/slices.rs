@@ -57,6 +57,20 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
+/// So many zeros, written by all cores where they are many: whoever writes a page first has it near.
+pub(super) fn cleared(count: usize) -> Vec<f32> {
+    const BLOCK: usize = 1024;
+    if count <= 4 * CHUNK {
+        return vec![0.0; count];
+    }
+    let mut blocks = Vec::with_capacity(count.div_ceil(BLOCK));
+    let zeros = (0..count / BLOCK).into_par_iter().with_min_len(CHUNK / BLOCK).map(|_| [0.0; BLOCK]);
+    zeros.collect_into_vec(&mut blocks);
+    let mut numbers = blocks.into_flattened();
+    numbers.resize(count, 0.0);
+    numbers
+}
+
 /// `tensor`, in order, as `change` leaves all of it: in place where nobody else holds its elements, else in a copy.
 pub(super) fn changed(tensor: FlexTensor, change: impl FnOnce(&mut [f32])) -> FlexTensor {
     let mut tensor = owned(tensor);

@@ -105,7 +105,7 @@ fn forward(both: FlexTensor) -> FlexTensor {
     shape[last] = width;
     let both = slices::in_order(both);
     let both = slices::elements(&both);
-    let mut y = vec![0.0; both.len() / 2];
+    let mut y = slices::cleared(both.len() / 2);
     let tasks = y.par_chunks_mut(rows * width).zip(both.par_chunks(2 * rows * width));
     tasks.for_each(|(y, both)| arch.dispatch(Values { both, y, width }));
     slices::tensor(y, shape)

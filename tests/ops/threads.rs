@@ -53,8 +53,8 @@ fn operations() {
     let part = |i: usize| parts.clone().narrow(2, i * width, width);
     let y = ops::linear(ops::modulate_norm(x.clone(), part(0), part(1), 1e-6), weight.clone(), bias.clone());
     let y = ops::gated(x.clone(), part(2), ops::self_attention(y.reshape([batch, tokens, 3, 4, width / 4])));
-    let y = ops::swiglu(ops::gelu_tanh(ops::linear(y, weight.clone(), bias.clone())));
-    let y = ops::rms_norm(ops::silu(y), Tensor::ones([3 * width / 2], &device), 1e-6);
+    let y = ops::swiglu(ops::linear_gelu(y, weight.clone(), bias.clone()));
+    let y = ops::rms_norm(ops::silu(ops::gelu_tanh(y)), Tensor::ones([3 * width / 2], &device), 1e-6);
     let grads = y.clone().square().sum().backward();
     let mut bits = Bits::new();
     bits.add(ops::sum_of_squares(y.clone().inner()));

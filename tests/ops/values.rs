@@ -256,26 +256,38 @@ fn partly_tracked_and_other_types() {
 
 #[test]
 fn linear_layers() {
+    type Layer = fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>;
     for (seed, [batch, tokens, inputs, outputs]) in
-        [[2, 5, 7, 3], [1, 1, 4, 9], [3, 257, 24, 96], [8, 1, 64, 130]].into_iter().enumerate()
+        [[2, 5, 7, 3], [1, 1, 4, 9], [3, 257, 24, 96], [8, 1, 64, 130], [2, 300, 40, 410]].into_iter().enumerate()
     {
         let (seed, device) = (4 * seed as u64, Device::flex());
         let x = random(seed, [batch, inputs, tokens], &device);
         let (w, b) = (random(seed + 1, [inputs, outputs], &device), random(seed + 2, [outputs], &device));
         let weight = random(seed + 3, [batch, tokens, outputs], &device);
         for device in tracked() {
-            let run = |f: fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>| {
+            let run = |f: Layer| {
                 let (x, w, b) = (leaf(&x, &device), leaf(&w, &device), leaf(&b, &device));
                 let y = f(x.clone().swap_dims(1, 2), w.clone(), b.clone());
                 let grads = (y.clone() * Tensor::from_data(weight.to_data(), &device)).sum().backward();
                 (y.inner(), x.grad(&grads).unwrap(), w.grad(&grads).unwrap(), b.grad(&grads).unwrap())
             };
-            let (found, expected) = (run(ops::linear), run(|x, w, b| x.matmul(w.unsqueeze()) + b.unsqueeze()));
-            close("linear", found.0, expected.0);
-            close("dx of linear", found.1, expected.1);
-            close("dweight of linear", found.2, expected.2);
-            close("dbias of linear", found.3, expected.3);
+            let plain: Layer = |x, w, b| x.matmul(w.unsqueeze()) + b.unsqueeze();
+            let pairs: [(&str, Layer, Layer); 2] = [
+                ("linear", ops::linear, plain),
+                ("linear_gelu", ops::linear_gelu, |x, w, b| plain::gelu_tanh(x.matmul(w.unsqueeze()) + b.unsqueeze())),
+            ];
+            for (name, own, plain) in pairs {
+                let (found, expected) = (run(own), run(plain));
+                close(name, found.0, expected.0);
+                close(&format!("dx of {name}"), found.1, expected.1);
+                close(&format!("dweight of {name}"), found.2, expected.2);
+                close(&format!("dbias of {name}"), found.3, expected.3);
+            }
         }
+        // Without gradients the function is taken of each tile.
+        let x = x.swap_dims(1, 2);
+        let expected = plain::gelu_tanh(x.clone().matmul(w.clone().unsqueeze()) + b.clone().unsqueeze());
+        close("linear_gelu without gradients", ops::linear_gelu(x, w, b), expected);
     }
 }
 

@@ -9,6 +9,6 @@ mod rms;
 pub(crate) use attention::SelfAttention;
 pub use embedding::{TimestepEmbedding, sinusoidal};
 pub use init::{Law, WeightInit};
-pub(crate) use linear::linear;
+pub(crate) use linear::{linear, linear_gelu};
 pub(crate) use parameters::{ParameterList, as_size, count, product};
 pub(crate) use rms::Rms;

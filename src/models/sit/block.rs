@@ -1,6 +1,6 @@
 //! One transformer block with adaLN-Zero: x += gate · f(modulate(LN(x), shift, scale)) for attention, then the MLP.
-use crate::models::layers::{Law, SelfAttention, WeightInit, linear};
-use crate::ops::{gated, gelu_tanh, modulate_norm, silu};
+use crate::models::layers::{Law, SelfAttention, WeightInit, linear, linear_gelu};
+use crate::ops::{gated, modulate_norm, silu};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -21,7 +21,7 @@ impl Mlp {
 
     /// Maps the last dimension of tokens `[batch, tokens, width]`.
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        linear(&self.fc2, gelu_tanh(linear(&self.fc1, tokens)))
+        linear(&self.fc2, linear_gelu(&self.fc1, tokens))
     }
 }
 

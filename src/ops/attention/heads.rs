@@ -79,7 +79,7 @@ impl Joined {
     /// Room for results that lie like `like` and are `width` wide.
     pub fn like(like: &Heads, width: usize) -> Self {
         let Heads { batch, tokens, heads, .. } = *like;
-        Self { values: vec![0.0; batch * tokens * heads * width], batch, tokens, heads, width }
+        Self { values: slices::cleared(batch * tokens * heads * width), batch, tokens, heads, width }
     }
 
     /// The matrix of every head of every sample, one head after the other.

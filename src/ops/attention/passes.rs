@@ -81,7 +81,7 @@ pub(super) fn backward(parts: &[Heads; 3], log_sums: &[f32], grad: &Heads) -> [F
 /// The gradient `[batch, tokens, 3, heads, width]` of queries, keys and values that lie so.
 pub(super) fn packed_backward(parts: &[Heads; 3], log_sums: &[f32], grad: &Heads) -> FlexTensor {
     let Heads { batch, heads, tokens, width, .. } = parts[0];
-    let mut packed = vec![0.0; batch * tokens * 3 * heads * width];
+    let mut packed = slices::cleared(batch * tokens * 3 * heads * width);
     let all = MatMut::from_row_major_slice_mut(&mut packed, batch * tokens, 3 * heads * width);
     let (dq, rest) = all.split_at_col_mut(heads * width);
     let (dk, dv) = rest.split_at_col_mut(heads * width);
