@@ -198,7 +198,7 @@ fn update(p: FlexTensor, grad: FlexTensor, moments: [FlexTensor; 2], constants: 
         let size = slices::CHUNK;
         let pieces = own.par_chunks_mut(size).zip(grads.par_chunks(size));
         let pieces = pieces.zip(ms.par_chunks_mut(size)).zip(vs.par_chunks_mut(size));
-        pieces.for_each(|(((p, grad), m), v)| run(p, grad, m, v));
+        pieces.with_min_len(slices::WORTH).for_each(|(((p, grad), m), v)| run(p, grad, m, v));
         return [p, m, v];
     }
     // The parameter is held by others as well (Burn's learner keeps a copy): the next one is made beside it, in blocks.
@@ -206,7 +206,7 @@ fn update(p: FlexTensor, grad: FlexTensor, moments: [FlexTensor; 2], constants: 
     let (grads, grad_rest) = grads.as_chunks::<BLOCK>();
     let ((ms, m_rest), (vs, v_rest)) = (ms.as_chunks_mut::<BLOCK>(), vs.as_chunks_mut::<BLOCK>());
     let mut next: Vec<[f32; BLOCK]> = Vec::with_capacity(blocks.len() + 1);
-    let pieces = blocks.par_iter().zip(grads).zip(ms).zip(vs).with_min_len(4);
+    let pieces = blocks.par_iter().zip(grads).zip(ms).zip(vs).with_min_len(slices::WORTH * slices::CHUNK / BLOCK);
     let changed = pieces.map(|(((p, grad), m), v)| {
         let mut p = *p;
         run(&mut p, grad, m, v);

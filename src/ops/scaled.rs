@@ -249,7 +249,7 @@ fn tasks(spec: Spec) -> (usize, usize) {
 
 /// Groups of rows that are worked on together, where they are short.
 fn together(spec: Spec) -> usize {
-    (slices::CHUNK / (spec.rows * spec.width)).max(1)
+    (slices::WORTH * slices::CHUNK / (spec.rows * spec.width)).max(1)
 }
 
 fn forward(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, spec: Spec) -> (FlexTensor, Stats) {
@@ -259,7 +259,7 @@ fn forward(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, spec: Spec) -> (
     let some = (slices::CHUNK / spec.width).max(1);
     let mut stats = vec![[0.0; 2]; slices::elements(&x).len() / spec.width];
     let rows = slices::elements(&x).par_chunks(some * spec.width).zip(stats.par_chunks_mut(some));
-    rows.for_each(|(x, stats)| arch.dispatch(RowStats { x, stats, spec }));
+    rows.with_min_len(slices::WORTH).for_each(|(x, stats)| arch.dispatch(RowStats { x, stats, spec }));
     let y = slices::mapped(x, |start, y| arch.dispatch(Scale { y, start, stats: &stats, scale, shift, spec }));
     (y, Arc::new(stats))
 }

@@ -7,6 +7,11 @@ use rayon::prelude::*;
 /// Elements that one task works on: 16 KiB, so that what it reads and writes stays in the caches next to a core.
 pub(super) const CHUNK: usize = 4096;
 
+/// Pieces of [`CHUNK`] elements that are worth another core: to wake one takes as long as to work on a few.
+///
+/// Less than two tasks of so many are done where they are asked for, by `with_min_len`.
+pub(super) const WORTH: usize = 4;
+
 /// The two devices that have kernels here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -60,11 +65,11 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 /// So many zeros, written by all cores where they are many: whoever writes a page first has it near.
 pub(super) fn cleared(count: usize) -> Vec<f32> {
     const BLOCK: usize = 1024;
-    if count <= 4 * CHUNK {
+    if count < 2 * WORTH * CHUNK {
         return vec![0.0; count];
     }
     let mut blocks = Vec::with_capacity(count.div_ceil(BLOCK));
-    let zeros = (0..count / BLOCK).into_par_iter().with_min_len(CHUNK / BLOCK).map(|_| [0.0; BLOCK]);
+    let zeros = (0..count / BLOCK).into_par_iter().with_min_len(WORTH * CHUNK / BLOCK).map(|_| [0.0; BLOCK]);
     zeros.collect_into_vec(&mut blocks);
     let mut numbers = blocks.into_flattened();
     numbers.resize(count, 0.0);
@@ -109,7 +114,7 @@ pub(super) fn mapped(tensor: FlexTensor, change: impl Fn(usize, &mut [f32]) + Sy
         };
     }
     if let Some(own) = own_elements(&mut tensor) {
-        own.par_chunks_mut(CHUNK).enumerate().for_each(|(i, piece)| change(i * CHUNK, piece));
+        own.par_chunks_mut(CHUNK).enumerate().with_min_len(WORTH).for_each(|(i, piece)| change(i * CHUNK, piece));
         return tensor;
     }
     let (blocks, rest) = elements(&tensor).as_chunks::<BLOCK>();
@@ -119,7 +124,7 @@ pub(super) fn mapped(tensor: FlexTensor, change: impl Fn(usize, &mut [f32]) + Sy
         change(i * BLOCK, &mut block);
         block
     };
-    blocks.par_iter().enumerate().with_min_len(CHUNK / BLOCK).map(changed).collect_into_vec(&mut copy);
+    blocks.par_iter().enumerate().with_min_len(WORTH * CHUNK / BLOCK).map(changed).collect_into_vec(&mut copy);
     let mut copy = copy.into_flattened();
     let mut rest = rest.to_vec();
     change(copy.len(), &mut rest);
@@ -151,7 +156,8 @@ pub(super) fn added(rows: Vec<f32>, parts: usize, width: usize) -> Vec<f32> {
         return rows;
     }
     let mut sums = vec![0.0; rows.len() / parts];
-    sums.par_chunks_mut(width).zip(rows.par_chunks(parts * width)).for_each(|(sum, rows)| {
+    let some = (WORTH * CHUNK / (parts * width)).max(1);
+    sums.par_chunks_mut(width).zip(rows.par_chunks(parts * width)).with_min_len(some).for_each(|(sum, rows)| {
         for row in rows.chunks_exact(width) {
             sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         }

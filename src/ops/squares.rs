@@ -17,7 +17,7 @@ pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let sum = match slices::elements(&x) {
         small if small.len() <= slices::CHUNK => f64::from(squares(small)),
         large => {
-            let sums: Vec<f32> = large.par_chunks(slices::CHUNK).map(squares).collect();
+            let sums: Vec<f32> = large.par_chunks(slices::CHUNK).with_min_len(slices::WORTH).map(squares).collect();
             sums.into_iter().map(f64::from).sum()
         }
     };

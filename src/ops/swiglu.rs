@@ -107,7 +107,7 @@ fn forward(both: FlexTensor) -> FlexTensor {
     let both = slices::elements(&both);
     let mut y = slices::cleared(both.len() / 2);
     let tasks = y.par_chunks_mut(rows * width).zip(both.par_chunks(2 * rows * width));
-    tasks.for_each(|(y, both)| arch.dispatch(Values { both, y, width }));
+    tasks.with_min_len(slices::WORTH).for_each(|(y, both)| arch.dispatch(Values { both, y, width }));
     slices::tensor(y, shape)
 }
 
@@ -118,7 +118,7 @@ fn backward(both: FlexTensor, grad: FlexTensor) -> FlexTensor {
     let grad = slices::elements(&grad);
     slices::changed(both, |both| {
         let tasks = both.par_chunks_mut(2 * rows * width).zip(grad.par_chunks(rows * width));
-        tasks.for_each(|(both, grad)| arch.dispatch(Gradient { both, grad, width }));
+        tasks.with_min_len(slices::WORTH).for_each(|(both, grad)| arch.dispatch(Gradient { both, grad, width }));
     })
 }
 
