@@ -217,6 +217,8 @@ struct Figures {
     events: BTreeMap<Misfortune, usize>,
     codes: BTreeMap<String, usize>,
     runs: usize,
+    /// What happened in the run in work, and what the program said.
+    said: Vec<String>,
 }
 
 fn ended(child: Child) -> (String, String) {
@@ -308,6 +310,7 @@ fn sitting(place: &Place, dice: &mut Dice, figures: &mut Figures) -> bool {
     }
     std::fs::write(victim, &whole).unwrap();
     println!("{misfortune:?} after {:.1} s: {code}", pause.as_secs_f64());
+    figures.said.push(format!("{misfortune:?}: {code}\n{said}"));
     let done = code == "exit 0";
     *figures.codes.entry(code).or_default() += 1;
     done
@@ -335,9 +338,11 @@ fn an_hour_of_misfortune_ends_as_a_quiet_run() {
         assert_eq!(code, "exit 0", "{said}");
         let found = outcome(&place);
         for (name, bytes) in &expected {
-            let run = figures.runs;
-            assert!(*bytes == found[name], "seed {seed}, run {run}: {name} differs: {}", first(bytes, &found[name]));
+            let (run, said) = (figures.runs, figures.said.join("\n"));
+            let difference = first(bytes, &found[name]);
+            assert!(*bytes == found[name], "seed {seed}, run {run}: {name} differs: {difference}\n{said}");
         }
+        figures.said.clear();
         figures.runs += 1;
     }
     println!(

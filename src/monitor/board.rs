@@ -7,7 +7,8 @@ use super::EventWriter;
 
 /// A shared event file that can fail without stopping the run.
 ///
-/// The first I/O error prints one warning line, is kept for [`error`](Self::error) and turns the handle off.
+/// What cannot be written waits, up to 64 MiB, and is tried again with what follows. The first error prints one warning
+/// line and is what [`error`](Self::error) says until all is written.
 #[derive(Clone)]
 pub struct TensorBoard {
     state: Arc<Mutex<State>>,
@@ -32,17 +33,14 @@ impl TensorBoard {
     /// `first_step` is the first step this run will write: TensorBoard drops what an earlier, interrupted run wrote
     /// at that step or later. At 0 that is all of a run that was killed before its first checkpoint.
     pub fn create(dir: &Path, first_step: i64) -> Self {
-        let opened = EventWriter::create(dir);
-        let board = Self { state: Arc::new(Mutex::new(State { writer: None, error: None })), first_step };
-        match opened {
-            Ok(writer) => board.lock().writer = Some(writer),
-            Err(error) => board.lock().turn_off(format!("{}: {error}", dir.display())),
-        }
+        let state = State { writer: Some(EventWriter::waiting(dir)), error: None };
+        let board = Self { state: Arc::new(Mutex::new(state)), first_step };
+        board.flush();
         board.with(|w| w.restart_at(first_step));
         board
     }
 
-    /// The first I/O error, if there was one; nothing has been written since.
+    /// The error that keeps events from being written, if there is one.
     pub fn error(&self) -> Option<String> {
         self.lock().error.clone()
     }
@@ -81,11 +79,10 @@ impl TensorBoard {
         let mut state = self.lock();
         let Some(writer) = &mut state.writer else { return };
         match write(writer) {
-            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => super::warn(&format!("TensorBoard: {error}")),
-            Err(error) => {
-                let message = format!("{}: {error}", writer.path().display());
-                state.turn_off(message);
+            written => {
+                let written = written.map_err(|error| format!("{}: {error}", writer.path().display()));
+                state.told(written);
             }
         }
     }
@@ -96,10 +93,37 @@ impl TensorBoard {
 }
 
 impl State {
-    fn turn_off(&mut self, message: String) {
-        super::warn(&format!("TensorBoard logging is off: {message}"));
-        self.error = Some(message);
-        self.writer = None;
+    fn told(&mut self, written: Result<(), String>) {
+        let Some(writer) = &self.writer else { return };
+        if let (Err(error), true) = (&written, writer.is_hopeless()) {
+            super::warn(&format!("TensorBoard logging is off, as 64 MiB of events wait: {error}"));
+            self.error = Some(error.clone());
+            self.writer = None;
+            return;
+        }
+        let is_waiting = writer.is_waiting();
+        match (written, &self.error) {
+            (Err(error), None) => {
+                super::warn(&format!(
+                    "TensorBoard's file cannot be written now, and events wait until it can: {error}"
+                ));
+                self.error = Some(error);
+            }
+            (Ok(()), Some(_)) if !is_waiting => {
+                super::note("TensorBoard's file is written again, and nothing is missing in it");
+                self.error = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let Some(writer) = &mut self.writer else { return };
+        if let Err(error) = writer.flush() {
+            super::warn(&format!("TensorBoard's last events are lost: {}: {error}", writer.path().display()));
+        }
     }
 }
 
@@ -107,6 +131,7 @@ impl State {
 mod tests {
     use super::super::events::tests::read_events;
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn an_unwritable_folder_is_remembered() {
@@ -120,21 +145,36 @@ mod tests {
         assert_eq!(board.error(), Some(error));
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_turns_it_off() {
+    fn a_full_disk_is_told_once_and_what_waits_is_written_when_there_is_room() {
         let dir = tempfile::tempdir().unwrap();
         let board = TensorBoard::create(dir.path(), 0);
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        assert!(EventWriter::start(full, "/dev/full".into()).is_err());
-        // The version record is flushed at once, so later errors are provoked by reopening the file on a full device.
-        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        board.lock().writer.as_mut().unwrap().redirect(full);
+        let (has_room, file) = (Arc::new(AtomicBool::new(false)), dir.path().join("events.out.tfevents.later"));
+        let (asked, name) = (has_room.clone(), file.clone());
+        board.lock().writer.as_mut().unwrap().redirect(move || {
+            if !asked.load(Ordering::SeqCst) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            Ok((std::fs::File::create(&name)?, name.clone()))
+        });
         board.scalar("a", 1.0, 0);
         assert_eq!(board.error(), None);
         board.flush();
-        assert!(board.error().unwrap().contains("No space left"));
-        board.scalar("a", 1.0, 1);
+        assert!(board.error().unwrap().contains("no storage space"), "{:?}", board.error());
+        board.scalar("a", 2.0, 1);
+        has_room.store(true, Ordering::SeqCst);
+        board.flush();
+        assert_eq!(board.error(), None);
+        let steps: Vec<_> = read_events(dir.path()).iter().filter(|e| e.has_summary()).map(|e| e.step).collect();
+        assert_eq!(steps, [0, 1]);
+    }
+
+    #[test]
+    fn an_event_file_on_a_full_device_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("no-folder");
+        std::fs::write(&file, "").unwrap();
+        assert!(EventWriter::create(&file.join("tb")).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A TensorBoard event file: `length, crc(length), Event, crc(Event)`, again and again.
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,14 +14,16 @@ use tensorboard_proto::tensor_shape::{TensorShapeProto, TensorShapeProto_Dim};
 use tensorboard_proto::types::DataType;
 
 use super::records::RecordWriter;
+use crate::storage::{self, Appended};
 
 /// A running TensorBoard sees values at most this late.
 const FLUSH_AFTER: Duration = Duration::from_secs(5);
 
-/// One TensorBoard event file; every I/O error is returned, none panics.
+/// One TensorBoard event file; every I/O error is returned, none panics, and what could not be written is written with
+/// what follows, once that is possible.
 pub struct EventWriter {
-    records: RecordWriter<BufWriter<File>>,
-    path: PathBuf,
+    records: RecordWriter<Appended>,
+    folder: PathBuf,
     flushed: Instant,
 }
 
@@ -31,33 +33,28 @@ impl EventWriter {
     /// # Errors
     /// Whatever the operating system says about the folder or the file.
     pub fn create(dir: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(dir)?;
-        let mut collision = 0;
-        loop {
-            let now = since_epoch();
-            let (seconds, nanos, process) = (now.as_secs(), now.subsec_nanos(), std::process::id());
-            // TensorBoard reads files in the order of their names: time goes first.
-            let path = dir.join(format!("events.out.tfevents.{seconds:010}.{nanos:09}.{process}.{collision}"));
-            match File::options().write(true).create_new(true).open(&path) {
-                Ok(file) => return Self::start(file, path),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && collision < 1000 => collision += 1,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    pub(super) fn start(file: File, path: PathBuf) -> io::Result<Self> {
-        let mut this = Self { records: RecordWriter::new(BufWriter::new(file)), path, flushed: Instant::now() };
-        let mut event = Event::new();
-        event.set_file_version("brain.Event:2".to_string());
-        this.event(event, 0)?;
+        let mut this = Self::waiting(dir);
         this.flush()?;
         Ok(this)
     }
 
-    /// The event file.
+    /// The same, with the file to be created by the first [`flush`](Self::flush) that can.
+    pub(super) fn waiting(dir: &Path) -> Self {
+        let folder = dir.to_path_buf();
+        Self::start(dir, Appended::new(move || create(&folder)))
+    }
+
+    fn start(dir: &Path, file: Appended) -> Self {
+        let mut this = Self { records: RecordWriter::new(file), folder: dir.to_path_buf(), flushed: Instant::now() };
+        let mut event = Event::new();
+        event.set_file_version("brain.Event:2".to_string());
+        this.event(event, 0).expect("nothing is written yet");
+        this
+    }
+
+    /// The event file, or its folder while it could not be made.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.records.out().path().unwrap_or(&self.folder)
     }
 
     /// Tells TensorBoard that what follows replaces everything at `step` or later, as after a resume.
@@ -178,18 +175,28 @@ impl EventWriter {
         self.value(value, step)
     }
 
+    /// Whether events wait that could not be written.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.records.out().is_waiting()
+    }
+
+    /// Whether events were lost, as too many waited.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.records.out().is_hopeless()
+    }
+
     /// Hands everything written so far to the operating system.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written; the next call tries it again.
     pub fn flush(&mut self) -> io::Result<()> {
         self.flushed = Instant::now();
         self.records.flush()
     }
 
     #[cfg(test)]
-    pub(super) fn redirect(&mut self, file: File) {
-        self.records = RecordWriter::new(BufWriter::new(file));
+    pub(super) fn redirect(&mut self, file: impl FnMut() -> io::Result<(File, PathBuf)> + Send + 'static) {
+        self.records = RecordWriter::new(Appended::new(file));
     }
 
     fn value(&mut self, value: Summary_Value, step: i64) -> io::Result<()> {
@@ -204,6 +211,23 @@ impl EventWriter {
         let bytes = event.write_to_bytes().map_err(io::Error::other)?;
         self.records.write(&bytes)?;
         if self.flushed.elapsed() >= FLUSH_AFTER { self.flush() } else { Ok(()) }
+    }
+}
+
+/// A new file in `dir` with a name that no other has.
+fn create(dir: &Path) -> io::Result<(File, PathBuf)> {
+    storage::create_folder(dir).map_err(io::Error::other)?;
+    let mut collision = 0;
+    loop {
+        let now = since_epoch();
+        let (seconds, nanos, process) = (now.as_secs(), now.subsec_nanos(), std::process::id());
+        // TensorBoard reads files in the order of their names: time goes first.
+        let path = dir.join(format!("events.out.tfevents.{seconds:010}.{nanos:09}.{process}.{collision}"));
+        match File::options().write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok((file, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && collision < 1000 => collision += 1,
+            Err(error) => return Err(error),
+        }
     }
 }
 

@@ -1,43 +1,82 @@
 //! The numbers of a training as two tables: `metrics/train.csv` and `metrics/valid.csv`.
 use super::logger::StepSink;
-use super::warn;
-use crate::{Result, storage};
+use super::{note, warn};
+use crate::storage::{self, Appended};
+use crate::{Error, Result};
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes rows to one table for each split, `step` first. What cannot be written costs one warning, and no training.
+/// Writes rows to one table for each split, `step` first. What cannot be written costs no training: it waits, is tried
+/// again, and is told once.
 pub(crate) struct MetricFiles {
     folder: PathBuf,
     first_step: i64,
     tables: Vec<Table>,
-    off: bool,
+    state: State,
+}
+
+/// Whether tables can be written.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Written,
+    /// Rows wait.
+    Waiting,
+    /// Too many rows waited.
+    Off,
 }
 
 struct Table {
     split: String,
     columns: Vec<String>,
-    out: BufWriter<File>,
+    out: Appended,
 }
 
 impl MetricFiles {
     /// Tables below `folder`. Rows that an earlier process wrote for `first_step` or later go: they will come again.
     pub fn new(folder: PathBuf, first_step: i64) -> Self {
-        Self { folder, first_step, tables: Vec::new(), off: false }
+        Self { folder, first_step, tables: Vec::new(), state: State::Written }
     }
 
-    fn write(&mut self, split: &str, step: i64, values: &[(String, f64)]) -> Result<()> {
-        let place = match self.tables.iter().position(|table| table.split == split) {
-            Some(place) => place,
-            None => {
-                let columns: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
-                let out =
-                    open(&self.folder.join(format!("{}.csv", split.replace('/', "-"))), &columns, self.first_step)?;
-                self.tables.push(Table { split: split.to_string(), columns, out });
-                self.tables.len() - 1
+    /// The table of `split`, whose file is opened when the first row is written.
+    fn table(&mut self, split: &str, values: &[(String, f64)]) -> &mut Table {
+        let place = self.tables.iter().position(|table| table.split == split).unwrap_or_else(|| {
+            let columns: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
+            let file = self.folder.join(format!("{}.csv", split.replace('/', "-")));
+            let (named, first_step) = (columns.clone(), self.first_step);
+            let out = Appended::new(move || {
+                let opened = open(&file, &named, first_step).map_err(io::Error::other)?;
+                Ok((opened, file.clone()))
+            });
+            self.tables.push(Table { split: split.to_string(), columns, out });
+            self.tables.len() - 1
+        });
+        &mut self.tables[place]
+    }
+
+    fn told(&mut self, written: io::Result<()>) {
+        let waits = self.tables.iter().any(|table| table.out.is_waiting());
+        match (written, self.state) {
+            (Err(error), State::Written) => {
+                let error = Error::io(&self.folder, error);
+                warn(&format!("metrics cannot be written to files now, and wait until they can: {error}"));
+                self.state = State::Waiting;
             }
-        };
-        let table = &mut self.tables[place];
+            (Ok(()), State::Waiting) if !waits => {
+                note("metrics are written to files again, and none is missing");
+                self.state = State::Written;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl StepSink for MetricFiles {
+    fn row(&mut self, split: &str, step: i64, values: &[(String, f64)]) {
+        if self.state == State::Off {
+            return;
+        }
+        let table = self.table(split, values);
         let mut row = step.to_string();
         for column in &table.columns {
             row.push(',');
@@ -45,43 +84,34 @@ impl MetricFiles {
                 row += &value.to_string();
             }
         }
-        operation(&self.folder)
-            .and_then(|()| writeln!(table.out, "{row}"))
-            .map_err(|e| crate::Error::io(&self.folder, e))
-    }
-
-    fn keep(&mut self, written: Result<()>) {
-        if let Err(error) = written {
-            warn(&format!("metrics are not written to files any more: {error}"));
-            self.off = true;
-            // What is left in their buffers would only fail again.
-            self.tables.drain(..).for_each(|table| drop(table.out.into_parts()));
+        if let Err(error) = writeln!(table.out, "{row}") {
+            warn(&format!("metrics are not written to files any more: {}", Error::io(&self.folder, error)));
+            self.state = State::Off;
+            return;
         }
-    }
-}
-
-impl StepSink for MetricFiles {
-    fn row(&mut self, split: &str, step: i64, values: &[(String, f64)]) {
-        if !self.off {
-            let written = self.write(split, step, values);
-            self.keep(written);
-        }
+        let written = table.out.flush_much();
+        self.told(written);
     }
 
     fn flush(&mut self) {
-        let folder = &self.folder;
-        let flush = |table: &mut Table| operation(folder).and_then(|()| table.out.flush());
-        let flushed = self.tables.iter_mut().try_for_each(flush).map_err(|e| crate::Error::io(folder, e));
-        self.keep(flushed);
+        if self.state != State::Off {
+            let written = self.tables.iter_mut().map(|table| table.out.flush()).collect::<Vec<_>>();
+            self.told(written.into_iter().collect());
+        }
     }
 }
 
-fn operation(path: &Path) -> io::Result<()> {
-    storage::operation(path)
+impl Drop for MetricFiles {
+    fn drop(&mut self) {
+        self.flush();
+        for table in self.tables.iter().filter(|table| table.out.is_waiting()) {
+            warn(&format!("the last rows of {}.csv in {} are lost", table.split, self.folder.display()));
+        }
+    }
 }
 
 /// Opens a table at its end, after the rows before `first_step`. A table with other columns is kept beside it.
-fn open(file: &Path, columns: &[String], first_step: i64) -> Result<BufWriter<File>> {
+fn open(file: &Path, columns: &[String], first_step: i64) -> Result<File> {
     let header = format!("step,{}", columns.join(","));
     let old = match std::fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -109,7 +139,7 @@ fn open(file: &Path, columns: &[String], first_step: i64) -> Result<BufWriter<Fi
         storage::create_folder(folder)?;
     }
     storage::write(file, format!("{header}\n{kept}").as_bytes())?;
-    File::options().append(true).open(file).map(BufWriter::new).map_err(|e| crate::Error::io(file, e))
+    File::options().write(true).open(file).map_err(|e| crate::Error::io(file, e))
 }
 
 #[cfg(test)]
@@ -154,12 +184,38 @@ mod tests {
             let mut files = MetricFiles::new(folder.path().join("metrics"), 0);
             (0..3).for_each(|step| files.row("train", step, &values(0.5)));
             files.flush();
-            files.off
+            files.state == State::Waiting
         };
         while let Some(fault) = storage::faults::walk_lasting(folder.path(), at, work) {
             assert!(fault.told, "{fault:?}");
             at += 1;
         }
         assert!(at > 5, "{at}");
+    }
+
+    #[test]
+    fn rows_that_could_not_be_written_for_a_moment_are_all_there() {
+        for at in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let metrics = folder.path().join("metrics");
+            let mut files = MetricFiles::new(metrics.clone(), 0);
+            let fault = storage::faults::walk(folder.path(), at, || {
+                (0..3).for_each(|step| {
+                    files.row("train", step, &values(0.5));
+                    files.row("valid", step, &values(0.25));
+                    files.flush();
+                });
+                true
+            });
+            drop(files);
+            for (name, loss) in [("train", "0.5"), ("valid", "0.25")] {
+                let text = std::fs::read_to_string(metrics.join(format!("{name}.csv"))).unwrap();
+                let rows: String = (0..3).map(|step| format!("{step},{loss},0.0001\n")).collect();
+                assert_eq!(text, format!("step,loss,lr\n{rows}"), "operation {at}");
+            }
+            if fault.is_none() {
+                return assert!(at > 10, "{at}");
+            }
+        }
     }
 }

@@ -14,10 +14,13 @@ impl<W: Write> RecordWriter<W> {
     /// One record that holds `data`.
     pub fn write(&mut self, data: &[u8]) -> io::Result<()> {
         let length = (data.len() as u64).to_le_bytes();
-        self.out.write_all(&length)?;
-        self.out.write_all(&masked_crc(&length).to_le_bytes())?;
-        self.out.write_all(data)?;
-        self.out.write_all(&masked_crc(data).to_le_bytes())
+        let parts = [&length, &masked_crc(&length).to_le_bytes()[..], data, &masked_crc(data).to_le_bytes()];
+        // At once, so that none is taken in part.
+        self.out.write_all(&parts.concat())
+    }
+
+    pub fn out(&self) -> &W {
+        &self.out
     }
 
     pub fn flush(&mut self) -> io::Result<()> {

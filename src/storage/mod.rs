@@ -2,10 +2,12 @@
 //!
 //! A file is written beside its place, flushed, renamed into it, and the folder is flushed. Tests let each of these
 //! operations fail in turn.
+mod appended;
 #[cfg(test)]
 pub(crate) mod faults;
 mod lock;
 
+pub(crate) use appended::Appended;
 pub use lock::FolderLock;
 #[cfg(feature = "experiment")]
 pub(crate) use lock::in_use;

@@ -18,6 +18,9 @@ pub struct FlowBatch<const D: usize, C> {
     pub weight: Option<Tensor<D>>,
     /// One condition per sample.
     pub condition: C,
+    /// The noise `x0` of the samples, shaped like the data, if it was drawn from their keys already, as an
+    /// `EpochLoader` does while the step before is computed. `None`, or another shape, lets the step draw it.
+    pub noise: Option<Tensor<D>>,
     /// One key per sample. `None` lets the step make keys of its own: from the optimizer step while
     /// training, from the bits of the sample while validating. Several devices then race for the keys of a step; an
     /// `EpochLoader` gives every sample its own.
@@ -27,7 +30,7 @@ pub struct FlowBatch<const D: usize, C> {
 impl<const D: usize, C> FlowBatch<D, C> {
     /// A batch as a user's own Burn batcher makes it: every element counts, no deviation, no keys.
     pub fn new(data: Tensor<D>, condition: C) -> Self {
-        Self { data, deviation: None, mirror: false, weight: None, condition, keys: None }
+        Self { data, deviation: None, mirror: false, weight: None, condition, noise: None, keys: None }
     }
 
     /// Sets the standard deviation of the data.
@@ -41,9 +44,9 @@ impl<const D: usize, C> FlowBatch<D, C> {
         Self { weight: Some(weight), ..self }
     }
 
-    /// Sets the keys of the samples.
+    /// Sets the keys of the samples, from which their noise is yet to be drawn.
     pub fn with_keys(self, keys: Vec<SampleKey>) -> Self {
-        Self { keys: Some(keys), ..self }
+        Self { keys: Some(keys), noise: None, ..self }
     }
 
     /// Lets half of the samples be mirrored along their last axis.

@@ -33,19 +33,36 @@ pub struct Draws<const D: usize> {
 impl<const D: usize> Draws<D> {
     /// Draws for `data` `[batch, ...]`, one key for each sample, on the device of the data.
     pub fn of(keys: &[SampleKey], data: &Tensor<D>, strategy: &dyn TimestepStrategy) -> Self {
-        Self::with_timesteps(keys, data, |key| strategy.sample(&mut key.rng(Purpose::Timesteps)))
+        Self::with_noise(keys, data, None, strategy)
+    }
+
+    /// The same, with the noise of these keys if somebody drew it already.
+    pub(super) fn with_noise(
+        keys: &[SampleKey],
+        data: &Tensor<D>,
+        noise: Option<Tensor<D>>,
+        strategy: &dyn TimestepStrategy,
+    ) -> Self {
+        Self::with_timesteps(keys, data, noise, |key| strategy.sample(&mut key.rng(Purpose::Timesteps)))
     }
 
     /// The draws of validation: `t ~ U`, `m = t`, whatever the strategy of training, so that losses compare.
-    pub(super) fn of_validation(keys: &[SampleKey], data: &Tensor<D>) -> Self {
-        Self::with_timesteps(keys, data, |key| {
+    pub(super) fn of_validation(keys: &[SampleKey], data: &Tensor<D>, noise: Option<Tensor<D>>) -> Self {
+        Self::with_timesteps(keys, data, noise, |key| {
             let t = key.rng(Purpose::Timesteps).random::<f32>();
             Timesteps { training: t, slowed: t }
         })
     }
 
-    fn with_timesteps(keys: &[SampleKey], data: &Tensor<D>, pair: impl Fn(&SampleKey) -> Timesteps) -> Self {
-        let noise = Tensor::from_data(normal(keys, Purpose::Noise, &data.dims()[1..]), &data.device());
+    fn with_timesteps(
+        keys: &[SampleKey],
+        data: &Tensor<D>,
+        noise: Option<Tensor<D>>,
+        pair: impl Fn(&SampleKey) -> Timesteps,
+    ) -> Self {
+        let noise = noise.filter(|noise| noise.dims() == data.dims());
+        let drawn = || Tensor::from_data(normal(keys, Purpose::Noise, &data.dims()[1..]), &data.device());
+        let noise = noise.unwrap_or_else(drawn);
         Self { noise, timesteps: keys.iter().map(pair).collect(), dropped: vec![false; keys.len()] }
     }
 

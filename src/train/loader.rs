@@ -1,70 +1,40 @@
-//! A loader whose order and keys are a pure function of (seed, epoch).
+//! A loader whose order and keys are a pure function of (seed, epoch), and which loads ahead.
 //!
 //! Burn's own loader advances a generator each epoch and replays the first shuffles after a resume;
 //! this one is told the epoch, so a resumed run sees what the uninterrupted run would have seen.
+use super::ahead::Ahead;
+use super::batches::{Batches, Shard};
 use super::{EpochLoaderBuilder, FlowBatch, Segments};
-use crate::random::{Purpose, SampleKey};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::{Dataset, DatasetError};
 use burn::tensor::Device;
-use rand::seq::SliceRandom;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Loads keyed batches. Divided over `k` devices with batch `b`, iteration `j` sees together exactly
 /// the samples that one device with batch `k·b` sees.
+///
+/// While one batch is worked on, a thread loads the next two and draws their noise, over the end of an epoch too.
 pub struct EpochLoader<I, const D: usize, C> {
-    pub(super) dataset: Arc<dyn Dataset<I>>,
-    pub(super) batcher: Arc<dyn Batcher<I, FlowBatch<D, C>>>,
-    pub(super) device: Device,
-    pub(super) batch_size: usize,
-    pub(super) seed: u64,
-    pub(super) training: bool,
+    pub(super) batches: Batches<I, D, C>,
     pub(super) batches_per_epoch: Option<usize>,
-    pub(super) batches_per_step: usize,
-    pub(super) shard: Shard,
     pub(super) segments: Option<Segments>,
     /// The first batch that was not yielded yet.
     pub(super) next: AtomicU64,
+    /// What an iteration left that was loaded already, and the number of its first batch.
+    pub(super) left: Mutex<Option<(u64, Ahead<Loaded<D, C>>)>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Shard {
-    index: usize,
-    count: usize,
-}
-
-impl Shard {
-    /// All of it.
-    pub(super) const WHOLE: Self = Self { index: 0, count: 1 };
-
-    /// The shard that Burn's equal division of `total` items cuts out as `start..end`.
-    fn of(start: usize, end: usize, total: usize) -> Self {
-        (1..=total)
-            .find_map(|count| {
-                let step = total / count;
-                let index = start / step;
-                let stop = if index + 1 == count { total } else { start + step };
-                (index < count && index * step == start && stop == end).then_some(Self { index, count })
-            })
-            .unwrap_or(Self::WHOLE)
-    }
-}
+pub(super) type Loaded<const D: usize, C> = std::result::Result<FlowBatch<D, C>, DatasetError>;
 
 impl<I, const D: usize, C> EpochLoader<I, D, C> {
-    fn batches_per_pass(&self) -> usize {
-        let whole = self.batch_size * self.shard.count;
-        let items = self.dataset.len();
-        if !self.training {
-            return items.div_ceil(whole);
-        }
-        let steps = items / whole.saturating_mul(self.batches_per_step);
-        if steps > 0 { steps * self.batches_per_step } else { (items / whole).max(1) }
+    fn left(&self) -> MutexGuard<'_, Option<(u64, Ahead<Loaded<D, C>>)>> {
+        self.left.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(super) fn batches_per_iteration(&self) -> usize {
-        self.batches_per_epoch.filter(|_| self.training).unwrap_or_else(|| self.batches_per_pass())
+        self.batches_per_epoch.filter(|_| self.batches.training).unwrap_or_else(|| self.batches.per_pass())
     }
 }
 
@@ -89,64 +59,50 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> EpochLoader<I,
 
     fn derive(&self, device: Device, shard: Shard) -> Self {
         Self {
-            dataset: self.dataset.clone(),
-            batcher: self.batcher.clone(),
-            device,
-            shard,
+            batches: Batches { device, shard, ..self.batches.clone() },
             segments: self.segments.clone(),
             next: AtomicU64::new(self.next.load(Ordering::SeqCst)),
+            left: Mutex::default(),
             ..*self
         }
     }
 
     /// Items of the epoch in work that were yielded before batch `first`.
     fn items_before(&self, first: u64) -> usize {
-        let within =
-            if self.segments.is_some() && self.training { first % self.batches_per_iteration() as u64 } else { 0 };
-        within as usize * self.batch_size
+        let within = if self.segments.is_some() && self.batches.training {
+            first % self.batches_per_iteration() as u64
+        } else {
+            0
+        };
+        within as usize * self.batches.size
     }
 
     /// Whether the batch `next` may be yielded.
     fn goes_on(&self, next: u64) -> bool {
-        let Some(segments) = self.segments.as_ref().filter(|_| self.training) else { return true };
-        let per_step = self.batches_per_step as u64;
+        let Some(segments) = self.segments.as_ref().filter(|_| self.batches.training) else { return true };
+        let per_step = self.batches.per_step as u64;
         // Within an update there is nothing to end.
         !next.is_multiple_of(per_step) && segments.is_unhurt()
-            || segments.goes_on(self.shard.index, usize::try_from(next / per_step).unwrap_or(usize::MAX))
+            || segments.goes_on(self.batches.shard.index, usize::try_from(next / per_step).unwrap_or(usize::MAX))
     }
 
     /// The items behind some keys of this run, in their order.
     pub(crate) fn items_of(&self, keys: &[crate::random::SampleKey]) -> Vec<usize> {
-        let mut order = (u64::MAX, Vec::new());
-        let item = |key: &crate::random::SampleKey| {
-            if order.0 != key.epoch {
-                order = (key.epoch, self.order(key.epoch));
-            }
-            order.1.get(usize::try_from(key.position).ok()?).copied()
-        };
-        keys.iter().filter_map(item).collect()
-    }
-
-    fn order(&self, pass: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.dataset.len()).collect();
-        if self.training {
-            let key = SampleKey { seed: self.seed, epoch: pass, position: 0 };
-            order.shuffle(&mut key.rng(Purpose::Shuffle));
-        }
-        order
+        self.batches.items_of(keys)
     }
 }
 
 impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoader<FlowBatch<D, C>> for EpochLoader<I, D, C> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<FlowBatch<D, C>> + 'a> {
         let count = self.batches_per_iteration() as u64;
-        let (first, end) = match (&self.segments, self.training) {
+        let training = self.batches.training;
+        let (first, end) = match (&self.segments, training) {
             (None, true) => {
                 let first = self.next.fetch_add(count, Ordering::SeqCst);
                 (first, first.saturating_add(count))
             }
             (Some(segments), true) => {
-                if self.shard.index == 0 {
+                if self.batches.shard.index == 0 {
                     segments.begin();
                 }
                 (self.next.load(Ordering::SeqCst), u64::MAX)
@@ -154,23 +110,30 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoader<Flo
             (None, false) => (0, count),
             (Some(segments), false) => (0, if segments.is_validated() { count } else { 0 }),
         };
-        Box::new(Iter { loader: self, next: first, end, order: None, items: self.items_before(first) })
+        // While training, what was loaded for the next iteration is kept for it.
+        let last = if training { u64::MAX } else { end };
+        let ahead = self.left().take().filter(|(next, _)| training && *next == first).map(|(_, ahead)| ahead);
+        let ahead = ahead.unwrap_or_else(|| {
+            let (batches, mut numbers, mut order) = (self.batches.clone(), first..last, None);
+            Ahead::start(move || batches.load(numbers.next()?, &mut order))
+        });
+        Box::new(Iter { loader: self, next: first, end, ahead: Some(ahead), items: self.items_before(first) })
     }
 
     fn num_items(&self) -> usize {
-        if self.training {
-            self.batches_per_iteration() * self.batch_size
+        if self.batches.training {
+            self.batches_per_iteration() * self.batches.size
         } else {
-            self.dataset.len() / self.shard.count
+            self.batches.dataset.len() / self.batches.shard.count
         }
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<FlowBatch<D, C>>> {
-        Arc::new(self.derive(device.clone(), self.shard))
+        Arc::new(self.derive(device.clone(), self.batches.shard))
     }
 
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<FlowBatch<D, C>>> {
-        Arc::new(self.derive(self.device.clone(), Shard::of(start, end, self.num_items())))
+        Arc::new(self.derive(self.batches.device.clone(), Shard::of(start, end, self.num_items())))
     }
 }
 
@@ -178,31 +141,20 @@ struct Iter<'a, I, const D: usize, C> {
     loader: &'a EpochLoader<I, D, C>,
     next: u64,
     end: u64,
-    order: Option<(u64, Vec<usize>)>,
+    ahead: Option<Ahead<Loaded<D, C>>>,
     items: usize,
 }
 
 impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> Iterator for Iter<'_, I, D, C> {
-    type Item = std::result::Result<FlowBatch<D, C>, DatasetError>;
+    type Item = Loaded<D, C>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let loader = self.loader;
         if self.next >= self.end || !loader.goes_on(self.next) {
             return None;
         }
-        let per_pass = loader.batches_per_pass() as u64;
-        let (pass, batch) = (self.next / per_pass, (self.next % per_pass) as usize);
-        let (_, order) = match self.order.take() {
-            Some(order) if order.0 == pass => self.order.insert(order),
-            _ => self.order.insert((pass, loader.order(pass))),
-        };
-        let first = (batch * loader.shard.count + loader.shard.index) * loader.batch_size;
-        let positions = first.min(order.len())..(first + loader.batch_size).min(order.len());
-        if positions.is_empty() {
-            return None;
-        }
-        let items = match (loader.dataset.get_many(order[positions.clone()].to_vec()), &loader.segments) {
-            (Ok(items), _) => items,
+        let batch = match (self.ahead.as_mut()?.next()?, &loader.segments) {
+            (Ok(batch), _) => batch,
             (Err(error), None) => {
                 // Whoever goes on after an error does so with the next batch.
                 self.next += 1;
@@ -211,19 +163,25 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> Iterator for I
             (Err(error), Some(segments)) => {
                 // The segment ends here, so that what was reached is saved.
                 segments.fail(error.to_string());
+                self.ahead = None;
                 loader.goes_on(self.next);
                 return None;
             }
         };
         self.next += 1;
-        self.items += positions.len();
-        if loader.segments.is_some() && loader.training {
+        self.items += batch.keys.as_ref().map_or(0, Vec::len);
+        if loader.segments.is_some() && loader.batches.training {
             loader.next.store(self.next, Ordering::SeqCst);
         }
-        let mut batch = loader.batcher.batch(items, &loader.device);
-        let key = |position| SampleKey { seed: loader.seed, epoch: pass, position: position as u64 };
-        batch.keys = Some(positions.map(key).collect());
         Some(Ok(batch))
+    }
+}
+
+impl<I, const D: usize, C> Drop for Iter<'_, I, D, C> {
+    fn drop(&mut self) {
+        if self.loader.batches.training {
+            *self.loader.left() = self.ahead.take().map(|ahead| (self.next, ahead));
+        }
     }
 }
 
@@ -238,6 +196,7 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoaderIter
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SampleKey;
     use burn::data::dataloader::split::split_dataloader;
     use burn::data::dataset::InMemDataset;
     use burn::tensor::Tensor;

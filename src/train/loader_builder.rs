@@ -1,12 +1,12 @@
 //! Collects what an [`EpochLoader`] needs and checks it once.
-use super::loader::Shard;
+use super::batches::{Batches, Shard};
 use super::{EpochLoader, FlowBatch, Segments};
 use crate::{Error, Problem, Result};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::tensor::Device;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Builds an [`EpochLoader`]; begin with [`EpochLoader::training`] or [`EpochLoader::validation`].
 ///
@@ -95,19 +95,19 @@ impl<I, const D: usize, C> EpochLoaderBuilder<I, D, C> {
             Problem::unless(&mut problems, count > 0, "", key, count, "must be at least 1");
         }
         Error::if_any(problems)?;
-        let loader = EpochLoader {
+        let batches = Batches {
             dataset: self.dataset,
             batcher: self.batcher,
             device: self.device,
-            batch_size,
+            size: batch_size,
             seed: self.seed,
             training: self.training,
-            batches_per_epoch: self.batches_per_epoch,
-            batches_per_step: self.batches_per_step,
+            per_step: self.batches_per_step,
             shard: Shard::WHOLE,
-            segments: self.segments,
-            next: AtomicU64::new(0),
         };
+        let (batches_per_epoch, segments) = (self.batches_per_epoch, self.segments);
+        let loader =
+            EpochLoader { batches, batches_per_epoch, segments, next: AtomicU64::new(0), left: Mutex::default() };
         let finished = match self.finished_steps {
             Some(steps) => steps.saturating_mul(self.batches_per_step),
             None => self.finished_epochs.saturating_mul(loader.batches_per_iteration()),

@@ -4,8 +4,10 @@
 //! into noise, timesteps and condition dropout; the network predicts at `x_m` told `t`; [`Objective`]
 //! compares with the target, and [`AntiDriftConfig`] may add a loss; Burn's optimizer updates the raw weights after the gradients were checked
 //! and clipped; the [`ema`] follows. Validation uses the EMA and the plain loss.
+mod ahead;
 mod anti_drift;
 mod batch;
+mod batches;
 mod contributions;
 mod count;
 mod draws;

@@ -238,7 +238,7 @@ where
         let Settings { strategy, objective, condition_dropout, micro_batches, devices, seed, .. } = &self.settings;
         let count = batch.data.dims()[0];
         let keys = batch.keys.take().unwrap_or_else(|| self.shared().unkeyed.next(*seed, step, count));
-        let draws = Draws::of(&keys, &batch.data, strategy.as_ref())
+        let draws = Draws::with_noise(&keys, &batch.data, batch.noise.take(), strategy.as_ref())
             .with_interval(objective.interval)
             .with_dropout(&keys, *condition_dropout);
         self.shared().keys.extend_from_slice(&keys);
@@ -295,7 +295,7 @@ where
     fn step(&self, mut batch: Self::Input) -> FlowOutput {
         let keys = batch.keys.take().unwrap_or_else(|| content_keys(&batch.data, self.settings.seed));
         let objective = &self.settings.objective;
-        let draws = Draws::of_validation(&keys, &batch.data).with_interval(objective.interval);
+        let draws = Draws::of_validation(&keys, &batch.data, batch.noise.take()).with_interval(objective.interval);
         let FlowBatch { data, weight, condition, .. } = batch.drawn(&keys);
         let samples = Samples { data: data.clone(), weight, condition: &condition };
         // Without the auxiliary loss, so that curves compare between systems.
