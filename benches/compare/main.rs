@@ -9,6 +9,7 @@
 //! | `--rounds N` | how often both take their turn; 3 |
 //! | `--seconds S` | how long a turn of the slower one lasts, about; 4 |
 //! | `--losses N` | how many steps the losses of both are held together; 50 |
+//! | `--pairs N` | at least so many pairs of a MixFlow and a standard step; as many as there is time for |
 //! | `--device cuda:0` | where to compute; on a GPU with bf16 and `torch.compile` as well |
 //! | `--write FILE` | puts the tables between the marks `compare:begin` and `compare:end` of FILE |
 //!

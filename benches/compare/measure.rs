@@ -57,6 +57,8 @@ pub struct Row {
     pub difference: f64,
     /// MixFlow step over standard step, of so many pairs; ours in f32 only.
     pub pairs: Option<(Spread, usize)>,
+    /// What part of a step MixFlow's draws take beyond those of a standard step.
+    pub draws: Option<f64>,
     /// What part of a step clips, updates and averages.
     pub update: [Option<f64>; 2],
 }
@@ -129,7 +131,9 @@ fn rounds(work: Work, sides: &mut [Side], options: &Options, pairs: &mut Pairs) 
             side.kept(work).push(times.steps);
             said.push(format!("{} {}", side.contender.name(), shown(middle)));
             if work == Work::Train && side.contender.is_ours_in_f32() {
-                let more: Pairs = side.process.ask(Command::Pairs { count: count.div_ceil(2) })?;
+                let count = count.div_ceil(2).max(options.pairs.div_ceil(options.rounds));
+                let more: Pairs = side.process.ask(Command::Pairs { count })?;
+                pairs.draws = more.draws;
                 pairs.standard.extend(more.standard);
                 pairs.mixflow.extend(more.mixflow);
             }
@@ -161,6 +165,10 @@ fn rows(size: &Size, options: &Options, sides: &[Side], pairs: &Pairs) -> Vec<Ro
             memory: [ours.memory, theirs.memory],
             difference: difference(ours, theirs),
             pairs: rows.is_empty().then(|| (Spread::bootstrapped(&ratios), ratios.len())),
+            draws: pairs
+                .draws
+                .filter(|_| rows.is_empty())
+                .map(|[standard, mixflow]| (mixflow - standard) / median(&pairs.standard)),
             update: [update(ours), update(theirs)],
         });
     }

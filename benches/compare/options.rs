@@ -10,6 +10,8 @@ pub struct Options {
     pub rounds: usize,
     pub seconds: f64,
     pub losses: usize,
+    /// The least number of pairs of a MixFlow and a standard step.
+    pub pairs: usize,
     pub device: DeviceName,
     pub write: Option<PathBuf>,
     /// The command, to be printed above the tables.
@@ -38,6 +40,7 @@ pub fn read(arguments: impl Iterator<Item = String>) -> Outcome<Action> {
         rounds: 3,
         seconds: 4.0,
         losses: 50,
+        pairs: 1,
         device: DeviceName::default(),
         write: None,
         command: command(&said),
@@ -53,6 +56,7 @@ pub fn read(arguments: impl Iterator<Item = String>) -> Outcome<Action> {
             "--size" => options.sizes.push(sizes::named(&value()?)?),
             "--rounds" => options.rounds = at_least_one(&option, &value()?)?,
             "--losses" => options.losses = at_least_one(&option, &value()?)?,
+            "--pairs" => options.pairs = at_least_one(&option, &value()?)?,
             "--seconds" => options.seconds = seconds(&value()?)?,
             "--device" => options.device = device(value()?)?,
             "--write" => options.write = Some(value()?.into()),

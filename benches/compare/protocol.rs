@@ -55,6 +55,8 @@ pub struct Times {
 pub struct Pairs {
     pub standard: Vec<f64>,
     pub mixflow: Vec<f64>,
+    /// Drawing the timesteps of a batch, by both: the medians of many. All else of a step is the same work.
+    pub draws: Option<[f64; 2]>,
 }
 
 /// The loss of each step.

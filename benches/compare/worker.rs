@@ -1,6 +1,7 @@
 //! Our side: one network in one process, which answers the commands of [`protocol`](crate::protocol).
 use crate::protocol::{Command, Hello, Losses, Memory, Pairs, Times, job, serve};
 use crate::sizes::{Job, Training};
+use crate::statistics::median;
 use crate::{Outcome, machine, prepare};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
@@ -8,10 +9,12 @@ use burn::tensor::{Device, Tensor};
 use burn::train::TrainStep;
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::network::PredictionNetwork;
+use burn_mixflow::random::Purpose;
 use burn_mixflow::sample::{Sampler, SamplerConfig, SolverConfig};
 use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy, Timesteps};
 use burn_mixflow::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
 use serde_json::to_value;
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,7 +100,7 @@ impl Trainer {
     fn hello(&self) -> Hello {
         Hello {
             versions: machine::our_versions(),
-            adamw: "Burn's".into(),
+            adamw: "in one pass".into(),
             tried: String::new(),
             parameters: self.job.training.network.parameter_count().trained as usize,
             date: None,
@@ -155,7 +158,28 @@ impl Trainer {
             }
         }
         self.is_mixflow.store(true, Ordering::Relaxed);
+        pairs.draws = Some(self.draws()?);
         Ok(pairs)
+    }
+
+    /// Milliseconds in which a standard and a MixFlow step draw their timesteps.
+    fn draws(&self) -> Outcome<[f64; 2]> {
+        let Training { batch, gamma, .. } = self.job.training;
+        let strategies = [StrategyConfig::standard(), StrategyConfig::mixflow(gamma)];
+        let [standard, mixflow] = strategies.map(|strategy| strategy.build(None));
+        let strategies = [standard?, mixflow?];
+        let mut times = [const { Vec::new() }; 2];
+        for step in 0..1000 {
+            let keys = prepare::keys(step, batch);
+            for (strategy, times) in strategies.iter().zip(&mut times) {
+                let started = Instant::now();
+                for key in &keys {
+                    black_box(strategy.sample(&mut key.rng(Purpose::Timesteps)));
+                }
+                times.push(1e3 * started.elapsed().as_secs_f64());
+            }
+        }
+        Ok(times.map(|times| median(&times)))
     }
 
     fn losses(&mut self) -> Outcome<Losses> {

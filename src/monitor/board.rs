@@ -98,6 +98,7 @@ impl State {
         if let (Err(error), true) = (&written, writer.is_hopeless()) {
             super::warn(&format!("TensorBoard logging is off, as 64 MiB of events wait: {error}"));
             self.error = Some(error.clone());
+            // It tries once more to write what waits.
             self.writer = None;
             return;
         }
@@ -121,8 +122,11 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         let Some(writer) = &mut self.writer else { return };
-        if let Err(error) = writer.flush() {
-            super::warn(&format!("TensorBoard's last events are lost: {}: {error}", writer.path().display()));
+        match writer.flush() {
+            Err(error) => {
+                super::warn(&format!("TensorBoard's last events are lost: {}: {error}", writer.path().display()))
+            }
+            written => self.told(written.map_err(|error| error.to_string())),
         }
     }
 }

@@ -19,8 +19,10 @@ use crate::storage::{self, Appended};
 /// A running TensorBoard sees values at most this late.
 const FLUSH_AFTER: Duration = Duration::from_secs(5);
 
-/// One TensorBoard event file; every I/O error is returned, none panics, and what could not be written is written with
-/// what follows, once that is possible.
+/// One TensorBoard event file; every I/O error is returned, none panics.
+///
+/// An event is kept although writing it failed, and is written with what follows, once that is possible: do not write it
+/// a second time. Dropped, the writer tries a last time.
 pub struct EventWriter {
     records: RecordWriter<Appended>,
     folder: PathBuf,
@@ -216,7 +218,8 @@ impl EventWriter {
 
 /// A new file in `dir` with a name that no other has.
 fn create(dir: &Path) -> io::Result<(File, PathBuf)> {
-    storage::create_folder(dir).map_err(io::Error::other)?;
+    storage::operation(dir)?;
+    std::fs::create_dir_all(dir)?;
     let mut collision = 0;
     loop {
         let now = since_epoch();
@@ -298,6 +301,13 @@ pub(crate) mod tests {
         assert_eq!(events[0].get_file_version(), "brain.Event:2");
         assert_eq!((events[1].step, events.len()), (7, 2));
         assert_eq!((first_value(&events).get_tag(), first_value(&events).get_simple_value()), ("train/loss", 0.25));
+    }
+
+    #[test]
+    fn a_writer_that_is_dropped_has_written_all() {
+        let dir = tempfile::tempdir().unwrap();
+        EventWriter::create(dir.path()).unwrap().scalar("a", 1.0, 3).unwrap();
+        assert_eq!(read_events(dir.path()).len(), 2);
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl MetricFiles {
             let file = self.folder.join(format!("{}.csv", split.replace('/', "-")));
             let (named, first_step) = (columns.clone(), self.first_step);
             let out = Appended::new(move || {
-                let opened = open(&file, &named, first_step).map_err(io::Error::other)?;
+                let opened = open(&file, &named, first_step).map_err(plain)?;
                 Ok((opened, file.clone()))
             });
             self.tables.push(Table { split: split.to_string(), columns, out });
@@ -89,7 +89,9 @@ impl StepSink for MetricFiles {
             self.state = State::Off;
             return;
         }
-        let written = table.out.flush_much();
+        // The first row is there at once: who waits for a table sees that something happens.
+        let is_first = table.out.path().is_none();
+        let written = if is_first { table.out.flush() } else { table.out.flush_much() };
         self.told(written);
     }
 
@@ -103,10 +105,21 @@ impl StepSink for MetricFiles {
 
 impl Drop for MetricFiles {
     fn drop(&mut self) {
-        self.flush();
-        for table in self.tables.iter().filter(|table| table.out.is_waiting()) {
-            warn(&format!("the last rows of {}.csv in {} are lost", table.split, self.folder.display()));
+        for table in &mut self.tables {
+            if let Err(error) = table.out.flush() {
+                let error = Error::io(self.folder.join(&table.split), error);
+                warn(&format!("the last rows of the metrics are lost: {error}"));
+            }
         }
+        self.told(Ok(()));
+    }
+}
+
+/// An error without its path, which is told beside it.
+fn plain(error: Error) -> io::Error {
+    match error {
+        Error::Io { source, .. } => source,
+        other => io::Error::other(other),
     }
 }
 

@@ -25,7 +25,16 @@ struct Opened {
     path: PathBuf,
     /// How long the file is without what a failed write left of its bytes.
     whole: u64,
-    torn: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Whole,
+    /// A write failed: there may be a part of it.
+    Torn,
+    /// It failed for another reason than room: the disk may be there again under the same name.
+    Lost,
 }
 
 impl Appended {
@@ -54,21 +63,45 @@ impl Appended {
             None => {
                 let (file, path) = (self.open)()?;
                 let whole = file.metadata()?.len();
-                self.opened.insert(Opened { file, path, whole, torn: false })
+                self.opened.insert(Opened { file, path, whole, state: State::Whole })
             }
         };
-        let Opened { file, path, whole, torn } = opened;
-        let written = (|| {
-            if std::mem::replace(torn, true) {
-                file.set_len(*whole)?;
+        let written = opened.append(&self.waiting);
+        if let Err(error) = &written {
+            let full = error.kind() == io::ErrorKind::StorageFull;
+            opened.state = if full { State::Torn } else { State::Lost };
+        }
+        written
+    }
+}
+
+impl Opened {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.state == State::Lost {
+            let file = File::options().write(true).open(&self.path)?;
+            if file.metadata()?.len() < self.whole {
+                return Err(io::Error::other(format!("{} is shorter than what was written", self.path.display())));
             }
-            file.seek(SeekFrom::Start(*whole))?;
-            #[cfg(test)]
-            super::faults::bytes(path, file, &self.waiting)?;
-            operation(path)?;
-            file.write_all(&self.waiting)
-        })();
-        written.inspect(|()| (*whole, *torn) = (*whole + self.waiting.len() as u64, false))
+            self.file = file;
+        }
+        if self.state != State::Whole {
+            self.file.set_len(self.whole)?;
+        }
+        self.file.seek(SeekFrom::Start(self.whole))?;
+        #[cfg(test)]
+        super::faults::bytes(&self.path, &mut self.file, bytes)?;
+        operation(&self.path)?;
+        self.file.write_all(bytes)?;
+        self.whole += bytes.len() as u64;
+        self.state = State::Whole;
+        Ok(())
+    }
+}
+
+/// A last try; who wants to know how it ends calls `flush` before.
+impl Drop for Appended {
+    fn drop(&mut self) {
+        let _ = self.flush();
     }
 }
 
@@ -129,6 +162,22 @@ mod tests {
                 None => return assert!(at > 5, "{at}"),
             }
         }
+    }
+
+    #[test]
+    fn a_disk_that_is_there_again_is_written_under_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let name = path.clone();
+        let mut file = Appended::new(move || Ok((File::create(&name)?, name.clone())));
+        file.write_all(b"first\n").unwrap();
+        file.flush().unwrap();
+        // A handle that cannot be written any more, as after a disk was unplugged.
+        file.opened.as_mut().unwrap().file = File::open(&path).unwrap();
+        file.write_all(b"second\n").unwrap();
+        assert!(file.flush().is_err());
+        drop(file);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\nsecond\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A thread that makes the next values while the last one is used.
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// How many values wait, besides the one in work.
@@ -12,25 +13,46 @@ const WAITING: usize = 1;
 pub(super) struct Ahead<T> {
     made: Option<Receiver<T>>,
     thread: Option<JoinHandle<()>>,
+    /// Where there is no thread.
+    inline: Option<Make<T>>,
 }
+
+type Make<T> = Box<dyn FnMut() -> Option<T> + Send>;
 
 impl<T: Send + 'static> Ahead<T> {
     /// Begins to call `make`, until it returns `None`.
-    pub fn start(mut make: impl FnMut() -> Option<T> + Send + 'static) -> Self {
+    ///
+    /// A worker of rayon calls it when the value is asked for: while it waited it would block, and `make` may need that
+    /// very worker. So does whoever can have no thread.
+    pub fn start(make: impl FnMut() -> Option<T> + Send + 'static) -> Self {
+        if rayon::current_thread_index().is_some() {
+            return Self { made: None, thread: None, inline: Some(Box::new(make)) };
+        }
         let (sender, made) = sync_channel(WAITING);
+        let make = Arc::new(Mutex::new(make));
+        let mine = make.clone();
         let work = move || {
+            let mut make = mine.lock().unwrap_or_else(PoisonError::into_inner);
             while let Some(value) = make() {
                 if sender.send(value).is_err() {
                     return;
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("loader".into()).spawn(work).expect("a thread");
-        Self { made: Some(made), thread: Some(thread) }
+        match std::thread::Builder::new().name("loader".into()).spawn(work) {
+            Ok(thread) => Self { made: Some(made), thread: Some(thread), inline: None },
+            Err(_) => {
+                let make = move || (make.lock().unwrap_or_else(PoisonError::into_inner))();
+                Self { made: None, thread: None, inline: Some(Box::new(make)) }
+            }
+        }
     }
 
     /// The next value; a panic of the thread becomes one here.
     pub fn next(&mut self) -> Option<T> {
+        if let Some(make) = &mut self.inline {
+            return make();
+        }
         let value = self.made.as_ref()?.recv().ok();
         if value.is_none() {
             self.made = None;
@@ -39,6 +61,13 @@ impl<T: Send + 'static> Ahead<T> {
             }
         }
         value
+    }
+}
+
+impl<T> Ahead<T> {
+    /// Whether more may come.
+    pub fn goes_on(&self) -> bool {
+        self.made.is_some() || self.inline.is_some()
     }
 }
 
@@ -56,7 +85,6 @@ impl<T> Drop for Ahead<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
@@ -88,6 +116,15 @@ mod tests {
         assert_eq!((ahead.next(), ahead.next()), (Some(0), Some(1)));
         let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ahead.next())).unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"the third"));
+    }
+
+    #[test]
+    fn a_worker_makes_values_itself() {
+        let work = || {
+            let mut ahead = Ahead::start(|| Some(rayon::current_thread_index().unwrap()));
+            (0..3).all(|_| ahead.next() == rayon::current_thread_index())
+        };
+        assert!(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(work));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! What a loader yields.
+use super::DrawnNoise;
 use crate::random::{Purpose, SampleKey, normal};
 use burn::tensor::{Bool, Tensor, TensorData};
 use rand::RngExt;
@@ -18,9 +19,9 @@ pub struct FlowBatch<const D: usize, C> {
     pub weight: Option<Tensor<D>>,
     /// One condition per sample.
     pub condition: C,
-    /// The noise `x0` of the samples, shaped like the data, if it was drawn from their keys already, as an
-    /// `EpochLoader` does while the step before is computed. `None`, or another shape, lets the step draw it.
-    pub noise: Option<Tensor<D>>,
+    /// The noise `x0` of the samples, if it was drawn already, as an `EpochLoader` does while the step before is
+    /// computed. `None`, or that of other keys, lets the step draw it.
+    pub noise: Option<DrawnNoise<D>>,
     /// One key per sample. `None` lets the step make keys of its own: from the optimizer step while
     /// training, from the bits of the sample while validating. Several devices then race for the keys of a step; an
     /// `EpochLoader` gives every sample its own.
@@ -44,9 +45,9 @@ impl<const D: usize, C> FlowBatch<D, C> {
         Self { weight: Some(weight), ..self }
     }
 
-    /// Sets the keys of the samples, from which their noise is yet to be drawn.
+    /// Sets the keys of the samples.
     pub fn with_keys(self, keys: Vec<SampleKey>) -> Self {
-        Self { keys: Some(keys), noise: None, ..self }
+        Self { keys: Some(keys), ..self }
     }
 
     /// Lets half of the samples be mirrored along their last axis.

@@ -1,9 +1,9 @@
 //! Which samples are in which batch, and how it is made: a pure function of its number.
-use super::FlowBatch;
-use crate::random::{Purpose, SampleKey, normal};
+use super::{DrawnNoise, FlowBatch};
+use crate::random::{Purpose, SampleKey};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::{Dataset, DatasetError};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
 
@@ -108,8 +108,7 @@ impl<I, const D: usize, C> Batches<I, D, C> {
         let mut batch = self.batcher.batch(items, &self.device);
         let key = |position| SampleKey { seed: self.seed, epoch: pass, position: position as u64 };
         let keys: Vec<_> = positions.map(key).collect();
-        let noise = normal(&keys, Purpose::Noise, &batch.data.dims()[1..]);
-        batch.noise = Some(Tensor::from_data(noise, &batch.data.device()));
+        batch.noise = Some(DrawnNoise::of(&keys, &batch.data.dims()[1..], &batch.data.device()));
         batch.keys = Some(keys);
         Some(Ok(batch))
     }

@@ -1,6 +1,7 @@
 //! The random numbers of one batch: noise, timesteps, condition dropout.
+use super::DrawnNoise;
 use crate::path::TrainingInterval;
-use crate::random::{Purpose, SampleKey, normal};
+use crate::random::{Purpose, SampleKey};
 use crate::timestep::{TimestepStrategy, Timesteps};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -36,18 +37,19 @@ impl<const D: usize> Draws<D> {
         Self::with_noise(keys, data, None, strategy)
     }
 
-    /// The same, with the noise of these keys if somebody drew it already.
-    pub(super) fn with_noise(
+    /// The same, with the noise of these keys if somebody drew it already: `batch.noise.take()` of a batch of an
+    /// [`EpochLoader`](super::EpochLoader).
+    pub fn with_noise(
         keys: &[SampleKey],
         data: &Tensor<D>,
-        noise: Option<Tensor<D>>,
+        noise: Option<DrawnNoise<D>>,
         strategy: &dyn TimestepStrategy,
     ) -> Self {
         Self::with_timesteps(keys, data, noise, |key| strategy.sample(&mut key.rng(Purpose::Timesteps)))
     }
 
     /// The draws of validation: `t ~ U`, `m = t`, whatever the strategy of training, so that losses compare.
-    pub(super) fn of_validation(keys: &[SampleKey], data: &Tensor<D>, noise: Option<Tensor<D>>) -> Self {
+    pub(super) fn of_validation(keys: &[SampleKey], data: &Tensor<D>, noise: Option<DrawnNoise<D>>) -> Self {
         Self::with_timesteps(keys, data, noise, |key| {
             let t = key.rng(Purpose::Timesteps).random::<f32>();
             Timesteps { training: t, slowed: t }
@@ -57,12 +59,10 @@ impl<const D: usize> Draws<D> {
     fn with_timesteps(
         keys: &[SampleKey],
         data: &Tensor<D>,
-        noise: Option<Tensor<D>>,
+        noise: Option<DrawnNoise<D>>,
         pair: impl Fn(&SampleKey) -> Timesteps,
     ) -> Self {
-        let noise = noise.filter(|noise| noise.dims() == data.dims());
-        let drawn = || Tensor::from_data(normal(keys, Purpose::Noise, &data.dims()[1..]), &data.device());
-        let noise = noise.unwrap_or_else(drawn);
+        let noise = DrawnNoise::or_drawn(noise, keys, data);
         Self { noise, timesteps: keys.iter().map(pair).collect(), dropped: vec![false; keys.len()] }
     }
 

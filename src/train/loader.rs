@@ -110,14 +110,20 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> DataLoader<Flo
             (None, false) => (0, count),
             (Some(segments), false) => (0, if segments.is_validated() { count } else { 0 }),
         };
-        // While training, what was loaded for the next iteration is kept for it.
-        let last = if training { u64::MAX } else { end };
+        // While training, what was loaded for the next iteration is kept for it, up to the last one if it is known.
+        let per_step = self.batches.per_step as u64;
+        let last = match &self.segments {
+            Some(segments) if training => (segments.last() as u64).saturating_mul(per_step),
+            None if training => u64::MAX,
+            _ => end,
+        };
         let ahead = self.left().take().filter(|(next, _)| training && *next == first).map(|(_, ahead)| ahead);
-        let ahead = ahead.unwrap_or_else(|| {
+        let is_empty = first >= last;
+        let ahead = ahead.or_else(|| {
             let (batches, mut numbers, mut order) = (self.batches.clone(), first..last, None);
-            Ahead::start(move || batches.load(numbers.next()?, &mut order))
+            (!is_empty).then(|| Ahead::start(move || batches.load(numbers.next()?, &mut order)))
         });
-        Box::new(Iter { loader: self, next: first, end, ahead: Some(ahead), items: self.items_before(first) })
+        Box::new(Iter { loader: self, next: first, end, ahead, items: self.items_before(first) })
     }
 
     fn num_items(&self) -> usize {
@@ -180,7 +186,7 @@ impl<I: Send + Sync + 'static, const D: usize, C: Send + 'static> Iterator for I
 impl<I, const D: usize, C> Drop for Iter<'_, I, D, C> {
     fn drop(&mut self) {
         if self.loader.batches.training {
-            *self.loader.left() = self.ahead.take().map(|ahead| (self.next, ahead));
+            *self.loader.left() = self.ahead.take().filter(Ahead::goes_on).map(|ahead| (self.next, ahead));
         }
     }
 }
@@ -224,6 +230,27 @@ mod tests {
         let batch =
             |b: FlowBatch<2, ()>| (b.data.into_data().iter::<f32>().map(|v| v as u32).collect(), b.keys.unwrap());
         loader.iter().map(|b| batch(b.unwrap())).collect()
+    }
+
+    #[test]
+    fn every_batch_comes_with_the_noise_of_its_keys() {
+        let data = InMemDataset::new((0..7).map(|i| i as f32).collect());
+        let validation = EpochLoader::validation(data, Numbers, &Device::flex()).with_batch_size(3).build().unwrap();
+        for loader in [loader(10), validation] {
+            for batch in loader.iter().map(Result::unwrap) {
+                let (keys, noise) = (batch.keys.unwrap(), batch.noise.unwrap());
+                assert_eq!((&noise.keys, noise.noise.dims()), (&keys, batch.data.dims()));
+            }
+        }
+    }
+
+    #[test]
+    fn an_iteration_that_is_left_early_takes_nothing_from_the_next() {
+        let (whole, left) = (builder(10).with_batches_per_epoch(7).build().unwrap(), builder(10));
+        let left = left.with_batches_per_epoch(7).build().unwrap();
+        let epochs: Vec<_> = (0..3).map(|_| seen(&whole)).collect();
+        assert_eq!(left.iter().take(2).count(), 2);
+        assert_eq!([seen(&left), seen(&left)], epochs[1..]);
     }
 
     #[test]

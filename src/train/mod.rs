@@ -10,6 +10,7 @@ mod batch;
 mod batches;
 mod contributions;
 mod count;
+mod drawn_noise;
 mod draws;
 pub mod ema;
 mod fault;
@@ -33,6 +34,7 @@ mod step_builder;
 
 pub use anti_drift::AntiDriftConfig;
 pub use batch::FlowBatch;
+pub use drawn_noise::DrawnNoise;
 pub use draws::Draws;
 pub use ema::{Ema, EmaConfig};
 pub use fault::Fault;

@@ -109,6 +109,11 @@ impl Segments {
         self.run.fault().is_none()
     }
 
+    /// The step after which this process ends.
+    pub fn last(&self) -> usize {
+        self.cuts.last
+    }
+
     /// Whether the training is at its end, on its way or not.
     pub fn is_over(&self) -> bool {
         self.is_ended_early() || self.done() >= self.cuts.last

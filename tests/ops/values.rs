@@ -254,9 +254,10 @@ fn partly_tracked_and_other_types() {
     assert!((half - plain).abs().max().into_scalar::<f32>() < 1e-2);
 }
 
+type Layer = fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>;
+
 #[test]
 fn linear_layers() {
-    type Layer = fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>;
     for (seed, [batch, tokens, inputs, outputs]) in
         [[2, 5, 7, 3], [1, 1, 4, 9], [3, 257, 24, 96], [8, 1, 64, 130], [2, 300, 40, 410]].into_iter().enumerate()
     {
@@ -288,6 +289,29 @@ fn linear_layers() {
         let x = x.swap_dims(1, 2);
         let expected = plain::gelu_tanh(x.clone().matmul(w.clone().unsqueeze()) + b.clone().unsqueeze());
         close("linear_gelu without gradients", ops::linear_gelu(x, w, b), expected);
+    }
+}
+
+#[test]
+fn an_input_that_others_need_keeps_its_values() {
+    let x = random(1, [2, 6, 6], &Device::flex());
+    for device in tracked() {
+        let run = |linear: Layer| {
+            let (x, bias) = (leaf(&x, &device), Tensor::zeros([6], &device));
+            // Used by two layers, and once more as their weights.
+            let inner = x.clone() * 0.5;
+            let weight = inner.clone().narrow(0, 0, 1).squeeze_dim::<2>(0);
+            let y = linear(inner.clone(), weight.clone(), bias.clone()) + linear(inner.clone(), weight, bias) * inner;
+            let grads = y.clone().square().sum().backward();
+            (y.inner(), x.grad(&grads).unwrap())
+        };
+        let plain: Layer = |x, w, b| x.matmul(w.unsqueeze()) + b.unsqueeze();
+        let plain_gelu: Layer = |x, w, b| plain::gelu_tanh(x.matmul(w.unsqueeze()) + b.unsqueeze());
+        for (own, plain) in [(ops::linear as Layer, plain), (ops::linear_gelu, plain_gelu)] {
+            let (found, expected) = (run(own), run(plain));
+            close("shared", found.0, expected.0);
+            close("gradient of shared", found.1, expected.1);
+        }
     }
 }
 
