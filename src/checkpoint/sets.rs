@@ -108,23 +108,25 @@ pub(crate) struct Newest {
 #[cfg(feature = "experiment")]
 pub(crate) fn newest(dir: &Path, read: bool) -> Newest {
     let sets = CheckpointSets::at(dir, NumberedBy::Step);
-    let mut found = Newest::default();
-    for number in sets.numbers().unwrap_or_default().into_iter().rev() {
+    let look = |number, manifest: &Manifest| {
         let set = sets.set_dir(number);
-        let whole = |manifest: Manifest| {
-            PARTS.iter().try_for_each(|part| manifest.look(&set, &file_name(part), read)).map(|()| manifest)
-        };
-        match Manifest::read(&set, number).and_then(whole) {
-            Ok(manifest) => {
-                found.whole = Some(manifest);
-                break;
-            }
-            Err(error) if set.join(MARKER).exists() => found.damaged.push(error.to_string()),
-            // A set that a process was killed in.
-            Err(_) => {}
-        }
+        PARTS.iter().try_for_each(|part| manifest.look(&set, &file_name(part), read))?;
+        Ok(manifest.clone())
+    };
+    match sets.search(look) {
+        Ok(Search { found, damaged, .. }) => Newest { whole: found, damaged },
+        Err(error) => Newest { whole: None, damaged: vec![error.to_string()] },
     }
-    found
+}
+
+/// What a search from the newest set on found.
+struct Search<T> {
+    /// What was looked for, in the newest set that can be used.
+    found: Option<T>,
+    /// Newer sets, and why they cannot be used.
+    passed: Vec<(PathBuf, Error)>,
+    /// What is wrong with those of them that were completed once.
+    damaged: Vec<String>,
 }
 
 impl CheckpointSets {
@@ -185,7 +187,7 @@ impl CheckpointSets {
     pub fn latest(&self) -> Result<Option<usize>> {
         self.newest(|number, manifest| {
             PARTS.iter().try_for_each(|part| manifest.check(&self.set_dir(number), &file_name(part)))?;
-            Ok(Some(number))
+            Ok(number)
         })
     }
 
@@ -208,33 +210,47 @@ impl CheckpointSets {
                     return Err(Error::OtherTraining { path: self.dir.clone(), differences });
                 }
             }
-            self.load(number, manifest.clone(), all).map(Some)
+            self.load(number, manifest.clone(), all)
         })
     }
 
-    /// What `look` finds in the newest completed set that it can use. A set of another training ends the search.
-    fn newest<T>(&self, look: impl Fn(usize, &Manifest) -> Result<Option<T>>) -> Result<Option<T>> {
-        let (mut damaged, mut unsealed) = (Vec::new(), Vec::new());
+    /// What `look` finds in the newest set that it can use, and what it passed over. It changes nothing and says nothing.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be read, and [`Error::OtherTraining`], which ends the search.
+    fn search<T>(&self, look: impl Fn(usize, &Manifest) -> Result<T>) -> Result<Search<T>> {
+        let mut search = Search { found: None, passed: Vec::new(), damaged: Vec::new() };
+        let mut unsealed = Vec::new();
         for number in self.numbers()?.into_iter().rev() {
             let dir = self.set_dir(number);
-            let finished = dir.join(MARKER).exists();
             match Manifest::read(&dir, number).and_then(|manifest| look(number, &manifest)) {
-                Ok(found) => return Ok(found),
+                Ok(found) => return Ok(Search { found: Some(found), ..search }),
                 Err(error @ Error::OtherTraining { .. }) => return Err(error),
                 Err(error) => {
-                    crate::monitor::warn(&format!("the checkpoint {} is passed over: {error}", dir.display()));
-                    let is_whole = PARTS.iter().all(|part| dir.join(file_name(part)).exists());
-                    if finished {
-                        damaged.push(error.to_string());
-                    } else if is_whole {
+                    if dir.join(MARKER).exists() {
+                        search.damaged.push(error.to_string());
+                    } else if PARTS.iter().all(|part| dir.join(file_name(part)).exists()) {
                         unsealed.push(error.to_string());
                     }
+                    search.passed.push((dir, error));
                 }
             }
         }
         // One set without its manifest is that of a process that was killed in its first save; more had one.
         if unsealed.len() > 1 {
-            damaged.append(&mut unsealed);
+            search.damaged.append(&mut unsealed);
+        }
+        Ok(search)
+    }
+
+    /// What `look` finds in the newest completed set that it can use. A set of another training ends the search.
+    fn newest<T>(&self, look: impl Fn(usize, &Manifest) -> Result<T>) -> Result<Option<T>> {
+        let Search { found, passed, damaged } = self.search(look)?;
+        for (dir, error) in passed {
+            crate::monitor::warn(&format!("the checkpoint {} is passed over: {error}", dir.display()));
+        }
+        if found.is_some() {
+            return Ok(found);
         }
         match damaged.is_empty() {
             true if self.numbered_by == NumberedBy::Step && self.has_old_sets() => {
@@ -498,6 +514,24 @@ mod tests {
         let optim: Blob = sets.parts().1.restore(4).unwrap();
         assert_eq!(optim, Blob(vec![4; 101]));
         assert!(sets.part_path(4, "model").ends_with("epoch-000004/model.bpk"));
+    }
+
+    #[cfg(feature = "experiment")]
+    #[test]
+    fn sets_without_their_manifests_are_damage_to_whoever_looks_as_to_whoever_goes_on() {
+        let (dir, sets) = two();
+        let dir = dir.path().join("checkpoint");
+        let of_steps = CheckpointSets::at(&dir, NumberedBy::Step);
+        for number in [3, 4] {
+            fs::remove_file(sets.set_dir(number).join(MARKER)).unwrap();
+            fs::rename(sets.set_dir(number), of_steps.set_dir(number)).unwrap();
+        }
+        assert_eq!(newest(&dir, false).damaged.len(), 2);
+        assert!(matches!(of_steps.latest(), Err(Error::Damaged { reasons, .. }) if reasons.len() == 2));
+        // A single one is that of a process that was killed in its first save.
+        fs::remove_dir_all(of_steps.set_dir(4)).unwrap();
+        assert!(newest(&dir, false).damaged.is_empty());
+        assert_eq!(of_steps.latest().unwrap(), None);
     }
 
     #[test]
