@@ -11,6 +11,7 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Tensor, module};
@@ -145,6 +146,23 @@ fn summed(grad: &FlexTensor) -> FlexTensor {
     slices::tensor(slices::added(sums, parts, width), [width])
 }
 
+/// Rows of so many numbers begin in the same sets of the caches: a tile of xᵀ, which reads down the rows, would keep
+/// pushing out what it needs next. Burn's product puts it together before.
+const SAME_SETS: usize = 1024;
+
+/// xᵀ dy.
+fn weight_gradient(x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
+    let [inputs, outputs] = [x, grad].map(width);
+    if inputs.is_multiple_of(SAME_SETS) {
+        let [x, grad] = [(x, inputs), (grad, outputs)].map(|(tensor, width)| {
+            let rows = tensor.layout().num_elements() / width;
+            tensor.clone().reshape([rows, width].into())
+        });
+        return Flex::float_matmul(Flex::float_transpose(x), grad);
+    }
+    slices::tensor(product(rows(x).transpose(), rows(grad), |_, _| ()), [inputs, outputs])
+}
+
 /// Registers the gradients of x, W and b for that of x W + b.
 fn backward(parents: [Option<NodeId>; 3], x: FlexTensor, weight: FlexTensor, grad: FlexTensor, grads: &mut Gradients) {
     let [of_x, of_weight, of_bias] = parents;
@@ -154,8 +172,7 @@ fn backward(parents: [Option<NodeId>; 3], x: FlexTensor, weight: FlexTensor, gra
     }
     let nothing = |_: usize, _: &mut [f32]| ();
     if let Some(parent) = of_weight {
-        let d_weight = product(rows(&x).transpose(), rows(&grad), nothing);
-        grads.register::<Flex>(parent, slices::tensor(d_weight, [width(&x), width(&grad)]));
+        grads.register::<Flex>(parent, weight_gradient(&x, &grad));
     }
     if let Some(parent) = of_x {
         let (grad, weight) = (rows(&grad), rows(&weight).transpose());

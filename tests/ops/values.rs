@@ -259,7 +259,9 @@ type Layer = fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>;
 #[test]
 fn linear_layers() {
     for (seed, [batch, tokens, inputs, outputs]) in
-        [[2, 5, 7, 3], [1, 1, 4, 9], [3, 257, 24, 96], [8, 1, 64, 130], [2, 300, 40, 410]].into_iter().enumerate()
+        [[2, 5, 7, 3], [1, 1, 4, 9], [3, 257, 24, 96], [8, 1, 64, 130], [2, 300, 40, 410], [2, 3, 1024, 5]]
+            .into_iter()
+            .enumerate()
     {
         let (seed, device) = (4 * seed as u64, Device::flex());
         let x = random(seed, [batch, inputs, tokens], &device);
