@@ -206,7 +206,7 @@ fn update(p: FlexTensor, grad: FlexTensor, moments: [FlexTensor; 2], constants: 
     let (grads, grad_rest) = grads.as_chunks::<BLOCK>();
     let ((ms, m_rest), (vs, v_rest)) = (ms.as_chunks_mut::<BLOCK>(), vs.as_chunks_mut::<BLOCK>());
     let mut next: Vec<[f32; BLOCK]> = Vec::with_capacity(blocks.len() + 1);
-    let pieces = blocks.par_iter().zip(grads).zip(ms).zip(vs).with_min_len(slices::WORTH * slices::CHUNK / BLOCK);
+    let pieces = blocks.par_iter().zip(grads).zip(ms).zip(vs).with_min_len(slices::worth(BLOCK));
     let changed = pieces.map(|(((p, grad), m), v)| {
         let mut p = *p;
         run(&mut p, grad, m, v);

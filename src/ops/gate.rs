@@ -129,14 +129,12 @@ fn backward(gate: FlexTensor, x: FlexTensor, grad: FlexTensor, rows: usize) -> [
     let d_x = slices::changed(grad, |grad| {
         let groups = grad.par_chunks_mut(rows * width).zip(xs.par_chunks(rows * width)).zip(gates.par_chunks(width));
         let groups = groups.zip(sums.par_chunks_mut(parts * width));
-        groups.with_min_len((slices::WORTH * slices::CHUNK / (rows * width)).max(1)).for_each(
-            |(((d_x, x), gate), d_gate)| {
-                let parts = d_x.par_chunks_mut(some * width).zip(x.par_chunks(some * width));
-                parts
-                    .zip(d_gate.par_chunks_mut(width))
-                    .for_each(|((d_x, x), d_gate)| arch.dispatch(Gradient { d_x, x, gate, d_gate }));
-            },
-        );
+        groups.with_min_len(slices::worth(rows * width)).for_each(|(((d_x, x), gate), d_gate)| {
+            let parts = d_x.par_chunks_mut(some * width).zip(x.par_chunks(some * width));
+            parts
+                .zip(d_gate.par_chunks_mut(width))
+                .for_each(|((d_x, x), d_gate)| arch.dispatch(Gradient { d_x, x, gate, d_gate }));
+        });
     });
     [slices::tensor(slices::added(sums, parts, width), shape), d_x]
 }

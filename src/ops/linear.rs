@@ -141,7 +141,7 @@ fn summed(grad: &FlexTensor) -> FlexTensor {
     let mut sums = vec![0.0; parts * width];
     sums.par_chunks_mut(width)
         .zip(grad.par_chunks(rows * width))
-        .with_min_len((slices::WORTH * slices::CHUNK / (rows * width)).max(1))
+        .with_min_len(slices::worth(rows * width))
         .for_each(|(sum, rows)| arch.dispatch(SumRows { rows, sum }));
     slices::tensor(slices::added(sums, parts, width), [width])
 }

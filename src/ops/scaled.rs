@@ -249,7 +249,7 @@ fn tasks(spec: Spec) -> (usize, usize) {
 
 /// Groups of rows that are worked on together, where they are short.
 fn together(spec: Spec) -> usize {
-    (slices::WORTH * slices::CHUNK / (spec.rows * spec.width)).max(1)
+    slices::worth(spec.rows * spec.width)
 }
 
 fn forward(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, spec: Spec) -> (FlexTensor, Stats) {

@@ -12,6 +12,11 @@ pub(super) const CHUNK: usize = 4096;
 /// Less than two tasks of so many are done where they are asked for, by `with_min_len`.
 pub(super) const WORTH: usize = 4;
 
+/// The same in pieces of `size` numbers.
+pub(super) fn worth(size: usize) -> usize {
+    (WORTH * CHUNK / size).max(1)
+}
+
 /// The two devices that have kernels here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
@@ -69,7 +74,7 @@ pub(super) fn cleared(count: usize) -> Vec<f32> {
         return vec![0.0; count];
     }
     let mut blocks = Vec::with_capacity(count.div_ceil(BLOCK));
-    let zeros = (0..count / BLOCK).into_par_iter().with_min_len(WORTH * CHUNK / BLOCK).map(|_| [0.0; BLOCK]);
+    let zeros = (0..count / BLOCK).into_par_iter().with_min_len(worth(BLOCK)).map(|_| [0.0; BLOCK]);
     zeros.collect_into_vec(&mut blocks);
     let mut numbers = blocks.into_flattened();
     numbers.resize(count, 0.0);
@@ -124,7 +129,7 @@ pub(super) fn mapped(tensor: FlexTensor, change: impl Fn(usize, &mut [f32]) + Sy
         change(i * BLOCK, &mut block);
         block
     };
-    blocks.par_iter().enumerate().with_min_len(WORTH * CHUNK / BLOCK).map(changed).collect_into_vec(&mut copy);
+    blocks.par_iter().enumerate().with_min_len(worth(BLOCK)).map(changed).collect_into_vec(&mut copy);
     let mut copy = copy.into_flattened();
     let mut rest = rest.to_vec();
     change(copy.len(), &mut rest);
@@ -156,11 +161,12 @@ pub(super) fn added(rows: Vec<f32>, parts: usize, width: usize) -> Vec<f32> {
         return rows;
     }
     let mut sums = vec![0.0; rows.len() / parts];
-    let some = (WORTH * CHUNK / (parts * width)).max(1);
-    sums.par_chunks_mut(width).zip(rows.par_chunks(parts * width)).with_min_len(some).for_each(|(sum, rows)| {
-        for row in rows.chunks_exact(width) {
-            sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-        }
-    });
+    sums.par_chunks_mut(width).zip(rows.par_chunks(parts * width)).with_min_len(worth(parts * width)).for_each(
+        |(sum, rows)| {
+            for row in rows.chunks_exact(width) {
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+        },
+    );
     sums
 }

@@ -57,6 +57,11 @@ impl Appended {
         self.refused
     }
 
+    /// Writes what waits if it is much.
+    pub fn flush_much(&mut self) -> io::Result<()> {
+        if self.waiting.len() < ENOUGH { Ok(()) } else { self.flush() }
+    }
+
     fn append(&mut self) -> io::Result<()> {
         let opened = match &mut self.opened {
             Some(opened) => opened,
@@ -121,13 +126,6 @@ impl Write for Appended {
             self.waiting.clear();
         }
         Ok(())
-    }
-}
-
-impl Appended {
-    /// Writes what waits if it is much.
-    pub fn flush_much(&mut self) -> io::Result<()> {
-        if self.waiting.len() < ENOUGH { Ok(()) } else { self.flush() }
     }
 }
 
