@@ -51,6 +51,8 @@ pub enum Purpose {
     Bootstrap = 13,
     /// How far anti-drift carries a training sample towards the data.
     AntiDrift = 14,
+    /// The first numbers of an adapter; the position of the key is that of its weight.
+    Adapter = 15,
 }
 
 impl SampleKey {

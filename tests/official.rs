@@ -34,6 +34,7 @@ fn open(config: ExperimentConfig) -> Experiment {
 /// The same experiment with the weights of another file.
 fn from_file(system: &str, file: PathBuf) -> Experiment {
     let options = WeightsConfig {
+        adapters: Vec::new(),
         file,
         source: WeightSource::Auto,
         prefix: None,

@@ -1,6 +1,6 @@
 //! What a set of checkpoints belongs to.
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Bool, Int, Tensor};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::tensor::{Bool, DType, Int, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -64,9 +64,9 @@ fn is_digest(value: &Value) -> bool {
 }
 
 /// The architecture of a network in a line: how many numbers in how many tensors, and a digest of their names, shapes and
-/// types.
-pub fn architecture<M: Module>(network: &M) -> String {
-    let mut visit = Architecture::default();
+/// types; of those in `recorded` alone, if that is given.
+pub fn architecture<M: Module>(network: &M, recorded: Option<ParamGroup>) -> String {
+    let mut visit = Architecture { recorded, ..Architecture::default() };
     network.visit(&mut visit);
     visit.text()
 }
@@ -76,12 +76,22 @@ pub(super) struct Architecture {
     path: Vec<String>,
     tensors: BTreeMap<String, String>,
     numbers: u128,
+    recorded: Option<ParamGroup>,
 }
 
 impl Architecture {
     pub(super) fn add(&mut self, name: String, shape: &[usize], dtype: &impl std::fmt::Debug) {
         self.numbers += shape.iter().map(|size| *size as u128).product::<u128>();
         self.tensors.insert(name, format!("{shape:?} {dtype:?}"));
+    }
+
+    /// Adds the parameter at this place, if it is recorded.
+    fn see(&mut self, id: ParamId, what: impl FnOnce() -> (Shape, DType)) {
+        let path = self.path.join(".");
+        if self.recorded.as_ref().is_none_or(|group| group.matches(&id, Some(&path))) {
+            let (shape, dtype) = what();
+            self.add(path, &shape, &dtype);
+        }
     }
 
     pub(super) fn text(&self) -> String {
@@ -102,14 +112,16 @@ impl ModuleVisitor for Architecture {
         self.path.pop();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.transform_for_save().val();
-        self.add(self.path.join("."), &tensor.dims(), &tensor.dtype());
+        self.see(param.id, || {
+            let tensor = param.transform_for_save().val();
+            (tensor.shape(), tensor.dtype())
+        });
     }
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        self.add(self.path.join("."), &param.val().dims(), &param.val().dtype());
+        self.see(param.id, || (param.val().shape(), param.val().dtype()));
     }
     fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        self.add(self.path.join("."), &param.val().dims(), &param.val().dtype());
+        self.see(param.id, || (param.val().shape(), param.val().dtype()));
     }
 }
 
@@ -149,7 +161,7 @@ mod tests {
     #[test]
     fn an_architecture_is_names_shapes_and_types() {
         let device = Default::default();
-        let of = |inputs, bias| architecture(&LinearConfig::new(inputs, 2).with_bias(bias).init(&device));
+        let of = |inputs, bias| architecture(&LinearConfig::new(inputs, 2).with_bias(bias).init(&device), None);
         assert_eq!(of(3, true), of(3, true));
         assert!(of(3, true).starts_with("8 numbers in 2 tensors ("), "{}", of(3, true));
         assert_ne!(of(3, true), of(2, true));

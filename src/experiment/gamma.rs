@@ -178,6 +178,8 @@ pub(super) fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
         weights: None,
         strategy,
         gammas: gammas.to_vec(),
+        adapter: None,
+        learning_rate: None,
         input: config.post_train.input,
         anti_drift: None,
     };

@@ -5,6 +5,7 @@ use super::fits::{self, Purpose};
 use super::kept_weights::weights_of_run;
 use super::network_misfits::{TextWidths, network_misfits};
 use super::progress::{Progress, Silent, Task};
+use crate::adapter::merged;
 use crate::data::{DataFingerprint, DataSplit, Decoded, Item, ItemBatcher};
 use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
@@ -258,13 +259,21 @@ impl Experiment {
         NetworkCondition { features: Vec::new(), ..batch.condition }.to_device(self.device())
     }
 
-    /// Trains `network`, or goes on from the newest checkpoint in the folder.
+    /// Trains `network`, or goes on from the newest checkpoint in the folder. Adapters are written beside the checkpoints once
+    /// they are finished, and come back added to the weights.
     pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
         self.verify()?;
         // Burn's dashboard draws next.
         self.progress.pause();
         let data = what.data;
-        self.stage(what)?.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
+        let trained = self.stage(what)?.run(network, data.train.clone(), data.held_out.clone(), self.batcher())?;
+        let Some(adapter) = &what.stage.adapter else { return Ok(trained) };
+        if trained.finished {
+            for (name, network) in [("adapter", &trained.ema), ("adapter_raw", &trained.raw)] {
+                network.export_adapter(adapter, &what.folder.join(name))?;
+            }
+        }
+        Ok(Trained { ema: merged(trained.ema), raw: merged(trained.raw), ..trained })
     }
 
     /// A training, before it begins.
@@ -322,9 +331,12 @@ impl<'a> Reading<'a> {
 fn weight_files(config: &ExperimentConfig) -> Vec<(&'static str, PathBuf)> {
     let sample = &config.sample;
     let start = match &config.start {
-        StartConfig::Weights(weights) => Some(("start.file", weights.file.clone())),
-        StartConfig::Run(run) => Some(("start.folder", weights_of_run(&run.folder))),
-        StartConfig::Pretrain(_) | StartConfig::Exact(_) => None,
+        StartConfig::Weights(weights) => {
+            let adapters = weights.adapters.iter().map(|adapter| ("start.adapters", adapter.clone()));
+            [("start.file", weights.file.clone())].into_iter().chain(adapters).collect()
+        }
+        StartConfig::Run(run) => vec![("start.folder", weights_of_run(&run.folder))],
+        StartConfig::Pretrain(_) | StartConfig::Exact(_) => Vec::new(),
     };
     let weak = sample.weak.as_ref().map(|weak| ("sample.weak.weights.file", weak.weights.file.clone()));
     let decoder = sample.decoder.as_ref().map(|decoder| ("sample.decoder.weights.file", decoder.weights.file.clone()));

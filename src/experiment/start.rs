@@ -1,12 +1,12 @@
 //! The weights that post-training starts with: pretrained here, an official file, or an earlier run.
 use super::claim::CONFIG;
-use super::config::StartConfig;
+use super::config::{StartConfig, WeightsConfig};
 use super::files::{create, hash, pretty, write};
 use super::kept_weights::{has_weights, load, save, weights_file, weights_of_run};
 use super::opened::{Experiment, Training, stage_seed};
 use crate::checkpoint::{self, CHECKPOINTS};
 use crate::models::Network;
-use crate::models::weights::ImportReport;
+use crate::models::weights::{ImportReport, adapter_files};
 use crate::tensor_file::files;
 use crate::{Error, Result, digest};
 use burn::module::Module;
@@ -25,7 +25,7 @@ impl Experiment {
                 StartConfig::Pretrain(stage) => {
                     serde_json::json!([data, self.data_fingerprint()?.hash(), stage.without_keeping()])
                 }
-                StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint_of_all(&weights.file)?]),
+                StartConfig::Weights(weights) => serde_json::json!([weights, fingerprint_of_weights(weights)?]),
                 StartConfig::Run(run) => serde_json::json!([run, fingerprint(&weights_of_run(&run.folder))?]),
                 StartConfig::Exact(_) => serde_json::json!([data]),
             },
@@ -40,7 +40,7 @@ impl Experiment {
     pub(super) fn start_digest(&self) -> Result<Option<serde_json::Value>> {
         Ok(match &self.config().start {
             StartConfig::Pretrain(stage) => Some(serde_json::json!(stage.without_keeping())),
-            StartConfig::Weights(weights) => Some(serde_json::json!({"file": fingerprint_of_all(&weights.file)?})),
+            StartConfig::Weights(weights) => Some(serde_json::json!({"file": fingerprint_of_weights(weights)?})),
             StartConfig::Run(run) => Some(serde_json::json!({"weights": fingerprint(&weights_of_run(&run.folder))?})),
             StartConfig::Exact(_) => None,
         })
@@ -75,26 +75,29 @@ impl Experiment {
             StartConfig::Run(run) => Ok((self.load(&weights_of_run(&run.folder))?, None)),
             StartConfig::Weights(weights) => {
                 let network = self.init(self.config().post_train.seed)?;
-                let (network, report) = network.import(&weights.file, &weights.options())?;
+                let (mut network, report) = network.import(&weights.file, &weights.options())?;
+                for adapter in &weights.adapters {
+                    (network, _) = network.add_adapter(adapter)?;
+                }
                 Ok((network.valid(), Some(report)))
             }
             StartConfig::Exact(_) => Err(Error::Invalid("start: an exact field has no weights to train".into())),
         }
     }
 
-    /// As [`start`](Self::start) for the post-training in `folder`; where a checkpoint of it is whole, with weights that say
-    /// nothing, as it goes on with those of the checkpoint and nothing need be pretrained. A post-training that then finds no
+    /// As [`start`](Self::start) for the post-training in `folder`; where a checkpoint of it is whole and holds all weights, with
+    /// some that say nothing, as it goes on with those of the checkpoint and nothing need be pretrained. A post-training that then finds no
     /// checkpoint is an error.
     ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_of(&self, folder: &Path) -> Result<(Network, Option<ImportReport>)> {
         match checkpoint::newest(&folder.join(CHECKPOINTS), false).whole {
-            Some(_) => {
+            Some(_) if self.config().post_train.adapter.is_none() => {
                 self.leave_out_start();
                 Ok((self.init(self.config().post_train.seed)?.valid(), None))
             }
-            None => self.start(),
+            _ => self.start(),
         }
     }
 
@@ -134,6 +137,17 @@ impl Experiment {
 
 /// Bytes of each part of a file that is read for its fingerprint.
 const PART: u64 = 1 << 20;
+
+/// The fingerprints of all files of weights, and of the adapters on them.
+fn fingerprint_of_weights(weights: &WeightsConfig) -> Result<String> {
+    let mut prints = vec![fingerprint_of_all(&weights.file)?];
+    for adapter in &weights.adapters {
+        for file in adapter_files(adapter)? {
+            prints.push(fingerprint(&file)?);
+        }
+    }
+    Ok(prints.join(" "))
+}
 
 /// The fingerprint of a file, or those of the index and of all shards that are read for it.
 fn fingerprint_of_all(named: &Path) -> Result<String> {

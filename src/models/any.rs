@@ -8,8 +8,12 @@ use super::rae::{self, Rae, RaeConfig};
 use super::repa::{self, Repa, RepaCondition, RepaConfig};
 #[cfg(feature = "experiment")]
 use super::size_limit::{self, SizeKey};
-use super::weights::{ExportType, ImportOptions, ImportReport, KeyMap, export_safetensors_as, import};
+use super::weights::{
+    AdapterLayouts, ExportType, ImportOptions, ImportReport, KeyMap, Part, add_adapter, export_adapter,
+    export_safetensors_as, import,
+};
 use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
+use crate::adapter::AdapterConfig;
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -250,6 +254,46 @@ impl Network {
             Self::Repa(n) => export_safetensors_as(n, file, names, as_type),
             Self::Rae(n) => export_safetensors_as(n, file, names, as_type),
             Self::Mmdit(n) => export_safetensors_as(n, file, names, as_type),
+        }
+    }
+
+    /// Writes its adapters as PEFT and, for an MMDiT, diffusers read them; see [`export_adapter`].
+    ///
+    /// # Errors
+    /// As [`export_adapter`].
+    pub fn export_adapter(&self, config: &AdapterConfig, folder: &Path) -> Result<()> {
+        let diffusers = |layer: &str| self.diffusers(layer);
+        let layouts = AdapterLayouts { names: self.names(), diffusers: &diffusers };
+        match self {
+            Self::ResidualMlp(n) => export_adapter(n, config, folder, &layouts),
+            Self::Sit(n) => export_adapter(n, config, folder, &layouts),
+            Self::Repa(n) => export_adapter(n, config, folder, &layouts),
+            Self::Rae(n) => export_adapter(n, config, folder, &layouts),
+            Self::Mmdit(n) => export_adapter(n, config, folder, &layouts),
+        }
+    }
+
+    /// A copy with an adapter of PEFT or diffusers added to its weights, and how many layers that changed.
+    ///
+    /// # Errors
+    /// As [`add_adapter`].
+    pub fn add_adapter(&self, path: &Path) -> Result<(Self, usize)> {
+        let diffusers = |layer: &str| self.diffusers(layer);
+        let layouts = AdapterLayouts { names: self.names(), diffusers: &diffusers };
+        Ok(match self {
+            Self::ResidualMlp(n) => add_adapter(n, path, &layouts).map(|(n, count)| (Self::ResidualMlp(n), count))?,
+            Self::Sit(n) => add_adapter(n, path, &layouts).map(|(n, count)| (Self::Sit(n), count))?,
+            Self::Repa(n) => add_adapter(n, path, &layouts).map(|(n, count)| (Self::Repa(n), count))?,
+            Self::Rae(n) => add_adapter(n, path, &layouts).map(|(n, count)| (Self::Rae(n), count))?,
+            Self::Mmdit(n) => add_adapter(n, path, &layouts).map(|(n, count)| (Self::Mmdit(n), count))?,
+        })
+    }
+
+    /// What diffusers calls an official layer.
+    fn diffusers(&self, layer: &str) -> Option<Vec<Part>> {
+        match self {
+            Self::Mmdit(n) => mmdit::diffusers_parts(layer, n.joint_blocks.len()),
+            _ => None,
         }
     }
 

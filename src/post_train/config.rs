@@ -1,5 +1,6 @@
 //! One stage of training.
 use super::{CheckpointConfig, EarlyStopping, OptimizerConfig, ScheduleConfig, misfit};
+use crate::adapter::AdapterConfig;
 use crate::path::PathConfig;
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, TargetTime};
@@ -31,6 +32,9 @@ pub struct StageConfig {
     pub target: TargetTime,
     /// A shift of the training timestep, after the density and before slowing.
     pub time_shift: Option<TimeShift>,
+    /// What is trained beside a frozen network; the whole network if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
     /// A change of what the network is shown; none if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<InputConfig>,
@@ -79,6 +83,7 @@ impl Default for StageConfig {
             strategy: StrategyConfig::Standard {},
             target: TargetTime::Slowed,
             time_shift: None,
+            adapter: None,
             input: None,
             anti_drift: None,
             steps: 1000,
@@ -149,6 +154,8 @@ impl StageConfig {
         let under = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
         let mut problems = self.strategy.problems(&under("strategy"));
         problems.extend(self.time_shift.iter().flat_map(|shift| shift.problems(&under("time_shift"))));
+        let adapter = self.adapter.iter().flat_map(|adapter| adapter.problems(&under("adapter"), self.precision));
+        problems.extend(adapter);
         problems.extend(self.input.iter().flat_map(|input| input.problems(&under("input"))));
         let anti_drift = self.anti_drift.map(|a| a.problems_on(&under("anti_drift"), &[self.strategy], linear));
         problems.extend(anti_drift.into_iter().flatten());

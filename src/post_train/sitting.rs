@@ -3,6 +3,7 @@ use super::cut_renderer::CutRenderer;
 use super::fault_report::FaultReport;
 use super::save_cuts::{EndOfCuts, EndedEarly, SaveCuts};
 use super::stage::{Stage, Trained};
+use crate::adapter::base_digest;
 use crate::checkpoint::{Accepted, CHECKPOINTS, CheckpointSets, History, Identity, LoadedSet, Rollback, architecture};
 use crate::monitor::{MetricFiles, StepLogger, TensorBoard, WarningsKept, is_dashboard, renderer};
 use crate::network::PredictionNetwork;
@@ -376,7 +377,10 @@ impl Sitting<'_> {
         made_of.insert("seed of the draws".into(), (*seed).into());
         made_of.insert("training items".into(), items[0].into());
         made_of.insert("held-out items".into(), items[1].into());
-        Ok(Identity { configuration, network: architecture(step), made_of })
+        if config.adapter.is_some() {
+            made_of.insert("the weights under the adapter".into(), base_digest(step.network()).into());
+        }
+        Ok(Identity { configuration, network: architecture(step, step.recorded()), made_of })
     }
 
     fn step<N, const D: usize>(&self, network: N) -> Result<TrainStepBuilder<N, D>>
@@ -396,6 +400,7 @@ impl Sitting<'_> {
             .with_ema_distance_every(self.measured_every())
             .with_seed(*seed);
         let step = config.optimizer.clip.into_iter().fold(step, TrainStepBuilder::with_clip);
+        let step = config.adapter.clone().into_iter().fold(step, TrainStepBuilder::with_adapter);
         let step = config.input.into_iter().fold(step, TrainStepBuilder::with_input);
         Ok(config.anti_drift.into_iter().fold(step, TrainStepBuilder::with_anti_drift))
     }

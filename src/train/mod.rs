@@ -31,6 +31,7 @@ mod segments;
 mod settings;
 mod step;
 mod step_builder;
+mod weights;
 
 pub use anti_drift::AntiDriftConfig;
 pub use batch::FlowBatch;

@@ -1,4 +1,5 @@
 //! The type of numbers a network computes in while its weights stay f32.
+use crate::adapter::Place;
 use crate::network::PredictionNetwork;
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{FloatDType, Tensor};
@@ -27,7 +28,7 @@ impl Precision {
         match self {
             Self::F32 => network.clone(),
             Self::Bf16 => {
-                network.clone().map(&mut Cast { to: FloatDType::BF16, kept: N::KEPT_IN_F32, path: Vec::new() })
+                network.clone().map(&mut Cast { to: FloatDType::BF16, kept: N::KEPT_IN_F32, place: Place::default() })
             }
         }
     }
@@ -36,19 +37,18 @@ impl Precision {
 struct Cast {
     to: FloatDType,
     kept: &'static [&'static str],
-    path: Vec<String>,
+    place: Place,
 }
 
 impl ModuleMapper for Cast {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_string());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.place.enter(name, container);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+        self.place.exit();
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let path = self.path.join(".");
-        if self.kept.iter().any(|kept| path == *kept || path.ends_with(&format!(".{kept}"))) {
+        if self.place.is_one_of(self.kept) {
             return param;
         }
         let (id, tensor, mapper) = param.consume();

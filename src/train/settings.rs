@@ -1,6 +1,7 @@
 //! How a network is trained, in values.
 use super::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Objective, Precision};
 use crate::Problem;
+use crate::adapter::AdapterConfig;
 use crate::path::is_linear;
 use crate::timestep::TimestepStrategy;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub(super) struct Settings {
     pub ema: EmaConfig,
     pub clip: Option<f64>,
     pub precision: Precision,
+    pub adapter: Option<AdapterConfig>,
     pub condition_dropout: f64,
     pub input: Option<InputConfig>,
     pub anti_drift: Option<AntiDriftConfig>,
@@ -31,6 +33,7 @@ impl Settings {
             ema: EmaConfig::default(),
             clip: None,
             precision: Precision::F32,
+            adapter: None,
             condition_dropout: 0.0,
             input: None,
             anti_drift: None,
@@ -40,6 +43,11 @@ impl Settings {
             distance_every: 0,
             seed: 0,
         }
+    }
+
+    /// The type of numbers that validation computes in: that of the weights.
+    pub fn validation_precision(&self) -> Precision {
+        self.adapter.as_ref().map_or(Precision::F32, AdapterConfig::precision)
     }
 
     /// Every value out of its range.
@@ -53,6 +61,7 @@ impl Settings {
         let devices = self.devices;
         let shared = devices > 0 && micro.is_multiple_of(devices);
         Problem::unless(&mut problems, shared, "", "devices", devices, format!("must divide micro_batches = {micro}"));
+        problems.extend(self.adapter.iter().flat_map(|adapter| adapter.problems("adapter", self.precision)));
         problems.extend(self.on_non_finite.problems("on_non_finite"));
         problems.extend(self.input.iter().flat_map(|input| input.problems("input")));
         let linear = is_linear(self.objective.path.as_ref());

@@ -4,14 +4,15 @@ use super::keys::content_keys;
 use super::pass::{Evaluated, Given, Samples, evaluate};
 use super::run_state::{RunState, Shared};
 use super::settings::Settings;
+use super::weights::Weights;
 use super::{Draws, Fault, FlowBatch, FlowOutput, NonFinitePolicy, ema, gradients};
 use crate::network::PredictionNetwork;
 use crate::random::SampleKey;
 use crate::timestep::TimestepStrategy;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{Module, ModuleDisplay, Param, ParamId};
+use burn::module::{Module, ModuleDisplay, Param, ParamGroup, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use std::sync::{Arc, MutexGuard};
 
@@ -26,20 +27,17 @@ use std::sync::{Arc, MutexGuard};
 #[doc(alias = "TrainStep")]
 #[doc(alias = "ValidStep")]
 #[doc(alias = "LearnerBuilder")]
-#[derive(Module, Debug)]
+/// A record of it holds the network and its average; of a network with adapters what is trained of both, as whoever goes on has
+/// the frozen weights.
+#[derive(Debug)]
 pub struct MixFlowTrainStep<N: Module, const D: usize> {
-    network: N,
-    ema: N,
-    /// Optimizer steps done, saved with the weights.
-    updates: Param<Tensor<1, Int>>,
-    #[module(skip)]
-    settings: Settings,
-    #[module(skip)]
-    progress: Progress,
+    pub(super) weights: Weights<N>,
+    pub(super) settings: Settings,
+    pub(super) progress: Progress,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Progress {
+pub(super) struct Progress {
     count: UpdateCount,
     run: RunState,
 }
@@ -64,27 +62,32 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         let device = network.devices().into_iter().next().unwrap_or_default();
         let updates = Param::initialized(ParamId::new(), Tensor::zeros([1], &device));
         let progress = Progress { count: UpdateCount::default(), run };
-        Self { ema: ema::start(&network), network, updates, settings, progress }
+        Self { weights: Weights { ema: ema::start(&network), network, updates }, settings, progress }
     }
 
     /// The raw network.
     pub fn network(&self) -> &N {
-        &self.network
+        &self.weights.network
     }
 
     /// The averaged network: validate and sample with it.
     pub fn ema(&self) -> &N {
-        &self.ema
+        &self.weights.ema
+    }
+
+    /// What a record of the weights holds, if it is not all of them.
+    pub(crate) fn recorded(&self) -> Option<ParamGroup> {
+        self.weights.recorded()
     }
 
     /// Optimizer steps done, counted over resumed runs.
     pub fn updates(&self) -> u64 {
-        count::read(&self.updates)
+        count::read(&self.weights.updates)
     }
 
     /// [`updates`](Self::updates), read from the device only once: a record is loaded before the first step.
     fn step_count(&self) -> u64 {
-        self.progress.count.get(&self.updates)
+        self.progress.count.get(&self.weights.updates)
     }
 
     /// What stopped training, if something did; no update is made after it.
@@ -110,15 +113,15 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     ) -> Result<Tensor<1>, Fault> {
         let FlowBatch { data, weight, condition, .. } = batch;
         let condition = match draws.dropped.iter().any(|d| *d) {
-            true => self.network.drop_condition(&condition, &draws.dropped).ok_or(Fault::NoNullCondition)?,
+            true => self.weights.network.drop_condition(&condition, &draws.dropped).ok_or(Fault::NoNullCondition)?,
             false => condition,
         };
-        let network = self.settings.precision.apply::<N, D>(&self.network);
+        let network = self.settings.precision.apply::<N, D>(&self.weights.network);
         let Settings { objective, input, anti_drift, .. } = &self.settings;
         let given = |keys| Given { condition: &condition, keys, timesteps: &draws.timesteps };
         let shown = input
             .zip(keys)
-            .map(|(input, keys)| input.show(&self.ema, objective, &data, &draws.noise, &given(keys)))
+            .map(|(input, keys)| input.show(&self.averaged(), objective, &data, &draws.noise, &given(keys)))
             .transpose()?;
         let samples = Samples { data: data.clone(), weight, condition: &condition };
         let Evaluated { loss, auxiliary, predicted } = evaluate(&network, objective, samples, draws, shown)?;
@@ -130,6 +133,11 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             Some(auxiliary) => loss + auxiliary,
             None => loss,
         })
+    }
+
+    /// The average, in the type of numbers of the weights.
+    fn averaged(&self) -> N {
+        self.settings.validation_precision().apply::<N, D>(self.ema())
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -145,7 +153,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// Checks and clips the gradients.
     fn checked(&self, grads: GradientsParams) -> Verdict {
         let max = self.settings.clip.unwrap_or(f64::INFINITY);
-        let (grads, norm) = gradients::clip(&self.network, grads, max);
+        let (grads, norm) = gradients::clip(&self.weights.network, grads, max);
         if self.fault().is_some() {
             return Verdict::Halt;
         }
@@ -192,20 +200,21 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             Verdict::Skip => self.counted(),
             Verdict::Update(grads) => {
                 // The network is given away, so that who holds its parameters alone may write over them.
-                let Self { network, ema, updates, settings, progress } = self;
-                Self { network: step(network, grads), ema, updates, settings, progress }.after_update()
+                let Self { weights: Weights { network, ema, updates }, settings, progress } = self;
+                let weights = Weights { network: step(network, grads), ema, updates };
+                Self { weights, settings, progress }.after_update()
             }
         }
     }
 
     /// The gradients of all devices, if they were kept here, else those that Burn has added up.
     fn gathered(&self, grads: GradientsParams) -> GradientsParams {
-        if self.settings.devices > 1 { self.shared().contributions.sum(&self.network) } else { grads }
+        if self.settings.devices > 1 { self.shared().contributions.sum(&self.weights.network) } else { grads }
     }
 
     /// One step more.
     fn counted(mut self) -> Self {
-        self.updates = self.updates.map(|u| u.add_scalar(1));
+        self.weights.updates = self.weights.updates.map(|u| u.add_scalar(1));
         self.progress.count.next();
         let done = self.step_count();
         self.progress.run.set_done(done);
@@ -216,10 +225,10 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     fn after_update(mut self) -> Self {
         let update = self.step_count();
         let decay = self.settings.ema.decay_at(update);
-        self.ema = ema::update(self.ema, &self.network, decay);
+        self.weights.ema = ema::update(self.weights.ema, &self.weights.network, decay);
         let every = self.settings.distance_every;
         if every > 0 && (update + 1).is_multiple_of(every) {
-            let distance = ema::distance(&self.ema, &self.network).map(|d| d.into_data().iter::<f64>().next());
+            let distance = ema::distance(self.ema(), self.network()).map(|d| d.into_data().iter::<f64>().next());
             self.shared().ema_distance = distance.flatten();
         }
         self.counted()
@@ -249,14 +258,14 @@ where
                 let mean = loss.clone().mean();
                 let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
                 let mut grads = mean.backward();
-                (loss, GradientsParams::from_module(&mut grads, &self.network))
+                (loss, GradientsParams::from_module(&mut grads, self.network()))
             }
             Err(fault) => (self.no_loss(fault, &data), GradientsParams::new()),
         };
         let mut shared = self.shared();
         let (gradient_norm, ema_distance) = (shared.gradient_norm, shared.ema_distance);
         let grads = if *devices > 1 {
-            shared.contributions.take(&self.network, keys.first(), grads, *devices);
+            shared.contributions.take(self.network(), keys.first(), grads, *devices);
             GradientsParams::new()
         } else {
             grads
@@ -276,7 +285,7 @@ where
         let mut grads = grads.grads.into_iter();
         let Some((mut sum, device)) = grads.next() else { return self };
         for (more, _) in grads {
-            sum = gradients::add(&self.network, sum, more);
+            sum = gradients::add(self.network(), sum, more);
         }
         let sum = self.gathered(sum);
         self.update(sum, |network, sum| {
@@ -299,7 +308,7 @@ where
         let FlowBatch { data, weight, condition, .. } = batch.drawn(&keys);
         let samples = Samples { data: data.clone(), weight, condition: &condition };
         // Without the auxiliary loss, so that curves compare between systems.
-        let loss = match evaluate(&self.ema, objective, samples, &draws, None) {
+        let loss = match evaluate(&self.averaged(), objective, samples, &draws, None) {
             Ok(Evaluated { loss, .. }) => loss,
             Err(fault) => self.no_loss(fault, &data),
         };

@@ -2,6 +2,7 @@
 use super::run_state::RunState;
 use super::settings::Settings;
 use super::{AntiDriftConfig, EmaConfig, InputConfig, MixFlowTrainStep, NonFinitePolicy, Objective, Precision};
+use crate::adapter::{self, AdapterConfig};
 use crate::network::PredictionNetwork;
 use crate::timestep::TimestepStrategy;
 use crate::{Error, Result};
@@ -19,7 +20,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 /// Collects how a network is trained; see [`MixFlowTrainStep::builder`].
 ///
 /// Left alone it is velocity prediction on the linear path, the default [`EmaConfig`], f32, one batch per update, seed 0,
-/// and neither clipping, condition dropout, a changed input nor anti-drift.
+/// and neither an adapter, clipping, condition dropout, a changed input nor anti-drift.
 #[derive(Debug)]
 pub struct TrainStepBuilder<N, const D: usize> {
     network: N,
@@ -51,6 +52,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
     /// Sets the type of numbers that training computes in; validation and sampling compute in that of the weights.
     pub fn with_precision(self, precision: Precision) -> Self {
         self.set(|settings| settings.precision = precision)
+    }
+
+    /// Freezes the network and trains adapters beside its weights, whose first numbers are a function of the seed; see
+    /// [`adapter`](crate::adapter). [`adapter::merged`] adds them to the weights.
+    pub fn with_adapter(self, adapter: AdapterConfig) -> Self {
+        self.set(|settings| settings.adapter = Some(adapter))
     }
 
     /// Drops the condition of a training sample with this probability, in [0, 1]. A network without a null condition stops
@@ -112,9 +119,14 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
     /// The step.
     ///
     /// # Errors
-    /// [`Error::Config`] with every value out of its range.
+    /// [`Error::Config`] with every value out of its range, or for an adapter that fits no layer of the network.
     pub fn build(self) -> Result<MixFlowTrainStep<N, D>> {
-        Error::if_any(self.settings.problems())?;
-        Ok(MixFlowTrainStep::assemble(self.network, self.settings, self.run))
+        let Self { network, settings, run } = self;
+        Error::if_any(settings.problems())?;
+        let network = match &settings.adapter {
+            Some(adapter) => adapter::attach(network, adapter, N::KEPT_IN_F32, settings.seed)?,
+            None => network,
+        };
+        Ok(MixFlowTrainStep::assemble(network, settings, run))
     }
 }

@@ -48,6 +48,9 @@ pub struct WeightsConfig {
     /// positions of another resolution (`pos_embed`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replace: Vec<String>,
+    /// Adapters that are added to the weights: safetensors of PEFT or diffusers, or their folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<PathBuf>,
 }
 
 impl WeightsConfig {
@@ -107,7 +110,14 @@ impl StartConfig {
     /// The violated conditions that only this section knows, with keys below `path`.
     pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
         match self {
-            Self::Pretrain(_) | Self::Exact(_) => Vec::new(),
+            Self::Exact(_) => Vec::new(),
+            Self::Pretrain(stage) => {
+                let mut problems = Vec::new();
+                let must = "must be left out: beside weights that say nothing there is nothing to adapt";
+                let adapter = "an adapter";
+                Problem::unless(&mut problems, stage.adapter.is_none(), path, "adapter", adapter, must);
+                problems
+            }
             Self::Weights(weights) => weights.problems(path),
             Self::Run(run) => {
                 let mut problems = Vec::new();

@@ -13,6 +13,7 @@ mod attention;
 mod block;
 mod condition;
 mod config;
+mod diffusers;
 mod embed;
 mod parameters;
 mod shapes;
@@ -21,6 +22,7 @@ pub(crate) use attention::{Heads, JointAttention};
 pub(crate) use block::JointBlock;
 pub use condition::{NullText, TextCondition};
 pub use config::MmditConfig;
+pub(crate) use diffusers::parts as diffusers_parts;
 pub(crate) use embed::PooledEmbedding;
 
 use crate::models::layers::{TimestepEmbedding, linear};

@@ -2,6 +2,7 @@
 //!
 //! Names in files are the official ones and linear weights are `[outputs, inputs]`; a [`KeyMap`] says where this
 //! crate's names differ. Everything is checked before anything is loaded, and the module given is never changed.
+mod adapter;
 mod contents;
 mod export;
 mod finite;
@@ -15,6 +16,9 @@ mod report;
 mod source;
 mod system;
 
+#[cfg(feature = "experiment")]
+pub(crate) use adapter::adapter_files;
+pub use adapter::{AdapterLayouts, Part, Rows, add_adapter, export_adapter};
 pub use export::{ExportType, export_safetensors, export_safetensors_as};
 #[cfg(feature = "experiment")]
 pub(crate) use finite::not_finite_in;

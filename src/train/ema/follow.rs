@@ -1,10 +1,12 @@
 //! `ema ← d·ema + (1 − d)·network`, parameter by parameter.
+use crate::adapter::Place;
 #[cfg(feature = "fused")]
 use crate::ops::averaged;
 use crate::train::norm::Norm;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::container::TensorContainer;
 use burn::tensor::{Bool, Int, Tensor};
+use std::collections::BTreeSet;
 
 /// A detached copy with parameter ids of its own, so that an optimizer can never reach it.
 pub fn start<M: Module>(network: &M) -> M {
@@ -18,9 +20,10 @@ pub fn start<M: Module>(network: &M) -> M {
     network.clone().map(&mut Fresh).no_grad()
 }
 
-/// One update. Parameters are paired by their path in the module.
+/// One update. Parameters are paired by their path in the module. What is frozen under the adapters of `network` stays what it
+/// is, shared by both.
 pub fn update<M: Module>(ema: M, network: &M, decay: f64) -> M {
-    ema.map(&mut Follow { source: Paired::of(network), decay })
+    ema.map(&mut Follow { source: Paired::of_trained(network), decay })
 }
 
 /// `network` with the weights of `ema`, each parameter trainable or frozen as it was in `network`.
@@ -32,7 +35,7 @@ pub fn load<M: Module>(network: M, ema: &M) -> M {
 
 /// `‖ema − network‖₂` over all float parameters, of shape `[1]`; `None` without float parameters.
 pub fn distance<M: Module>(ema: &M, network: &M) -> Option<Tensor<1>> {
-    let mut distance = Distance { source: Paired::of(network), norm: Norm::default() };
+    let mut distance = Distance { source: Paired::of_trained(network), norm: Norm::default() };
     ema.visit(&mut distance);
     distance.norm.value()
 }
@@ -40,42 +43,61 @@ pub fn distance<M: Module>(ema: &M, network: &M) -> Option<Tensor<1>> {
 /// The tensors of one module, handed out at the same path of another.
 #[derive(Default)]
 struct Paired {
-    path: Vec<String>,
+    place: Place,
     tensors: TensorContainer<String>,
+    /// Of a network with adapters, what is frozen under them.
+    frozen: BTreeSet<String>,
+    adapters: bool,
 }
 
 impl Paired {
     fn of<M: Module>(module: &M) -> Self {
-        let mut paired = Self::default();
-        module.visit(&mut paired);
+        let mut paired = Self::of_trained(module);
+        paired.frozen.clear();
         paired
     }
-    fn enter(&mut self, name: &str) {
-        self.path.push(name.to_string());
+    /// The same without what no update changes, if the module has adapters.
+    fn of_trained<M: Module>(module: &M) -> Self {
+        let mut paired = Self::default();
+        module.visit(&mut paired);
+        if !paired.adapters {
+            paired.frozen.clear();
+        }
+        paired
+    }
+    fn enter(&mut self, name: &str, container: &str) {
+        self.place.enter(name, container);
     }
     fn exit(&mut self) {
-        self.path.pop();
+        self.place.exit();
     }
     fn key(&self) -> String {
-        self.path.join(".")
+        self.place.path()
     }
     /// The float tensor at this path, on the device and in the type of `like`: sharded optimizers leave the
     /// parameters scattered over the devices.
     fn float<const D: usize>(&mut self, like: &Tensor<D>) -> Option<Tensor<D>> {
-        let source = self.tensors.remove::<Tensor<D>>(&self.key())?;
+        let key = self.key();
+        let source = self.tensors.remove::<Tensor<D>>(&key).filter(|_| !self.frozen.contains(&key))?;
         Some(source.to_device(&like.device()).cast(like.dtype()))
     }
 }
 
 impl ModuleVisitor for Paired {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.enter(name, container);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
         self.exit();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.tensors.register(self.key(), param.base().without_autodiff());
+        let key = self.key();
+        match self.place.is_adapter() {
+            true => self.adapters = true,
+            false if !param.is_require_grad() => drop(self.frozen.insert(key.clone())),
+            false => {}
+        }
+        self.tensors.register(key, param.base().without_autodiff());
     }
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
         self.tensors.register(self.key(), param.val());
@@ -91,8 +113,8 @@ struct Follow {
 }
 
 impl ModuleMapper for Follow {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.source.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.source.enter(name, container);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
         self.source.exit();
@@ -134,8 +156,8 @@ struct Load {
 }
 
 impl ModuleMapper for Load {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.source.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.source.enter(name, container);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
         self.source.exit();
@@ -154,8 +176,8 @@ struct Distance {
 }
 
 impl ModuleVisitor for Distance {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.source.enter(name);
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.source.enter(name, container);
     }
     fn exit_module(&mut self, _: &str, _: &str) {
         self.source.exit();

@@ -1,6 +1,7 @@
 //! The arms: what differs between the lines of the table.
 use super::super::add;
 use crate::Problem;
+use crate::adapter::AdapterConfig;
 use crate::path::PathConfig;
 use crate::post_train::StageConfig;
 use crate::timestep::StrategyConfig;
@@ -23,6 +24,12 @@ pub struct ArmConfig {
     /// One arm for each of these γ; the strategy must have a `gamma`, which they replace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gammas: Vec<f64>,
+    /// What is trained beside a frozen network; that of `post_train` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterConfig>,
+    /// The peak learning rate; that of `post_train` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
     /// A change of what the network is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputConfig>,
@@ -84,11 +91,19 @@ impl ArmConfig {
             Problem::unless(&mut problems, (0.0..=1.0).contains(gamma), path, "gammas", gamma, "must be in [0, 1]");
         }
         problems.extend(self.input.iter().flat_map(|input| input.problems(&format!("{path}.input"))));
+        if let Some(rate) = self.learning_rate {
+            Problem::unless(&mut problems, rate > 0.0 && rate <= 1.0, path, "learning_rate", rate, "must be in (0, 1]");
+        }
         let strategies: Vec<_> = self.strategies().into_iter().map(|(_, strategy)| strategy).collect();
         let anti_drift = self.anti_drift.map(|a| a.problems(&format!("{path}.anti_drift"), &strategies, on));
         problems.extend(anti_drift.into_iter().flatten());
         let (weights, ignored) = (self.weights(exact), ": would be ignored, these weights are not trained");
-        for (key, given) in [("input", self.input.is_some()), ("anti_drift", self.anti_drift.is_some())] {
+        for (key, given) in [
+            ("adapter", self.adapter.is_some()),
+            ("learning_rate", self.learning_rate.is_some()),
+            ("input", self.input.is_some()),
+            ("anti_drift", self.anti_drift.is_some()),
+        ] {
             if given && weights != ArmWeights::PostTrained {
                 add(&mut problems, format!("{path}.{key}"), ignored);
             }

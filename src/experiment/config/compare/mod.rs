@@ -9,7 +9,7 @@ use super::{ExperimentConfig, add};
 use crate::Problem;
 use crate::data::Form;
 use crate::path::PathConfig;
-use crate::post_train::StageConfig;
+use crate::post_train::{OptimizerConfig, StageConfig};
 use crate::sample::{CorrectionConfig, MOST_SAMPLES, MOST_STEPS, WeakGuidanceConfig};
 use crate::timestep::StrategyConfig;
 use schemars::JsonSchema;
@@ -120,6 +120,11 @@ impl ExperimentConfig {
                 weights: arm.weights(self.start.is_exact()),
                 stage: StageConfig {
                     strategy,
+                    adapter: arm.adapter.clone().or_else(|| self.post_train.adapter.clone()),
+                    optimizer: OptimizerConfig {
+                        learning_rate: arm.learning_rate.unwrap_or(self.post_train.optimizer.learning_rate),
+                        ..self.post_train.optimizer.clone()
+                    },
                     input: arm.input,
                     anti_drift: arm.anti_drift,
                     ..self.post_train.clone()
@@ -142,7 +147,10 @@ impl ExperimentConfig {
         let compare = &self.compare;
         let mut problems = Vec::new();
         for (i, arm) in compare.arms.iter().enumerate() {
-            problems.extend(arm.problems(&format!("{path}.arms[{i}]"), self.flow.path, self.start.is_exact()));
+            let path = format!("{path}.arms[{i}]");
+            problems.extend(arm.problems(&path, self.flow.path, self.start.is_exact()));
+            let adapter = arm.adapter.iter();
+            problems.extend(adapter.flat_map(|a| a.problems(&format!("{path}.adapter"), self.post_train.precision)));
         }
         for (i, arm) in compare.arms.iter().enumerate().filter(|(_, arm)| arm.name.trim().is_empty()) {
             add(&mut problems, format!("{path}.arms[{i}].name"), format!("= {:?}: must be a name", arm.name));

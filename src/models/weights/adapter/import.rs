@@ -1,0 +1,258 @@
+//! Adapters in: added to the weights of a network.
+use super::export::{DIFFUSERS_PREFIX, PEFT_PREFIX, chosen};
+use super::layouts::{AdapterLayouts, Part, Rows};
+use crate::adapter::Place;
+use crate::models::weights::grouped::{Said, grouped};
+use crate::tensor_file::{self, FileTensor, Stored};
+use crate::{Error, Result};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What names of A and of B end in: PEFT's, PEFT's with the name of an adapter, and the older ones.
+const ENDS: [[&str; 2]; 3] = [
+    [".lora_A.weight", ".lora_B.weight"],
+    [".lora_A.default.weight", ".lora_B.default.weight"],
+    [".lora_down.weight", ".lora_up.weight"],
+];
+const ALPHA: &str = ".alpha";
+/// What names may begin with.
+const PREFIXES: [&str; 5] = [PEFT_PREFIX, DIFFUSERS_PREFIX, "model.diffusion_model.", "diffusion_model.", "module."];
+/// How many lines an error lists.
+const LISTED: usize = 20;
+
+/// A copy of `network` whose weights have the adapters of `path` added, W + (α/r) · B A, and how many of its layers changed.
+///
+/// `path` is a file, or a folder with `adapter_model.safetensors` or `pytorch_lora_weights.safetensors`. Layers are named as
+/// officially or as in diffusers. α is that of the file, else of the `adapter_config.json` beside it, else r.
+///
+/// # Errors
+/// [`Error::Io`] if a file cannot be opened; [`Error::Format`] if it cannot be read or is not finite; [`Error::Weights`] naming
+/// what is no adapter of a layer of this network, or of another size.
+pub fn add_adapter<M: Module>(network: &M, path: &Path, layouts: &AdapterLayouts<'_>) -> Result<(M, usize)> {
+    let file = adapter_file(path)?;
+    let unfit = |message: String| Error::Weights(format!("{}: {message}", file.display()));
+    let beside = Settings::beside(&file)?;
+    let Pairs { mut pairs, strange } = Pairs::of(tensor_file::open(&file)?);
+    if pairs.is_empty() {
+        return Err(unfit("holds no adapter: no name ends in `.lora_A.weight` or `.lora_down.weight`".into()));
+    }
+    let mut said: Vec<Said> =
+        strange.into_iter().map(|name| Said { name, what: "is no part of an adapter".into() }).collect();
+    let mut linears = Weights { place: Place::default(), found: Vec::new() };
+    network.visit(&mut linears);
+    let mut deltas = BTreeMap::new();
+    for Weight { path, sides, device } in linears.found {
+        let official = layouts.names.to_file(&path);
+        let whole = [Part { name: official.clone(), rows: Rows::All }].to_vec();
+        let parts = [Some(whole), (layouts.diffusers)(&official)].into_iter().flatten();
+        let Some(parts) = parts.into_iter().find(|parts| parts.iter().any(|part| pairs.contains_key(&part.name)))
+        else {
+            continue;
+        };
+        let mut delta = Tensor::<2>::zeros([sides[1], sides[0]], &device);
+        for part in parts {
+            let Some(pair) = pairs.remove(&part.name) else { continue };
+            let rows = chosen(part.rows, sides[1]);
+            match pair.product(&beside, [rows.len(), sides[0]], &device) {
+                Ok(product) => {
+                    let at = Tensor::from_data(
+                        TensorData::from(rows.iter().map(|row| *row as i64).collect::<Vec<_>>().as_slice()),
+                        &device,
+                    );
+                    delta = delta.select_assign(0, at, product, burn::tensor::IndexingUpdateOp::Add);
+                }
+                Err(what) => said.push(Said { name: part.name, what }),
+            }
+        }
+        deltas.insert(path, delta.transpose());
+    }
+    said.extend(pairs.into_keys().map(|name| Said { name, what: "is no layer of this network".into() }));
+    if !said.is_empty() {
+        let lines = grouped(said);
+        let more = lines.len().saturating_sub(LISTED);
+        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        let lines: String = lines.iter().take(LISTED).map(|line| format!("\n  {line}")).collect();
+        return Err(unfit(format!("does not fit:{lines}{more}")));
+    }
+    let changed = deltas.len();
+    Ok((network.clone().map(&mut Add { place: Place::default(), deltas }), changed))
+}
+
+/// The file that a path names.
+fn adapter_file(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let names = ["adapter_model.safetensors", "pytorch_lora_weights.safetensors"];
+    let found = names.map(|name| path.join(name)).into_iter().find(|file| file.exists());
+    found.ok_or_else(|| Error::Invalid(format!("{}: holds neither {} nor {}", path.display(), names[0], names[1])))
+}
+
+/// Every file that [`add_adapter`] reads for a path.
+///
+/// # Errors
+/// [`Error::Invalid`] for a folder without an adapter.
+#[cfg(feature = "experiment")]
+pub(crate) fn adapter_files(path: &Path) -> Result<Vec<PathBuf>> {
+    let file = adapter_file(path)?;
+    let beside = settings_file(&file).filter(|settings| settings.exists());
+    Ok([file].into_iter().chain(beside).collect())
+}
+
+/// Where the settings of a file of PEFT's would be.
+fn settings_file(file: &Path) -> Option<PathBuf> {
+    let described = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("adapter_model"));
+    described.then(|| file.with_file_name("adapter_config.json"))
+}
+
+/// What `adapter_config.json` says beside an adapter.
+#[derive(Default)]
+struct Settings {
+    alpha: Option<f64>,
+    square_root: bool,
+}
+
+impl Settings {
+    fn beside(file: &Path) -> Result<Self> {
+        let Some(config) = settings_file(file) else { return Ok(Self::default()) };
+        let Ok(text) = std::fs::read(&config) else { return Ok(Self::default()) };
+        let json: Value = crate::json::parse(&text).map_err(|message| Error::format(&config, message))?;
+        let kind = json["peft_type"].as_str().unwrap_or("LORA");
+        if kind != "LORA" || json["use_dora"] == true {
+            let message = format!("peft_type = {kind:?}: only plain LoRA is read");
+            return Err(Error::format(&config, message));
+        }
+        if json["alpha_pattern"].as_object().is_some_and(|map| !map.is_empty()) {
+            return Err(Error::format(&config, "alpha_pattern: one α for all layers is read"));
+        }
+        Ok(Self { alpha: json["lora_alpha"].as_f64(), square_root: json["use_rslora"] == true })
+    }
+}
+
+/// A and B of a layer, unread.
+#[derive(Default)]
+struct Pair {
+    a: Option<FileTensor>,
+    b: Option<FileTensor>,
+    alpha: Option<FileTensor>,
+}
+
+impl Pair {
+    /// (α/r) · B A `[outputs, inputs]`; or why not.
+    fn product(self, beside: &Settings, [outputs, inputs]: [usize; 2], device: &Device) -> Result<Tensor<2>, String> {
+        let (Some(a), Some(b)) = (self.a, self.b) else { return Err("has only one of A and B".into()) };
+        let rank = a.shape.first().copied().unwrap_or_default();
+        if a.shape != [rank, inputs] || b.shape != [outputs, rank] || rank == 0 {
+            let (a, b) = (a.shape, b.shape);
+            return Err(format!("has A {a:?} and B {b:?}, for a weight of [{outputs}, {inputs}]"));
+        }
+        let alpha = match self.alpha {
+            Some(alpha) => alpha.read()?.iter::<f64>().next(),
+            None => beside.alpha,
+        };
+        let over = if beside.square_root { (rank as f64).sqrt() } else { rank as f64 };
+        let scale = alpha.map_or(1.0, |alpha| alpha / over);
+        let read = |tensor: FileTensor| -> Result<Tensor<2>, String> {
+            let data = tensor.read()?.convert::<f32>();
+            match data.iter::<f32>().all(f32::is_finite) && scale.is_finite() {
+                true => Ok(Tensor::from_data(data, device)),
+                false => Err("holds a NaN or an infinity".into()),
+            }
+        };
+        Ok(read(b)?.matmul(read(a)?).mul_scalar(scale))
+    }
+}
+
+/// The adapters of a file, by the names of their layers.
+struct Pairs {
+    pairs: BTreeMap<String, Pair>,
+    /// Names of something else.
+    strange: Vec<String>,
+}
+
+impl Pairs {
+    fn of(stored: Stored) -> Self {
+        let (mut pairs, mut strange) = (BTreeMap::<String, Pair>::new(), Vec::new());
+        for (name, tensor) in stored {
+            let layer = |end: &str| name.strip_suffix(end).map(without_prefix);
+            let a = ENDS.iter().find_map(|[a, _]| layer(a));
+            let b = ENDS.iter().find_map(|[_, b]| layer(b));
+            match (a, b, layer(ALPHA)) {
+                (Some(layer), _, _) => pairs.entry(layer).or_default().a = Some(tensor),
+                (_, Some(layer), _) => pairs.entry(layer).or_default().b = Some(tensor),
+                (_, _, Some(layer)) => pairs.entry(layer).or_default().alpha = Some(tensor),
+                _ => strange.push(name),
+            }
+        }
+        Self { pairs, strange }
+    }
+}
+
+fn without_prefix(name: &str) -> String {
+    let mut name = name;
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)) {
+        name = rest;
+    }
+    name.to_string()
+}
+
+/// A weight `[inputs, outputs]` of a module.
+struct Weight {
+    path: String,
+    sides: [usize; 2],
+    device: Device,
+}
+
+struct Weights {
+    place: Place,
+    found: Vec<Weight>,
+}
+
+impl ModuleVisitor for Weights {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.place.enter(name, container);
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.place.exit();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.place.path();
+        if let (Some(layer), false) = (path.strip_suffix(".weight"), self.place.is_adapter())
+            && let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec())
+            && self.place.container() == "Struct:Linear"
+        {
+            let device = param.base().without_autodiff().device();
+            self.found.push(Weight { path: layer.into(), sides, device });
+        }
+    }
+}
+
+struct Add {
+    place: Place,
+    deltas: BTreeMap<String, Tensor<2>>,
+}
+
+impl ModuleMapper for Add {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.place.enter(name, container);
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.place.exit();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.place.path();
+        let Some(delta) = path.strip_suffix(".weight").and_then(|layer| self.deltas.remove(layer)) else {
+            return param;
+        };
+        param.map(|old| {
+            let sum = old.clone().without_autodiff() + delta.reshape(old.shape());
+            match old.is_autodiff() {
+                true => Tensor::from_inner(sum).set_require_grad(old.is_require_grad()),
+                false => sum,
+            }
+        })
+    }
+}
