@@ -1,4 +1,5 @@
 //! A network whose linear layers have adapters.
+use super::layer::{Layer, misfits};
 use super::parameters::{Place, has_adapters};
 use super::{AdapterConfig, BaseType, LoraConfig};
 use crate::random::{Purpose, SampleKey};
@@ -25,35 +26,18 @@ pub(crate) fn attach<M: Module>(
     kept: &'static [&'static str],
     seed: u64,
 ) -> Result<M> {
-    let AdapterConfig::Lora(LoraConfig { rank, alpha, matching, base }) = config;
+    let AdapterConfig::Lora(LoraConfig { rank, alpha, base, .. }) = config;
     let mut linears = Linears::default();
     network.visit(&mut linears);
-    let problem = |key: &str, message: String| Problem { path: format!("adapter.{key}"), message };
     let mut problems = Vec::new();
     if has_adapters(&network) {
-        problems.push(problem("kind", "= \"lora\": the network has adapters already; merge them first".into()));
+        let message = "= \"lora\": the network has adapters already; merge them first".into();
+        problems.push(Problem { path: "adapter.kind".into(), message });
     }
-    for (i, name) in matching.iter().enumerate() {
-        if !linears.found.iter().any(|layer| names(name, &layer.path)) {
-            let found = format!("= {name:?}: no linear layer has this in its path; there are {}", linears.forms());
-            problems.push(problem(&format!("match[{i}]"), found));
-        }
-    }
-    let wanted = |layer: &&Layer| matching.is_empty() || matching.iter().any(|name| names(name, &layer.path));
-    let chosen: Vec<&Layer> = linears.found.iter().filter(wanted).collect();
-    if chosen.is_empty() && problems.is_empty() {
-        problems.push(problem("kind", "= \"lora\": the network has no layer of the type `Linear`".into()));
-    }
-    if let Some(layer) = chosen.iter().find(|layer| *rank > layer.sides[0].min(layer.sides[1])) {
-        let [inputs, outputs] = layer.sides;
-        let most = format!(
-            "= {rank}: `{}` is [{inputs}, {outputs}], and has no larger rank than its smaller side",
-            layer.path
-        );
-        problems.push(problem("rank", most));
-    }
+    problems.extend(misfits(config, &linears.found, "adapter"));
     Error::if_any(problems)?;
-    let group = ParamGroup::from_ids(chosen.iter().map(|layer| layer.id).collect());
+    let chosen = linears.found.iter().zip(linears.ids).filter(|(layer, _)| config.is_for(&layer.path));
+    let group = ParamGroup::from_ids(chosen.map(|(_, id)| id).collect());
     let network = match base {
         BaseType::F32 => network,
         BaseType::Bf16 => network.map(&mut Halved { kept, place: Place::default() }),
@@ -62,38 +46,12 @@ pub(crate) fn attach<M: Module>(
     Ok(network.apply_lora(lora).map(&mut Drawn { seed, deviation: 1.0 / *rank as f64, place: Place::default() }))
 }
 
-/// Whether the segments of `name` stand one after the other in `path`.
-fn names(name: &str, path: &str) -> bool {
-    format!(".{path}.").contains(&format!(".{name}."))
-}
-
-/// The weight of a linear layer.
-struct Layer {
-    path: String,
-    id: ParamId,
-    sides: [usize; 2],
-}
-
-/// The linear layers of a network.
+/// The linear layers of a network, and the ids of their weights.
 #[derive(Default)]
 struct Linears {
     place: Place,
     found: Vec<Layer>,
-}
-
-impl Linears {
-    /// Their paths, each form once: `blocks.#.attn.qkv`.
-    fn forms(&self) -> String {
-        let mut forms: Vec<String> = Vec::new();
-        for layer in &self.found {
-            let segments = layer.path.split('.').map(|s| if s.parse::<u64>().is_ok() { "#" } else { s });
-            let form = format!("`{}`", segments.collect::<Vec<_>>().join("."));
-            if !forms.contains(&form) {
-                forms.push(form);
-            }
-        }
-        if forms.is_empty() { "none".into() } else { forms.join(", ") }
-    }
+    ids: Vec<ParamId>,
 }
 
 impl ModuleVisitor for Linears {
@@ -108,7 +66,8 @@ impl ModuleVisitor for Linears {
         if let (Some(layer), LINEAR) = (path.strip_suffix(".weight"), self.place.container())
             && let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec())
         {
-            self.found.push(Layer { path: layer.into(), id: param.id, sides });
+            self.found.push(Layer { path: layer.into(), sides });
+            self.ids.push(param.id);
         }
     }
 }
@@ -253,7 +212,7 @@ mod tests {
         assert!(none.contains(&format!("adapter.match[1] = \"attn.qkv\": {there}")), "{none}");
         assert!(none.contains(&format!("adapter.match[2] = \"lp.0\": {there}")), "{none}");
         let large = error(r#"{"kind": "lora", "rank": 5}"#);
-        assert!(large.contains("adapter.rank = 5: `mlp.0` is [6, 4]"), "{large}");
+        assert!(large.contains("adapter.rank = 5: the weight of `mlp.0` is [6, 4]"), "{large}");
         let twice = attach(small(), &config(r#"{"kind": "lora", "rank": 2}"#), &[], 1).unwrap();
         let twice = attach(twice, &config(r#"{"kind": "lora", "rank": 2}"#), &[], 1).map(drop).unwrap_err().to_string();
         assert!(twice.contains("has adapters already"), "{twice}");

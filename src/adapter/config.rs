@@ -68,6 +68,12 @@ impl AdapterConfig {
         problems
     }
 
+    /// Whether the linear layer at this path gets an adapter.
+    pub(crate) fn is_for(&self, path: &str) -> bool {
+        let Self::Lora(LoraConfig { matching, .. }) = self;
+        matching.is_empty() || matching.iter().any(|name| names(name, path))
+    }
+
     /// In which type validation computes.
     pub(crate) fn precision(&self) -> Precision {
         let Self::Lora(LoraConfig { base, .. }) = self;
@@ -76,6 +82,11 @@ impl AdapterConfig {
             BaseType::Bf16 => Precision::Bf16,
         }
     }
+}
+
+/// Whether the segments of `name` stand one after the other in `path`.
+pub(super) fn names(name: &str, path: &str) -> bool {
+    format!(".{path}.").contains(&format!(".{name}."))
 }
 
 #[cfg(test)]

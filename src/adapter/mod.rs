@@ -10,9 +10,12 @@
 //! [`TrainStepBuilder::with_adapter`](crate::train::TrainStepBuilder::with_adapter) trains them.
 mod attach;
 mod config;
+mod layer;
 mod parameters;
 
 pub(crate) use attach::attach;
 pub use config::{AdapterConfig, BaseType, LoraConfig};
+#[cfg(feature = "models")]
+pub(crate) use layer::{Layer, misfits};
 pub use parameters::merged;
 pub(crate) use parameters::{Place, base_digest, recorded};

@@ -661,7 +661,7 @@ mod tests {
     #[test]
     fn leftovers_are_swept_and_strangers_ignored() {
         let (dir, sets) = two();
-        let scratch = sets.set_dir(4).join("model.bpk.77-0.tmp");
+        let scratch = sets.set_dir(4).join("model.bpk.4294967295-0.tmp");
         fs::write(&scratch, "x").unwrap();
         let root = dir.path().join("checkpoint");
         fs::create_dir(root.join("epoch-9")).unwrap();

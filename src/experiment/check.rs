@@ -6,6 +6,7 @@ use super::estimate::{SecondsRange, StepCost};
 use super::one_sided::one_sided;
 use super::opened::{Experiment, Reading};
 use super::progress::Progress;
+use crate::adapter::{AdapterConfig, LoraConfig};
 use crate::data::{DataSplit, Form, Inspection};
 use crate::models::rae::DECODER_OFFICIAL_NAMES;
 use crate::models::weights::{KeyMap, import};
@@ -116,6 +117,7 @@ impl Experiment {
         let pilots = self.config().gamma_is_auto().then(|| self.data().set_aside());
         self.check_data(report);
         self.check_start(report);
+        self.check_adapter(report);
         self.check_sampling(report);
         self.check_table(report);
         if let Some(pilots) = &pilots {
@@ -246,6 +248,16 @@ impl Experiment {
                     format!("{parameters} parameters{imported}")
                 });
             }
+        }
+    }
+
+    fn check_adapter(&self, report: &mut CheckReport) {
+        let (network, stage) = (&self.config().network, &self.config().post_train);
+        if let Some(adapter) = &stage.adapter {
+            let AdapterConfig::Lora(LoraConfig { rank, .. }) = adapter;
+            let (trained, all) = (network.adapter_count(adapter), network.parameter_count().all);
+            let share = 100.0 * trained as f64 / all as f64;
+            report.see("adapter", format!("rank {rank}: {trained} numbers are trained, {share:.2} % of the network's"));
         }
     }
 

@@ -66,7 +66,9 @@ impl Machine {
     fn network(&self, config: &ExperimentConfig, purpose: Purpose) -> Option<Problem> {
         let (bytes, what) = match purpose {
             Purpose::Train => {
-                (training(&config.network), "training them takes {} (weights, average, gradients, AdamW's moments)")
+                let stages = [config.start.pretrain(), Some(&config.post_train)].into_iter().flatten();
+                let most = stages.map(|stage| training(&config.network, stage)).max().unwrap_or(0);
+                (most, "training them takes {} (weights, average, gradients, AdamW's moments)")
             }
             Purpose::Sample => (weights(&config.network), "they take {}"),
         };
@@ -114,13 +116,14 @@ impl Machine {
         let kept = config.network.kept_for_backward(shape).saturating_mul(number);
         let each = kept.saturating_add(product(shape).saturating_mul(NUMBER));
         let bytes = each.saturating_mul(items as u128);
+        let network = training(&config.network, stage);
         let condition = format!(
             "a pass of {items} takes {} beside the network's {}, {}; raise `accumulation`",
             about(bytes),
-            gigabytes(training(&config.network)),
+            gigabytes(network),
             self.has()
         );
-        self.unless(bytes.saturating_add(training(&config.network)), path, "batch_size", stage.batch_size, condition)
+        self.unless(bytes.saturating_add(network), path, "batch_size", stage.batch_size, condition)
     }
 
     /// The samples of a cell of the table, of a pilot, and the resamples of the probe.
@@ -167,11 +170,17 @@ impl Machine {
     }
 }
 
-/// Bytes that training holds of a network at least.
-fn training(network: &NetworkConfig) -> u128 {
+/// Bytes that a stage holds of its network at least.
+fn training(network: &NetworkConfig, stage: &StageConfig) -> u128 {
     let count = network.parameter_count();
-    let fixed = count.all.saturating_sub(count.trained);
-    count.trained.saturating_mul(TRAINED).saturating_add(fixed).saturating_mul(NUMBER)
+    let trained = |numbers: u128| numbers.saturating_mul(TRAINED * NUMBER);
+    match &stage.adapter {
+        None => trained(count.trained).saturating_add(count.all.saturating_sub(count.trained).saturating_mul(NUMBER)),
+        Some(adapter) => {
+            let frozen = if adapter.precision() == Precision::F32 { NUMBER } else { NUMBER / 2 };
+            count.all.saturating_mul(frozen).saturating_add(trained(network.adapter_count(adapter)))
+        }
+    }
 }
 
 /// Bytes of the weights of a network.

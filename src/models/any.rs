@@ -13,12 +13,13 @@ use super::weights::{
     export_safetensors_as, import,
 };
 use super::{NetworkCondition, ResidualMlp, ResidualMlpConfig, Sit, SitConfig, sit};
-use crate::adapter::AdapterConfig;
+use crate::adapter::{AdapterConfig, Layer, LoraConfig, misfits};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Which network a run trains.
@@ -137,6 +138,40 @@ impl NetworkConfig {
             Self::Mmdit(c) => (c.numbers(), count(&c.parameters(), is_position)),
         };
         ParameterCount { all, trained: all.saturating_sub(fixed) }
+    }
+
+    /// The linear layers of the network, listed without making it.
+    fn linear_layers(&self) -> Vec<Layer> {
+        let (parameters, names) = match self {
+            Self::ResidualMlp(c) => (c.parameters(), KeyMap::default()),
+            Self::Sit(c) => (c.parameters(), KeyMap(sit::OFFICIAL_NAMES)),
+            Self::Repa(c) => (c.parameters(), KeyMap(repa::OFFICIAL_NAMES)),
+            Self::Rae(c) => (c.parameters(), KeyMap(rae::OFFICIAL_NAMES)),
+            Self::Mmdit(c) => (c.parameters(), KeyMap(mmdit::OFFICIAL_NAMES)),
+        };
+        // A table of embeddings has no bias.
+        let biases: BTreeSet<&str> = parameters.iter().filter_map(|(name, _)| name.strip_suffix(".bias")).collect();
+        let of = |(name, shape): &(String, Vec<usize>)| {
+            let (layer, [outputs, inputs]) =
+                (name.strip_suffix(".weight")?, <[usize; 2]>::try_from(shape.as_slice()).ok()?);
+            biases.contains(layer).then(|| Layer { path: names.to_module(layer), sides: [inputs, outputs] })
+        };
+        parameters.iter().filter_map(of).collect()
+    }
+
+    /// The numbers of the adapters that this network would get, counted without making it.
+    pub fn adapter_count(&self, adapter: &AdapterConfig) -> u128 {
+        let AdapterConfig::Lora(LoraConfig { rank, .. }) = adapter;
+        let numbers = |Layer { sides, .. }: Layer| {
+            sides.iter().fold(0_u128, |all, side| all.saturating_add(*side as u128)).saturating_mul(*rank as u128)
+        };
+        let adapted = self.linear_layers().into_iter().filter(|layer| adapter.is_for(&layer.path));
+        adapted.map(numbers).fold(0, u128::saturating_add)
+    }
+
+    /// Why this network cannot have the adapters, with keys below `path`.
+    pub fn adapter_problems(&self, adapter: &AdapterConfig, path: &str) -> Vec<Problem> {
+        misfits(adapter, &self.linear_layers(), path)
     }
 
     /// Numbers of one sample that every backward pass needs of the forward pass before it, at least: what enters each
@@ -379,6 +414,29 @@ mod tests {
         let mut whole = sizes;
         whole["kind"] = kind.into();
         serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn adapters_are_counted_as_they_are_attached() {
+        let sit = json!({"input_size": 4, "hidden_size": 8, "depth": 2, "num_heads": 2, "num_classes": 3});
+        let rae = json!({"input_size": 3, "in_channels": 2, "hidden_size": [8, 12], "depth": [2, 1], "num_heads": [2, 1],
+            "num_classes": 3});
+        let mmdit = json!({"input_size": 4, "in_channels": 3, "depth": 2, "pos_embed_max_size": 4, "pooled_width": 6,
+            "context_width": 5, "mlp_ratio": 0.5, "dual_attention": [1]});
+        let mut repa = sit.clone();
+        (repa["encoder_depth"], repa["projector_dim"]) = (1.into(), 7.into());
+        let mlp = json!({"size": 3, "width": 6, "expansion": 2, "embedding": 4, "num_classes": 2});
+        for (kind, sizes) in [("residual_mlp", mlp), ("sit", sit), ("repa", repa), ("rae", rae), ("mmdit", mmdit)] {
+            let (config, device) = (network(kind, sizes), burn::tensor::Device::flex());
+            for matching in [json!([]), json!(["blocks"]), json!(["modulation"]), json!(["attn.qkv", "mlp"])] {
+                let lora = json!({"kind": "lora", "rank": 1, "match": matching});
+                let adapter: AdapterConfig = serde_json::from_value(lora).unwrap();
+                let base = config.init(0, &device).unwrap();
+                let before = base.num_params() as u128;
+                let expected = crate::adapter::attach(base, &adapter, &[], 0).map(|n| n.num_params() as u128 - before);
+                assert_eq!(config.adapter_count(&adapter), expected.unwrap_or(0), "{kind} {matching}");
+            }
+        }
     }
 
     #[test]

@@ -108,12 +108,17 @@ impl ResidualMlpConfig {
 
     /// As [`parameter_count`](Self::parameter_count), of any size.
     pub(super) fn numbers(&self) -> u128 {
+        count(&self.parameters(), |_| true)
+    }
+
+    /// Names and shapes of all parameters, weights as `[outputs, inputs]`.
+    pub(super) fn parameters(&self) -> Vec<(String, Vec<usize>)> {
         let (width, embedding, features) = (self.width, self.embedding, self.features());
         let hidden = product([self.expansion, width]);
         let mut list = ParameterList(Vec::new());
         list.layer("input", vec![width, features]);
-        list.layer("time.0", vec![embedding, embedding]);
-        list.layer("time.2", vec![embedding, embedding]);
+        list.layer("time.first", vec![embedding, embedding]);
+        list.layer("time.second", vec![embedding, embedding]);
         if self.num_classes > 0 {
             list.one("labels", vec![self.num_classes.saturating_add(1), embedding]);
         }
@@ -124,7 +129,7 @@ impl ResidualMlpConfig {
         }
         list.layer("output", vec![features, width]);
         list.layer("skip", vec![1, embedding]);
-        count(&list.0, |_| true)
+        list.0
     }
 
     fn features(&self) -> usize {

@@ -114,6 +114,7 @@ impl ExperimentConfig {
             let message = ": must be {\"kind\": \"standard\"}; the strategy under test belongs to post_train";
             add(&mut problems, "start.strategy".into(), message);
         }
+        problems.extend(self.adapter_problems());
         problems.extend(self.compare_problems("compare"));
         problems.extend(self.gamma_search_problems("gamma_search"));
         problems.extend(self.slow_flow_problems("slow_flow"));
@@ -144,6 +145,20 @@ impl ExperimentConfig {
             add(&mut problems, "data.features".into(), ": only a network of kind \"repa\" reads them");
         }
         problems
+    }
+
+    /// Adapters for layers that the network does not have.
+    fn adapter_problems(&self) -> Vec<Problem> {
+        if !self.network.problems("network", None, None).is_empty() {
+            return Vec::new();
+        }
+        let arms = self.compare.arms.iter().enumerate().map(|(i, arm)| (format!("compare.arms[{i}]"), &arm.adapter));
+        let all = [("post_train".to_string(), &self.post_train.adapter)].into_iter().chain(arms);
+        all.flat_map(|(path, adapter)| {
+            let of = |adapter| self.network.adapter_problems(adapter, &format!("{path}.adapter"));
+            adapter.iter().flat_map(of).collect::<Vec<_>>()
+        })
+        .collect()
     }
 
     fn stage_problems(&self, path: &str, stage: &StageConfig) -> Vec<Problem> {

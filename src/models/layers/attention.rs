@@ -60,8 +60,13 @@ fn normed(layer: &LayerNorm, heads: Tensor<4>) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Purpose, SampleKey, normal};
     use burn::module::Param;
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Device;
+
+    fn tokens(device: &Device) -> Tensor<3> {
+        Tensor::from_data(normal(&SampleKey::batch(1, 0, 2), Purpose::Data, &[3, 8]), device)
+    }
 
     fn layer(device: &Device) -> SelfAttention {
         let init = &mut WeightInit::new(4, device);
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn normed_queries_and_keys_have_no_scale() {
         let device = Device::default();
-        let tokens = Tensor::<3>::random([2, 3, 8], Distribution::Normal(0.0, 1.0), &device);
+        let tokens = tokens(&device);
         let plain = layer(&device);
         let mut scaled = plain.clone();
         scaled.qkv.weight =
@@ -84,7 +89,7 @@ mod tests {
     #[test]
     fn gradients_of_the_norms_are_difference_quotients() {
         let device = Device::default().autodiff();
-        let tokens = Tensor::<3>::random([2, 3, 8], Distribution::Normal(0.0, 1.0), &device);
+        let tokens = tokens(&device);
         let loss = |layer: &SelfAttention| layer.forward(tokens.clone()).square().sum();
         let layer = layer(&device);
         let grads = loss(&layer).backward();

@@ -45,7 +45,8 @@ fn angles(head: usize, grid: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use crate::random::{Purpose, SampleKey, normal};
+    use burn::tensor::Device;
 
     #[test]
     fn scores_depend_on_the_offset_between_tokens_alone() {
@@ -53,8 +54,8 @@ mod tests {
         let (head, grid) = (8, 3);
         let rope = Rope::new(head, grid, &WeightInit::new(0, &device));
         let same = |x: Tensor<4>| x.expand([1, 1, grid * grid, head]);
-        let random = || Tensor::<4>::random([1, 1, 1, head], Distribution::Normal(0.0, 1.0), &device);
-        let (q, k) = (rope.rotate(same(random())), rope.rotate(same(random())));
+        let drawn = |seed| normal(&SampleKey::batch(seed, 0, 1), Purpose::Data, &[1, 1, head]);
+        let [q, k] = [0, 1].map(|seed| rope.rotate(same(Tensor::from_data(drawn(seed), &device))));
         let scores = q.matmul(k.transpose()).into_data().try_to_vec::<f32>().unwrap();
         let score = |q: usize, k: usize| scores[q * grid * grid + k];
         // One row down and one column right, from two places.

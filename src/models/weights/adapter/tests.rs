@@ -53,8 +53,8 @@ impl ModuleMapper for Filled {
         self.seed += 1;
         let key = SampleKey { seed: self.seed, epoch: 0, position: 0 };
         param.map(|old| {
-            let drawn = normal(&[key], Purpose::Weights, &old.dims());
-            Tensor::<1>::from_data(drawn, &old.device()).reshape(old.dims()) * 0.1
+            let drawn: Vec<f32> = normal(&[key], Purpose::Weights, &old.dims()).iter().collect();
+            Tensor::<1>::from_floats(drawn.as_slice(), &old.device()).reshape(old.dims()) * 0.1
         })
     }
 }

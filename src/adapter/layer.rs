@@ -1,0 +1,48 @@
+//! The linear layers of a network, and what keeps adapters from them.
+use super::config::names;
+use super::{AdapterConfig, LoraConfig};
+use crate::Problem;
+
+/// A linear layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layer {
+    /// Its path in the network.
+    pub path: String,
+    /// How many numbers go in, and how many come out.
+    pub sides: [usize; 2],
+}
+
+/// Why a network with these layers cannot have the adapters, with keys below `path`.
+pub(crate) fn misfits(config: &AdapterConfig, layers: &[Layer], path: &str) -> Vec<Problem> {
+    let AdapterConfig::Lora(LoraConfig { rank, matching, .. }) = config;
+    let mut problems = Vec::new();
+    let mut must = |key: &str, message: String| problems.push(Problem { path: format!("{path}.{key}"), message });
+    for (i, name) in matching.iter().enumerate() {
+        if !layers.iter().any(|layer| names(name, &layer.path)) {
+            let none = format!("= {name:?}: no linear layer has this in its path; there are {}", forms(layers));
+            must(&format!("match[{i}]"), none);
+        }
+    }
+    if layers.is_empty() {
+        must("kind", "= \"lora\": the network has no layer of the type `Linear`".into());
+    }
+    let smaller = |layer: &&Layer| config.is_for(&layer.path) && *rank > layer.sides[0].min(layer.sides[1]);
+    if let Some(Layer { path, sides: [inputs, outputs] }) = layers.iter().find(smaller) {
+        let most = "has no larger rank than its smaller side; name other layers in `match`, or take a smaller rank";
+        must("rank", format!("= {rank}: the weight of `{path}` is [{inputs}, {outputs}], and {most}"));
+    }
+    problems
+}
+
+/// The paths of layers, each form once: `blocks.#.attn.qkv`.
+fn forms(layers: &[Layer]) -> String {
+    let mut forms: Vec<String> = Vec::new();
+    for layer in layers {
+        let segments = layer.path.split('.').map(|s| if s.parse::<u64>().is_ok() { "#" } else { s });
+        let form = format!("`{}`", segments.collect::<Vec<_>>().join("."));
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    if forms.is_empty() { "none".into() } else { forms.join(", ") }
+}
