@@ -119,7 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let before = bare_step(&experiment, &network)?;
     let started = Instant::now();
-    let trained = experiment.post_train(&network.clone().valid(), &folder.join("training"), None)?;
+    let trained = experiment.post_train(network.clone().valid(), &folder.join("training"), None)?;
     let all = started.elapsed().as_secs_f64();
     std::fs::remove_dir_all(&folder)?;
     let steps = trained.steps as f64;

@@ -124,3 +124,18 @@ fn we_merge_what_peft_writes() {
         assert!(a.len() == b.len() && difference < 1e-6, "{name}: {difference}");
     }
 }
+
+#[test]
+fn we_merge_what_diffusers_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = network(mmdit());
+    base.export(&folder.path().join("base.safetensors")).unwrap();
+    if !python("diffusers_writes", folder.path()) {
+        return;
+    }
+    let (found, changed) = base.add_adapter(&folder.path().join("diffusers")).unwrap();
+    // q and k of the image, v of the text, the MLP and the text's modulation of 3 blocks, less the last one's; the last layer.
+    assert!(changed > 9, "{changed}");
+    found.export(&folder.path().join("found.safetensors")).unwrap();
+    assert!(python("diffusers_fused", folder.path()));
+}

@@ -157,17 +157,17 @@ fn a_training_with_one_gamma_is_not_gone_on_with_by_another_that_was_chosen_late
     let trained = folder.path().join("trained");
     std::fs::create_dir(&trained).unwrap();
     claim_folder(&trained, chosen.config()).unwrap();
-    assert!(!chosen.post_train(&start, &trained, Some(1)).unwrap().finished);
+    assert!(!chosen.post_train(start.clone(), &trained, Some(1)).unwrap().finished);
     // What is still open agrees with any choice.
     check_folder(&trained, &auto()).unwrap();
     let error = check_folder(&trained, &auto().with_gamma(0.8)).unwrap_err().to_string();
     assert!(error.contains("holds the results of another configuration"), "{error}");
     assert!(error.contains("post_train.strategy.gamma: was 0.2, now 0.8"), "{error}");
-    assert!(chosen.post_train(&start, &trained, None).unwrap().finished);
+    assert!(chosen.post_train(start.clone(), &trained, None).unwrap().finished);
     // Training with what is still open is an error, not a guess.
     let open_still = open(auto());
     for error in [
-        open_still.post_train(&start, &folder.path().join("none"), None).map(drop).unwrap_err(),
+        open_still.post_train(start.clone(), &folder.path().join("none"), None).map(drop).unwrap_err(),
         Comparison::open(open_still, &folder.path().join("none")).map(drop).unwrap_err(),
     ] {
         assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains("gamma = \"auto\""), "{error}");

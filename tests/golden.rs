@@ -1,4 +1,6 @@
 //! Numbers from the official code against this crate. The folder `tests/golden`, or `MIXFLOW_GOLDEN`, holds them.
+//! `MIXFLOW_TEST_DEVICE` computes on another device than the CPU, within 20 times the tolerance.
+mod device;
 mod golden_checkpoints;
 mod golden_fid;
 mod golden_paths;
@@ -101,6 +103,7 @@ fn halves(data: &[u8], dtype: DType) -> Vec<f64> {
 /// Fails where a difference exceeds `tolerance` times the largest expected entry, or is not a number.
 fn close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{name}");
+    let tolerance = tolerance * device::slack();
     let largest = expected.iter().fold(0.0f64, |a, v| a.max(v.abs()));
     assert!(largest.is_finite(), "{name}: nothing can be compared with {largest}");
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {

@@ -82,14 +82,14 @@ fn an_official_checkpoint_is_post_trained_resumed_sampled_and_written_back() {
         assert!(report.loaded >= start.num_params().min(20), "{name}: {report}");
 
         let (one_sitting, two_sittings) = (folder.path().join("one"), folder.path().join("two"));
-        let one = experiment.post_train(&start, &one_sitting, None).unwrap();
+        let one = experiment.post_train(start.clone(), &one_sitting, None).unwrap();
         assert!(one.finished && one.steps == experiment.config().post_train.steps, "{name}");
-        let first = experiment.post_train(&start, &two_sittings, Some(one.steps / 2)).unwrap();
+        let first = experiment.post_train(start.clone(), &two_sittings, Some(one.steps / 2)).unwrap();
         assert!(!first.finished && first.steps == one.steps / 2, "{name}");
         assert!(experiment.trained(&two_sittings).is_err(), "{name}: unfinished weights pass for finished ones");
-        let second = experiment.post_train(&start, &two_sittings, None).unwrap();
+        let second = experiment.post_train(start.clone(), &two_sittings, None).unwrap();
         assert!(second.finished && second.steps == one.steps / 2, "{name}");
-        let none = experiment.post_train(&start, &one_sitting, None).unwrap();
+        let none = experiment.post_train(start.clone(), &one_sitting, None).unwrap();
         assert!(none.finished && none.steps == 0, "{name}: a finished training goes on");
 
         let (file, ema) = exported(&one.ema, folder.path(), "exported.safetensors");
@@ -136,7 +136,7 @@ fn two_devices_make_the_steps_of_one() {
             let experiment = open(config);
             let (start, _) = experiment.start().unwrap();
             let folder = folder.path().join(format!("{devices}-{accumulation}"));
-            let trained = experiment.post_train(&start, &folder, None).unwrap();
+            let trained = experiment.post_train(start.clone(), &folder, None).unwrap();
             let raw = exported(&trained.raw, &folder, "exported.safetensors").1;
             (floats(&raw), floats(&exported(&start, &folder, "start.safetensors").1))
         };

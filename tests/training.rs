@@ -1,4 +1,6 @@
 //! What a training run promises: off is off, micro-batches and devices add up, a bad batch changes nothing.
+mod device;
+
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
@@ -34,7 +36,7 @@ type Sample = (Vec<f32>, i64);
 type Batch<const D: usize> = FlowBatch<D, Tensor<1, Int>>;
 
 fn device() -> Device {
-    Device::flex().autodiff()
+    device::device().autodiff()
 }
 
 fn strategy(config: StrategyConfig) -> Arc<dyn TimestepStrategy> {

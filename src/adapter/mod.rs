@@ -18,4 +18,4 @@ pub use config::{AdapterConfig, BaseType, LoraConfig};
 #[cfg(feature = "models")]
 pub(crate) use layer::{Layer, misfits};
 pub use parameters::merged;
-pub(crate) use parameters::{Place, base_digest, recorded};
+pub(crate) use parameters::{Place, base_digest, has_adapters, recorded};

@@ -5,6 +5,8 @@ use burn::tensor::{Bool, FloatDType, Int, Tensor};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
+/// What holds means and variances that follow the batches, without gradients.
+const RUNNING: &str = "Struct:BatchNorm";
 /// How Burn names what lies over a parameter to visitors.
 const REPARAMETERIZATION: &str = "Reparameterization";
 
@@ -40,9 +42,15 @@ impl Place {
         self.containers.iter().any(|container| container == REPARAMETERIZATION)
     }
 
-    /// Whether its path is one of these, or ends in one.
+    /// Whether training changes this parameter: it asks for gradients, or follows the batches.
+    pub fn changes<const D: usize>(&self, param: &Param<Tensor<D>>) -> bool {
+        param.is_require_grad() || self.container() == RUNNING
+    }
+
+    /// Whether its path is one of these, or ends in one; within an adapter, that of the weight under it.
     pub fn is_one_of(&self, paths: &[&str]) -> bool {
-        let path = self.path();
+        let adapter = self.containers.iter().position(|container| container == REPARAMETERIZATION);
+        let path = self.names[..adapter.unwrap_or(self.names.len())].join(".");
         paths.iter().any(|end| path == *end || path.ends_with(&format!(".{end}")))
     }
 }
@@ -83,7 +91,7 @@ impl ModuleVisitor for Parameters {
         self.place.exit();
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.add(param.is_require_grad());
+        self.add(self.place.changes(param));
     }
     fn visit_int<const D: usize>(&mut self, _: &Param<Tensor<D, Int>>) {
         self.add(true);
@@ -94,7 +102,7 @@ impl ModuleVisitor for Parameters {
 }
 
 /// Whether a module has adapters.
-pub(super) fn has_adapters<M: Module>(module: &M) -> bool {
+pub(crate) fn has_adapters<M: Module>(module: &M) -> bool {
     Parameters::of(module).iter().any(|seen| seen.adapter)
 }
 
@@ -128,7 +136,7 @@ pub(crate) fn base_digest<M: Module>(network: &M) -> String {
             self.place.exit();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if self.place.is_adapter() || param.is_require_grad() {
+            if self.place.is_adapter() || self.place.changes(param) {
                 return;
             }
             let data = param.val().into_data();
@@ -142,6 +150,8 @@ pub(crate) fn base_digest<M: Module>(network: &M) -> String {
 }
 
 /// A network with its adapters added to its weights, W + (α/r) · A B, all in f32; as it is if it has none.
+///
+/// All weights of it are frozen. To train them on, [`ema::load`](crate::train::ema::load) them into a fresh network.
 pub fn merged<M: Module>(network: M) -> M {
     struct Whole;
     impl ModuleMapper for Whole {

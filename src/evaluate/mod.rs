@@ -21,6 +21,7 @@ mod kid;
 mod moments;
 mod precision_recall;
 mod tiles;
+mod windows;
 
 pub use energy::{PairAverage, energy_distance, energy_distance_with};
 pub use features::{FeatureExtractor, Pixels, RandomConvolutions};

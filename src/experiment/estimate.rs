@@ -7,7 +7,7 @@ use crate::models::NetworkCondition;
 use crate::network::PredictionNetwork;
 use crate::post_train::StageConfig;
 use crate::random::SampleKey;
-use crate::train::{FlowBatch, MixFlowTrainStep};
+use crate::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
 use crate::{Error, Result};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
@@ -112,9 +112,10 @@ impl Experiment {
             self.batcher().batch(items.clone(), &self.device().clone().autodiff());
         batch.keys = Some((0..count as u64).map(|position| SampleKey { seed: 0, epoch: 0, position }).collect());
         let strategy = stage.strategy.build(stage.time_shift.as_ref())?;
-        let mut step = MixFlowTrainStep::builder(self.init(0)?, strategy)
+        let step = MixFlowTrainStep::builder(self.init(0)?, strategy)
             .with_objective(config.flow.objective(stage.target))
-            .build()?;
+            .with_precision(stage.precision);
+        let mut step = stage.adapter.clone().into_iter().fold(step, TrainStepBuilder::with_adapter).build()?;
         let mut optimizer = stage.optimizer.build();
         let mut one = |step: MixFlowTrainStep<_, 4>| {
             let grads = TrainStep::step(&step, batch.clone()).grads;
@@ -128,7 +129,7 @@ impl Experiment {
         }
         let seconds = started.elapsed().as_secs_f64() / done as f64;
 
-        let network = step.ema().clone().valid();
+        let network = step.averaged().valid();
         let batch: FlowBatch<4, NetworkCondition> = self.batcher().batch(items, self.device());
         let time = Tensor::<1>::zeros([count], self.device());
         let started = Instant::now();

@@ -2,7 +2,7 @@
 //!
 //! Every bound is below what a run takes, so that nothing is refused that could run. On a GPU, whose memory is not asked,
 //! only what the host holds is judged.
-use super::config::{ExperimentConfig, SampleConfig};
+use super::config::{ArmWeights, ExperimentConfig, SampleConfig};
 use super::memory;
 use crate::data::Form;
 use crate::models::{NetworkConfig, heaviest, readable};
@@ -66,8 +66,12 @@ impl Machine {
     fn network(&self, config: &ExperimentConfig, purpose: Purpose) -> Option<Problem> {
         let (bytes, what) = match purpose {
             Purpose::Train => {
-                let stages = [config.start.pretrain(), Some(&config.post_train)].into_iter().flatten();
-                let most = stages.map(|stage| training(&config.network, stage)).max().unwrap_or(0);
+                // Of the trainings that a command may ask for, the least; nothing goes before what is pretrained here.
+                let arms = config.arms();
+                let stages = arms.iter().filter(|arm| arm.weights == ArmWeights::PostTrained).map(|arm| &arm.stage);
+                let stages = stages.chain([&config.post_train]).map(|stage| training(&config.network, stage));
+                let pretraining = config.start.pretrain().map(|stage| training(&config.network, stage));
+                let most = stages.min().max(pretraining).unwrap_or(0);
                 (most, "training them takes {} (weights, average, gradients, AdamW's moments)")
             }
             Purpose::Sample => (weights(&config.network), "they take {}"),

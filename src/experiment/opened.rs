@@ -5,16 +5,15 @@ use super::fits::{self, Purpose};
 use super::kept_weights::weights_of_run;
 use super::network_misfits::{TextWidths, network_misfits};
 use super::progress::{Progress, Silent, Task};
-use crate::adapter::merged;
 use crate::data::{DataFingerprint, DataSplit, Decoded, Item, ItemBatcher};
 use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
 use crate::network::Condition;
 use crate::post_train::{Stage, StageConfig, Trained};
-use crate::train::FlowBatch;
+use crate::train::{FlowBatch, Precision};
 use crate::{Error, Problem, Result, Stop, digest};
 use burn::data::dataloader::batcher::Batcher;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -109,6 +108,14 @@ impl Experiment {
         }
         let text = data.null_text.as_ref();
         let text = text.map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
+        let stages = config.start.pretrain().map(|stage| ("start", stage)).into_iter();
+        let halves = |(path, stage): (&str, &StageConfig)| {
+            let device = devices.iter().find(|_| stage.precision == Precision::Bf16).into_iter();
+            let without = device.filter(|device| !device.supports_dtype(DType::BF16));
+            without.map(|device| no_bf16(path, device)).collect::<Vec<_>>()
+        };
+        let halves: Vec<Problem> = stages.chain([("post_train", &config.post_train)]).flat_map(halves).collect();
+        Error::if_any(halves)?;
         let misfits = |path: &str, network: &NetworkConfig| {
             let mut problems = network.problems(path, Some(data.shape), Some(data.classes));
             problems.extend(network_misfits(network, &data.features, text));
@@ -259,21 +266,13 @@ impl Experiment {
         NetworkCondition { features: Vec::new(), ..batch.condition }.to_device(self.device())
     }
 
-    /// Trains `network`, or goes on from the newest checkpoint in the folder. Adapters are written beside the checkpoints once
-    /// they are finished, and come back added to the weights.
+    /// Trains `network`, or goes on from the newest checkpoint in the folder.
     pub(super) fn train(&self, network: Network, what: &Training<'_>) -> Result<Trained<Network>> {
         self.verify()?;
         // Burn's dashboard draws next.
         self.progress.pause();
         let data = what.data;
-        let trained = self.stage(what)?.run(network, data.train.clone(), data.held_out.clone(), self.batcher())?;
-        let Some(adapter) = &what.stage.adapter else { return Ok(trained) };
-        if trained.finished {
-            for (name, network) in [("adapter", &trained.ema), ("adapter_raw", &trained.raw)] {
-                network.export_adapter(adapter, &what.folder.join(name))?;
-            }
-        }
-        Ok(Trained { ema: merged(trained.ema), raw: merged(trained.raw), ..trained })
+        self.stage(what)?.run(network, data.train.clone(), data.held_out.clone(), self.batcher())
     }
 
     /// A training, before it begins.
@@ -307,6 +306,12 @@ impl Experiment {
         }
         Ok(runner)
     }
+}
+
+/// A stage that computes in bf16 on a device without.
+fn no_bf16(path: &str, device: &Device) -> Problem {
+    let message = format!("= \"bf16\": {device:?} does not compute in it; take \"f32\"");
+    Problem { path: format!("{path}.precision"), message }
 }
 
 /// Reports how many items are read.

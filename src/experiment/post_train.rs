@@ -3,6 +3,7 @@ use super::files::create;
 use super::kept_weights::{save, weights_file};
 use super::opened::{Experiment, POST_TRAIN, Training, stage_seed};
 use super::plot::Picture;
+use crate::adapter::merged;
 use crate::checkpoint::{CHECKPOINTS, manifests};
 use crate::models::Network;
 use crate::post_train::{Replay, Trained};
@@ -12,14 +13,15 @@ use std::path::Path;
 
 impl Experiment {
     /// Post-trains `start`, or goes on from the newest checkpoint below `folder`; stops after the step `until`. A finished
-    /// training leaves `ema.bpk` and, under official names, `ema.safetensors` and `raw.safetensors`.
+    /// training leaves `ema.bpk` and, under official names, `ema.safetensors` and `raw.safetensors`. One with adapters leaves these in
+    /// `adapter` and `adapter_raw` as well; its average comes back with them added, its raw weights beside them.
     ///
     /// The seed of its draws is that of the first repetition of `compare`, so that it is the arm of the table.
     ///
     /// # Errors
     /// [`Error::Invalid`] while γ is still to be chosen, if `start` is exact, or if `folder` holds the results of another
     /// configuration; as [`Stage::run`](crate::post_train::Stage::run).
-    pub fn post_train(&self, start: &Network, folder: &Path, until: Option<usize>) -> Result<Trained<Network>> {
+    pub fn post_train(&self, start: Network, folder: &Path, until: Option<usize>) -> Result<Trained<Network>> {
         let config = self.config();
         if config.gamma_is_auto() {
             return Err(Error::Invalid("post_train.strategy.gamma = \"auto\": must be chosen before training".into()));
@@ -28,12 +30,18 @@ impl Experiment {
         super::claim::same_draws(folder, self.repetition())?;
         super::claim::folder(folder, config)?;
         self.remove_unfinished(folder)?;
-        let trained = self.train(ema::load(self.init(0)?, start), &self.post_training(folder, until)?)?;
+        let network = ema::load(self.init(0)?, &start);
+        drop(start);
+        let mut trained = self.train(network, &self.post_training(folder, until)?)?;
         if trained.finished {
-            save(&trained.ema, &weights_file(folder))?;
-            for (name, network) in [("ema.safetensors", &trained.ema), ("raw.safetensors", &trained.raw)] {
-                network.export(&folder.join(name))?;
+            if let Some(adapter) = &config.post_train.adapter {
+                trained.ema.export_adapter(adapter, &folder.join("adapter"))?;
+                trained.raw.export_adapter(adapter, &folder.join("adapter_raw"))?;
             }
+            merged(trained.raw.clone()).export(&folder.join("raw.safetensors"))?;
+            trained.ema = merged(trained.ema);
+            trained.ema.export(&folder.join("ema.safetensors"))?;
+            save(&trained.ema, &weights_file(folder))?;
         }
         Ok(trained)
     }
@@ -52,7 +60,8 @@ impl Experiment {
         // The average goes first: by it a finished training is known.
         storage::remove_file(&weights_file(folder))?;
         let others = ["ema.safetensors", "raw.safetensors", "samples.safetensors", "samples.png"];
-        others.iter().try_for_each(|name| storage::remove_file(&folder.join(name)))
+        others.iter().try_for_each(|name| storage::remove_file(&folder.join(name)))?;
+        ["adapter", "adapter_raw"].iter().try_for_each(|name| storage::remove_folder(&folder.join(name)))
     }
 
     fn repetition(&self) -> u64 {
@@ -130,7 +139,7 @@ mod tests {
     fn made(experiment: &Experiment, folder: &Path) -> Result<Vec<Vec<u8>>> {
         let (start, _) = experiment.start()?;
         let run = folder.join("run");
-        let trained = experiment.post_train(&start, &run, None)?;
+        let trained = experiment.post_train(start, &run, None)?;
         experiment.write_samples(&trained.ema, &run)?;
         let names = ["ema.safetensors", "raw.safetensors", "samples.safetensors", "samples.png"];
         Ok(names.iter().map(|name| std::fs::read(run.join(name)).unwrap()).collect())
@@ -176,7 +185,7 @@ mod tests {
         made(&experiment(folder.path(), 2), folder.path()).unwrap();
         let (longer, run) = (experiment(folder.path(), 4), folder.path().join("run"));
         let (start, _) = longer.start().unwrap();
-        let part = longer.post_train(&start, &run, Some(3)).unwrap();
+        let part = longer.post_train(start, &run, Some(3)).unwrap();
         assert_eq!((part.reached, part.finished), (3, false));
         for name in ["ema.bpk", "ema.safetensors", "raw.safetensors", "samples.safetensors", "samples.png"] {
             assert!(!run.join(name).exists(), "{name}");

@@ -214,10 +214,10 @@ mod tests {
     fn sizes_are_those_of_the_study() {
         let config = ResidualMlpConfig::default();
         assert_eq!(config.parameter_count(), 441_793);
-        let mlp = config.init(&Device::default()).unwrap();
+        let mlp = config.init(&Device::flex()).unwrap();
         assert_eq!(mlp.num_params(), 441_793);
         let labelled = ResidualMlpConfig { num_classes: 10, size: 8, ..config };
-        assert_eq!(labelled.init(&Device::default()).unwrap().num_params(), labelled.parameter_count());
+        assert_eq!(labelled.init(&Device::flex()).unwrap().num_params(), labelled.parameter_count());
     }
 
     #[test]
@@ -225,12 +225,12 @@ mod tests {
         let config = ResidualMlpConfig { width: 0, embedding: 7, ..Default::default() };
         let paths: Vec<_> = config.problems("model").into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["model.width", "model.embedding"]);
-        assert!(matches!(config.init(&Device::default()), Err(Error::Config(list)) if list.len() == 2));
+        assert!(matches!(config.init(&Device::flex()), Err(Error::Config(list)) if list.len() == 2));
     }
 
     #[test]
     fn images_vectors_and_labels() {
-        let device = Device::default();
+        let device = Device::flex();
         let config = ResidualMlpConfig { size: 2, channels: 3, width: 8, num_classes: 2, ..Default::default() };
         let mlp = config.init(&device).unwrap();
         let labels = Tensor::<1, Int>::from_ints([0, 1], &device);

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn the_linear_path_is_exactly_the_textbook_formula() {
         let (data, noise, times) = ([0.3_f32, -1.7, 2.9, 0.01], [1.1_f32, 0.6, -0.2, 5.0], [0.1_f32, 0.999_999_9]);
-        let device = Device::default();
+        let device = Device::flex();
         let tensor = |v: [f32; 4]| Tensor::<2>::from_data(TensorData::new(v.to_vec(), [2, 2]), &device);
         let x = interpolate(&Linear, tensor(data), tensor(noise), &times).into_data().try_to_vec::<f32>().unwrap();
         let v = velocity_target(&Linear, tensor(data), tensor(noise), &times).into_data().try_to_vec::<f32>().unwrap();

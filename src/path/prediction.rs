@@ -116,7 +116,7 @@ mod tests {
 
     fn tensor(values: &[f32], columns: usize) -> Tensor<2> {
         let data = TensorData::new(values.to_vec(), [values.len() / columns, columns]);
-        Tensor::from_data(data, &Device::default())
+        Tensor::from_data(data, &Device::flex())
     }
 
     fn distance(a: Tensor<2>, b: Tensor<2>) -> f32 {

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_network_wrapped_twice_is_the_network() {
-        let device = Device::default();
+        let device = Device::flex();
         let own = Own { a: burn::module::Param::from_tensor(Tensor::from_floats([2.0], &device)) };
         let x = Tensor::<2>::from_floats([[0.5, -1.0], [2.0, 0.25]], &device);
         let t = Tensor::<1>::from_floats([0.25, 0.75], &device);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn reversing_twice_is_the_identity() {
-        let device = Device::default();
+        let device = Device::flex();
         let x = Tensor::<2>::from_floats([[0.5, -1.0], [2.0, 0.25]], &device);
         let t = Tensor::<1>::from_floats([0.25, 0.75], &device);
         let network = |x: Tensor<2>, s: Tensor<1>| x * s.unsqueeze_dim(1) + 3.0;
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_reversed_target_is_the_negative_of_ours_at_one_minus_s() {
-        let device = Device::default();
+        let device = Device::flex();
         let (data, noise) =
             (Tensor::<2>::from_floats([[1.0, 4.0]], &device), Tensor::from_floats([[3.0, -1.0]], &device));
         // REPA: x_s = (1 − s) x1 + s ε with velocity ε − x1.

@@ -377,10 +377,11 @@ impl Sitting<'_> {
         made_of.insert("seed of the draws".into(), (*seed).into());
         made_of.insert("training items".into(), items[0].into());
         made_of.insert("held-out items".into(), items[1].into());
-        if config.adapter.is_some() {
+        let recorded = step.recorded();
+        if recorded.is_some() {
             made_of.insert("the weights under the adapter".into(), base_digest(step.network()).into());
         }
-        Ok(Identity { configuration, network: architecture(step, step.recorded()), made_of })
+        Ok(Identity { configuration, network: architecture(step, recorded), made_of })
     }
 
     fn step<N, const D: usize>(&self, network: N) -> Result<TrainStepBuilder<N, D>>

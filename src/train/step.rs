@@ -24,11 +24,12 @@ use std::sync::{Arc, MutexGuard};
 /// Load a record before the first step, as Burn does on resume: the saved count of updates is read from the
 /// device once. With gradient accumulation let the batches of an epoch be a multiple of the micro-batches,
 /// since Burn makes an update of what is left over at its end.
+///
+/// A record of it holds the network and its average; of a network with adapters what is trained of both, as whoever goes on has
+/// the frozen weights.
 #[doc(alias = "TrainStep")]
 #[doc(alias = "ValidStep")]
 #[doc(alias = "LearnerBuilder")]
-/// A record of it holds the network and its average; of a network with adapters what is trained of both, as whoever goes on has
-/// the frozen weights.
 #[derive(Debug)]
 pub struct MixFlowTrainStep<N: Module, const D: usize> {
     pub(super) weights: Weights<N>,
@@ -136,7 +137,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     }
 
     /// The average, in the type of numbers of the weights.
-    fn averaged(&self) -> N {
+    pub(crate) fn averaged(&self) -> N {
         self.settings.validation_precision().apply::<N, D>(self.ema())
     }
 

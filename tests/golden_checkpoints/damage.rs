@@ -3,7 +3,6 @@ use super::CHECKPOINTS;
 use super::pickles::saved;
 use crate::path;
 use burn::nn::LinearConfig;
-use burn::tensor::Device;
 use burn_mixflow::Error;
 use burn_mixflow::data::Array;
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource, export_safetensors, import, tensor_shapes};
@@ -36,7 +35,7 @@ fn truncated_files_are_errors() {
 /// it now says, within its own size.
 #[test]
 fn no_bit_of_a_header_panics() {
-    let linear = LinearConfig::new(3, 2).init(&Device::default());
+    let linear = LinearConfig::new(3, 2).init(&crate::device::device());
     let folder = tempfile::tempdir().expect("a folder");
     let (safetensors, pickle) = (folder.path().join("w.safetensors"), folder.path().join("w.pt"));
     export_safetensors(&linear, &safetensors, KeyMap::default()).expect("a file");
@@ -64,7 +63,7 @@ fn no_bit_of_a_header_panics() {
 
 #[test]
 fn flipped_bits_do_not_panic() {
-    let linear = LinearConfig::new(2, 2).init(&Device::default());
+    let linear = LinearConfig::new(2, 2).init(&crate::device::device());
     let rounds: u64 = std::env::var("MIXFLOW_FLIPS").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
     for file in ["sit/ckpt.pt", "rae/ckpt.pt", "sit/model_c.safetensors"] {
         let (_folder, target, bytes) = copied(file);

@@ -1,6 +1,6 @@
 use crate::{Arrays, TOLERANCE, close, path};
 use burn::data::dataset::Dataset;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::data::{DataSplit, HeldOut, ImagesConfig, Item, LatentsConfig, Scaling, stack_data, stack_labels};
 use std::path::Path;
 
@@ -86,7 +86,7 @@ fn save_npy(file: &Path, shape: &[usize], values: &[f64]) {
 #[test]
 fn the_posterior_of_the_official_preprocessing() {
     let golden = Arrays::golden("repa/preproc.safetensors");
-    let (moments, device) = (golden.get("moments"), Device::default());
+    let (moments, device) = (golden.get("moments"), crate::device::device());
     let (count, shape) = (moments.shape[0], &moments.shape[1..]);
     let folder = tempfile::tempdir().expect("a folder");
     let mut labels = Vec::new();
@@ -108,7 +108,7 @@ fn the_posterior_of_the_official_preprocessing() {
 
 #[test]
 fn latents_of_stable_diffusion_3() {
-    let (golden, device) = (Arrays::golden("sd35/sampling.safetensors"), Device::default());
+    let (golden, device) = (Arrays::golden("sd35/sampling.safetensors"), crate::device::device());
     let [_, c, h, w] = golden.get("noise").shape[..] else { panic!("four sides") };
     let config = LatentsConfig {
         folder: "unused".into(),
@@ -156,7 +156,7 @@ pub fn rae_scaling(golden: &Arrays) -> Scaling {
 
 #[test]
 fn latents_of_rae() {
-    let (golden, device) = (Arrays::golden("rae/decoder.safetensors"), Device::default());
+    let (golden, device) = (Arrays::golden("rae/decoder.safetensors"), crate::device::device());
     let scaling = rae_scaling(&golden);
     let z: Tensor<4> = golden.tensor("z", &device);
     let found: Vec<f64> = scaling.to_stored(z).into_data().iter::<f64>().collect();

@@ -1,7 +1,6 @@
 //! Objects beside the weights in a `.pt` file, and what a pickle would have run.
 use crate::path;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::Device;
 use burn_mixflow::Error;
 use burn_mixflow::models::weights::{ImportOptions, ImportReport, KeyMap, import};
 use std::path::Path;
@@ -81,7 +80,7 @@ pub fn saved(file: &Path, beside: impl FnOnce(Pickle) -> Pickle) {
 }
 
 fn load(file: &Path) -> Result<ImportReport, Error> {
-    let linear: Linear = LinearConfig::new(3, 2).init(&Device::default());
+    let linear: Linear = LinearConfig::new(3, 2).init(&crate::device::device());
     import(&linear, file, &ImportOptions::default(), KeyMap::default()).map(|(_, report)| report)
 }
 

@@ -1,7 +1,6 @@
 //! Other classes and resolutions than those of the file, by name.
 use crate::golden_support::exported;
 use crate::{json, path};
-use burn::tensor::Device;
 use burn_mixflow::models::sit::OFFICIAL_NAMES;
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, import};
 use burn_mixflow::models::{NetworkConfig, SitConfig};
@@ -16,7 +15,7 @@ fn config() -> SitConfig {
 fn positions_are_computed_anew_and_classes_stay_fresh() {
     let recorded = config();
     let other = SitConfig { input_size: 2 * recorded.input_size, num_classes: 3 * recorded.num_classes, ..recorded };
-    let fresh = other.init(&Device::default()).expect("a valid configuration");
+    let fresh = other.init(&crate::device::device()).expect("a valid configuration");
     let file = path("sit/ckpt.pt");
     let error = import(&fresh, &file, &ImportOptions::default(), NAMES).map(|_| ()).unwrap_err().to_string();
     for says in [
@@ -46,7 +45,7 @@ fn the_error_for_rae_names_rotations_too() {
     rae["kind"] = "rae".into();
     rae["input_size"] = 8.into();
     let network: NetworkConfig = serde_json::from_value(rae).expect("a network");
-    let network = network.init(0, &Device::default()).expect("a valid configuration");
+    let network = network.init(0, &crate::device::device()).expect("a valid configuration");
     let file = path("rae/ckpt.pt");
     let error = network.import(&file, &ImportOptions::default()).map(|_| ()).unwrap_err().to_string();
     let names = ["dec_feat_rope", "enc_feat_rope", "pos_embed"];

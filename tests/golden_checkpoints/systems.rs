@@ -1,7 +1,6 @@
 use super::CHECKPOINTS;
 use crate::golden_support::exported;
 use crate::{json, path};
-use burn::tensor::Device;
 use burn_mixflow::models::sit::{OFFICIAL_NAMES, Sit, SitConfig};
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, import};
 
@@ -10,7 +9,7 @@ const NAMES: KeyMap<'static> = KeyMap(OFFICIAL_NAMES);
 pub fn sit() -> Sit {
     let config: SitConfig =
         serde_json::from_value(json("manifest.json")["systems"]["sit"]["config_sit_c"].clone()).expect("sizes");
-    config.init(&Device::default()).expect("a valid configuration")
+    config.init(&crate::device::device()).expect("a valid configuration")
 }
 
 #[test]

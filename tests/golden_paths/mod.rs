@@ -1,6 +1,6 @@
 //! Paths and time maps against tables written by the official code (folder: `MIXFLOW_GOLDEN`, else `tests/golden`).
 use crate::{Array, Arrays};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::path::{PathConfig, PredictionKind, drift, interpolate, velocity_target};
 use burn_mixflow::sample::DiffusionForm;
 use burn_mixflow::timestep::{Density, Slowing, TimeShift};
@@ -81,7 +81,7 @@ fn error(ours: &[f64], table: &Array, keep: impl Fn(usize) -> bool) -> f64 {
 #[test]
 fn paths_and_conversions_are_sits() {
     let file = Arrays::golden("sit/paths.safetensors");
-    let device = Device::default();
+    let device = crate::device::device();
     let tensor = |name: &str| file.tensor::<4>(name, &device);
     let values = |t: Tensor<4>| t.into_data().iter::<f32>().map(f64::from).collect::<Vec<_>>();
     let exact = &file.get("t").values;

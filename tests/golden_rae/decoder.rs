@@ -33,7 +33,7 @@ fn stored(device: &Device) -> Stored {
 
 #[test]
 fn latents_to_pixels() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden(FILE);
     let scaling = rae_scaling(&golden);
     let (decoder, z) = (stored(&device).decoder, golden.tensor::<4>("z", &device));
@@ -47,7 +47,7 @@ fn latents_to_pixels() {
 
 #[test]
 fn export_equals_the_official_file() {
-    let found = crate::golden_support::exported(&stored(&Device::default()), NAMES).0;
+    let found = crate::golden_support::exported(&stored(&crate::device::device()), NAMES).0;
     let mut expected = Arrays::golden(FILE).0;
     expected.retain(|name, _| name.starts_with("decoder."));
     assert_eq!(found, expected);
@@ -58,7 +58,7 @@ fn export_equals_the_official_file() {
 
 #[test]
 fn fixed_positions_are_the_official_ones() {
-    let fresh = Stored { decoder: config().init(&Device::default()).expect("a valid configuration") };
+    let fresh = Stored { decoder: config().init(&crate::device::device()).expect("a valid configuration") };
     let name = "decoder.decoder_pos_embed";
     let found = crate::golden_support::exported(&fresh, NAMES);
     crate::close(name, &found.get(name).values, &Arrays::golden(FILE).get(name).values, 1e-6);

@@ -8,7 +8,7 @@ use burn_mixflow::models::weights::{ImportOptions, WeightSource, import};
 
 #[test]
 fn the_network() {
-    for device in [Device::default(), Device::default().autodiff()] {
+    for device in [crate::device::device(), crate::device::device().autodiff()] {
         let golden = Arrays::golden("rae/forward.safetensors");
         let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
         let (rae, labels) = (rae(&device), golden.labels("y", &device));
@@ -28,7 +28,7 @@ fn output_with_half_precision_weights_is_near() {
             param.map(|tensor| tensor.cast(DType::BF16))
         }
     }
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("rae/forward.safetensors");
     let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
     let out = output(&rae(&device).map(&mut Half), x, t, &golden.labels("y", &device));
@@ -38,7 +38,7 @@ fn output_with_half_precision_weights_is_near() {
 
 #[test]
 fn rotary_positions() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("rae/forward.safetensors");
     let x = golden.tensor::<4>("rope_in", &device);
     let [_, _, tokens, head] = x.dims();
@@ -59,7 +59,7 @@ fn interval(name: &str) -> [f64; 2] {
 
 #[test]
 fn classifier_free_guidance_on_all_channels() {
-    let device = Device::default();
+    let device = crate::device::device();
     let (golden, rae) = (Arrays::golden("rae/forward.safetensors"), rae(&device));
     for name in ["cfg", "cfg_iv"] {
         let times = format!("{name}.t");
@@ -77,7 +77,7 @@ fn classifier_free_guidance_on_all_channels() {
 
 #[test]
 fn autoguidance_by_a_weak_model() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("rae/forward.safetensors");
     let weak = network("config_rae_guidance", "rae/guidance_model.safetensors", WeightSource::Auto, &device);
     let (strong, labels) = (rae(&device), golden.labels("y", &device));
@@ -97,7 +97,7 @@ fn normalized_queries_and_keys() {
     struct Stored {
         model: Rae,
     }
-    let device = Device::default();
+    let device = crate::device::device();
     let file = "rae/variant0.safetensors";
     // The manifest writes the sizes as Python does.
     let doc = manifest()["files"][file]["doc"].as_str().expect("a description").to_string();

@@ -1,7 +1,7 @@
 use super::{LOSS_TOLERANCE, check_gradients, dropped, extra, objective, rae, times, values};
 use crate::{Arrays, TOLERANCE, close};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
 use burn_mixflow::timestep::{Density, TimeShift, Timesteps, Truncation};
@@ -9,7 +9,7 @@ use burn_mixflow::train::{TargetTime, global_norm};
 
 #[test]
 fn every_path_and_law_of_the_time() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("rae/losses.safetensors");
     let rae = rae(&device);
     let data = golden.tensor::<4>("x1", &device);

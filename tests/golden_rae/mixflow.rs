@@ -1,7 +1,7 @@
 use super::{LOSS_TOLERANCE, check_gradients, extra, objective, rae, values};
 use crate::{Arrays, TOLERANCE, close};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate, velocity_target};
 use burn_mixflow::timestep::{Density, Slowing, TimeShift, Timesteps, Truncation};
@@ -34,7 +34,7 @@ fn truncated_logit_normal_times_and_their_shift() {
 
 #[test]
 fn the_official_patch() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("rae/mixflow.safetensors");
     let slowing = Slowing::Range { gamma: golden.scalar("mix_gamma") };
     let truncation = Truncation([0.0, upper_end().sqrt()]);

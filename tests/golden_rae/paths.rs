@@ -1,11 +1,11 @@
 use super::{times, values};
 use crate::{Arrays, TOLERANCE, close};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::path::{PathConfig, PredictionKind, interpolate, velocity_target};
 
 #[test]
 fn reversed_paths_are_ours_seen_from_the_other_end() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("rae/paths.safetensors");
     let tensor = |name: &str| golden.tensor::<4>(name, &device);
     let (noise, data, velocity) = (tensor("x0"), tensor("x1"), tensor("v"));

@@ -1,7 +1,7 @@
 //! RAE's samplers on the shifted grid: ordinary and stochastic, guided, and guided by a weaker network.
 use super::{extra, network, rae, values};
 use crate::{Arrays, close};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::models::rae::Rae;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::path::{Linear, PredictionKind, TrainingInterval};
@@ -36,7 +36,7 @@ fn sampler(solver: SolverConfig, points: usize) -> Sampler {
 }
 
 fn field<'a>(rae: &'a Rae, golden: &Arrays) -> NetworkField<'a, Rae, 4> {
-    NetworkField::new(rae, golden.labels("y", &Device::default()), PredictionKind::Velocity, Arc::new(Linear))
+    NetworkField::new(rae, golden.labels("y", &crate::device::device()), PredictionKind::Velocity, Arc::new(Linear))
 }
 
 /// The states at all points, the first included, with the evaluations of the field.
@@ -46,7 +46,7 @@ fn trajectory(
     solver: SolverConfig,
     points: usize,
 ) -> (Vec<Vec<f64>>, usize) {
-    let z = golden.tensor::<4>("z", &Device::default());
+    let z = golden.tensor::<4>("z", &crate::device::device());
     let (mut states, mut evaluations) = (vec![values(z.clone())], 0);
     let mut observe = |reached: Reached<'_, 4>| {
         states.push(values(reached.state.clone()));
@@ -60,7 +60,7 @@ fn trajectory(
 fn every_trajectory_of_every_solver() {
     let golden = Arrays::golden("rae/samplers.safetensors");
     let recorded = extra("rae/samplers.safetensors");
-    let rae = rae(&Device::default());
+    let rae = rae(&crate::device::device());
     let mut compared = 0;
     for (name, expected) in &golden.0 {
         let Some(method) = name.strip_suffix(".traj") else { continue };
@@ -80,7 +80,7 @@ fn fifty_points_are_forty_nine_steps() {
     let calls: Vec<f64> = serde_json::from_value(recorded["t_evals"].clone()).expect("times");
     let reversed: Vec<f64> = sampler(SolverConfig::Euler, calls.len() + 1).times().iter().map(|t| 1.0 - t).collect();
     close("t_evals", &reversed[..calls.len()], &calls, 1e-6);
-    let rae = rae(&Device::default());
+    let rae = rae(&crate::device::device());
     let field = field(&rae, &golden);
     let (states, _) = trajectory(&golden, &field, SolverConfig::Euler, calls.len() + 1);
     close("euler50", states.last().expect("a state"), &golden.get("euler50.last").values, TOLERANCE);
@@ -89,7 +89,7 @@ fn fifty_points_are_forty_nine_steps() {
 
 #[test]
 fn guided_and_autoguided() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("rae/samplers.safetensors");
     let rae = rae(&device);
     let weak = network("config_rae_guidance", "rae/guidance_model.safetensors", WeightSource::Auto, &device);
@@ -121,7 +121,7 @@ fn guided_and_autoguided() {
 
 #[test]
 fn stochastic_with_the_official_unshifted_last_step() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("rae/samplers.safetensors");
     let rae = rae(&device);
     let noises = golden.tensor::<5>("sde.w", &device);

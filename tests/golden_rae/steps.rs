@@ -2,7 +2,7 @@ use super::{NAMES, config, dropped, exported, extra, network, objective, rae, ti
 use crate::golden_support::Replay;
 use crate::{Arrays, TOLERANCE, close};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
@@ -44,7 +44,7 @@ fn learning_rate_of_every_step() {
 
 #[test]
 fn steps_of_clipped_adamw_and_ema() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("rae/steps.safetensors");
     let extra = extra("rae/steps.safetensors");
     let optimizer = extra["optim"].as_str().expect("an optimizer");

@@ -1,14 +1,14 @@
 use super::{config, exported, network, rae};
 use crate::{Arrays, close};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use burn_mixflow::models::rae::RaeConfig;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 
 #[test]
 fn export_equals_the_official_file() {
-    let device = Device::default();
+    let device = crate::device::device();
     for (key, file) in
         [("config_rae", "rae/model.safetensors"), ("config_rae_guidance", "rae/guidance_model.safetensors")]
     {
@@ -20,7 +20,7 @@ fn export_equals_the_official_file() {
 #[test]
 fn fixed_tables_and_first_positions_are_the_official_ones() {
     let golden = Arrays::golden("rae/model.safetensors");
-    let fresh = exported(&config("config_rae").init(&Device::default()).expect("a valid configuration"));
+    let fresh = exported(&config("config_rae").init(&crate::device::device()).expect("a valid configuration"));
     let mut checked = 0;
     for (name, array) in &fresh.0 {
         if name == "pos_embed" || name.contains("_feat_rope.") {
@@ -34,7 +34,7 @@ fn fixed_tables_and_first_positions_are_the_official_ones() {
 #[test]
 fn initial_weights_have_the_stated_laws() {
     let config = config("config_rae");
-    let fresh = exported(&config.init_seeded(5, &Device::default()).expect("a valid configuration"));
+    let fresh = exported(&config.init_seeded(5, &crate::device::device()).expect("a valid configuration"));
     for (name, array) in &fresh.0 {
         let count = array.values.len() as f64;
         let spread = (array.values.iter().map(|v| v * v).sum::<f64>() / count).sqrt();
@@ -63,7 +63,7 @@ fn initial_weights_have_the_stated_laws() {
 
 #[test]
 fn positions_and_frequencies_are_trained_unless_held() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     for train_embeddings in [true, false] {
         let config = RaeConfig { train_embeddings, ..config("config_rae") };
         let (trained, fresh) = (rae(&device), config.init(&device).expect("a valid configuration"));

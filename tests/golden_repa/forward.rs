@@ -1,7 +1,7 @@
 use super::{network, small};
 use crate::{Arrays, json};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::models::layers::{Law, TimestepEmbedding, WeightInit};
 use burn_mixflow::models::sit::{FinalLayer, LabelEmbedding, PatchEmbedding, SitBlock};
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, WeightSource, import};
@@ -12,7 +12,7 @@ const FILE: &str = "repa/model.safetensors";
 
 #[test]
 fn velocity_and_projected_tokens() {
-    for device in [Device::default(), Device::default().autodiff()] {
+    for device in [crate::device::device(), crate::device::device().autodiff()] {
         let golden = Arrays::golden("repa/forward.safetensors");
         let repa = network(FILE, WeightSource::Auto, &device);
         let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
@@ -42,7 +42,7 @@ fn recorded() -> Vec<String> {
 
 #[test]
 fn every_layer_from_the_recorded_output_of_the_one_before() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("repa/forward.safetensors");
     let recorded = recorded();
     // Compares where there is a record, and goes on from it, so that errors do not add up.

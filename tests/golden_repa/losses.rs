@@ -1,7 +1,6 @@
 use super::{LOSS_TOLERANCE, check_norms, condition, extra, network, objective, small, times, told, value};
 use crate::{Arrays, close};
 use burn::optim::GradientsParams;
-use burn::tensor::Device;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate};
@@ -11,7 +10,7 @@ const FILE: &str = "repa/losses.safetensors";
 
 #[test]
 fn every_loss_of_both_paths_and_both_laws_of_time() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden(FILE);
     let repa = network("repa/model.safetensors", WeightSource::Auto, &device);
     let data = golden.tensor::<4>("x", &device);

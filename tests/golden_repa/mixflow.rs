@@ -1,7 +1,6 @@
 use super::{LOSS_TOLERANCE, check_norms, extra, network, objective, small, times, told, value};
 use crate::{Arrays, close};
 use burn::optim::GradientsParams;
-use burn::tensor::Device;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, interpolate, reversed, velocity_target};
@@ -21,7 +20,7 @@ fn timesteps_are_the_papers_seen_from_the_other_end() {
 
 #[test]
 fn input_target_prediction_losses_and_gradients() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden(FILE);
     let repa = network("repa/model.safetensors", WeightSource::Auto, &device);
     let objective = objective(PathConfig::Linear);

@@ -1,6 +1,5 @@
 use super::config;
 use crate::Arrays;
-use burn::tensor::Device;
 use burn_mixflow::models::repa::{OFFICIAL_NAMES, RepaConfig};
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, import};
 use std::collections::BTreeMap;
@@ -19,7 +18,7 @@ fn small() -> RepaConfig {
 
 #[test]
 fn output_and_projected_tokens_of_two_encoders() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden(FILE);
     let tops = ["pos_embed", "x_embedder", "t_embedder", "y_embedder", "blocks", "projectors", "final_layer"];
     let below: Vec<String> = tops.iter().map(|top| format!("model.{top}")).collect();

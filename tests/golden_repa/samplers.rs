@@ -1,7 +1,7 @@
 //! REPA's own samplers: Euler, Heun with a last step of Euler, Euler–Maruyama; state in f64, guided within an interval.
 use super::{extra, network};
 use crate::{Arrays, close};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval};
 use burn_mixflow::sample::{
@@ -34,7 +34,7 @@ fn config(name: &str, case: &Value) -> SamplerConfig {
 
 #[test]
 fn every_sampler() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("repa/samplers.safetensors");
     let cases = extra("repa/samplers.safetensors");
     let repa = network("repa/model.safetensors", WeightSource::Auto, &device);

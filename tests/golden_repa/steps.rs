@@ -58,7 +58,7 @@ fn steps<'a>(mut replay: Replay<'a, Repa>, mut repa: Repa, device: &Device) -> (
 
 #[test]
 fn steps_of_adamw_with_clipping_and_ema() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let load = |file, source| network(file, source, &device);
     let [raw, averaged] = [WeightSource::Raw, WeightSource::Ema].map(|source| exported(&load("repa/ckpt.pt", source)));
     let start = load("repa/model.safetensors", WeightSource::Auto);

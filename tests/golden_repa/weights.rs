@@ -1,6 +1,5 @@
 use super::{exported, network, small};
 use crate::Arrays;
-use burn::tensor::Device;
 use burn_mixflow::models::SitConfig;
 use burn_mixflow::models::sit::OFFICIAL_NAMES;
 use burn_mixflow::models::weights::WeightSource;
@@ -8,12 +7,12 @@ use burn_mixflow::models::weights::WeightSource;
 #[test]
 fn export_equals_the_official_file() {
     let file = "repa/model.safetensors";
-    assert_eq!(exported(&network(file, WeightSource::Auto, &Device::default())).0, Arrays::golden(file).0);
+    assert_eq!(exported(&network(file, WeightSource::Auto, &crate::device::device())).0, Arrays::golden(file).0);
 }
 
 #[test]
 fn a_fresh_trunk_is_the_fresh_sit() {
-    let (config, device) = (small(), Device::default());
+    let (config, device) = (small(), crate::device::device());
     let sit = SitConfig {
         input_size: config.input_size,
         patch_size: config.patch_size,

@@ -19,7 +19,7 @@ fn answer(mmdit: &Mmdit, golden: &Arrays, with_pooled: bool, device: &Device) ->
 
 #[test]
 fn output() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = golden();
     for model in MODELS {
         let mmdit = network(model, &device);
@@ -31,7 +31,7 @@ fn output() {
 
 #[test]
 fn output_on_an_autodiff_device_is_the_same() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = golden();
     for model in MODELS {
         golden.check(&format!("{model}.out"), answer(&network(model, &device), &golden, true, &device));
@@ -40,7 +40,7 @@ fn output_on_an_autodiff_device_is_the_same() {
 
 #[test]
 fn rectangular_latents() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = golden();
     let x = golden.tensor::<4>("x_rect", &device);
     let [batch, _, height, width] = x.dims();
@@ -58,7 +58,7 @@ fn rectangular_latents() {
 
 #[test]
 fn every_intermediate_result() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = golden();
     let mmdit = network("A", &device);
     let (x, told) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("timestep", &device));
@@ -102,7 +102,8 @@ fn timestep_features() {
     let golden = golden();
     let (expected, told) = (golden.get("t_freq"), &golden.get("timestep").values);
     let half = expected.shape[1] / 2;
-    let found: Vec<f64> = sinusoidal(golden.tensor("timestep", &Device::default()), half).into_data().iter().collect();
+    let found: Vec<f64> =
+        sinusoidal(golden.tensor("timestep", &crate::device::device()), half).into_data().iter().collect();
     assert_eq!(found.len(), expected.values.len());
     for (i, (f, e)) in found.iter().zip(&expected.values).enumerate() {
         let (sample, k) = (i / (2 * half), i % half);
@@ -115,7 +116,7 @@ fn timestep_features() {
 
 #[test]
 fn prediction_in_the_convention_of_the_paper() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = golden();
     let (x, sigma) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("sigma", &device));
     let told = golden.get("timestep").values.clone();
@@ -134,7 +135,7 @@ fn output_with_half_precision_weights_is_near() {
             param.map(|tensor| tensor.cast(self.0))
         }
     }
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = golden();
     for (dtype, tolerance) in [(DType::BF16, 0.05), (DType::F16, 0.01)] {
         let out = answer(&network("A", &device).map(&mut Half(dtype)), &golden, true, &device);

@@ -2,7 +2,6 @@
 use super::{NAMES, extra, network, prompts};
 use crate::{Arrays, TOLERANCE, close};
 use burn::optim::GradientsParams;
-use burn::tensor::Device;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval, interpolate};
 use burn_mixflow::timestep::{TimeShift, Timesteps};
@@ -22,7 +21,7 @@ fn norm(values: &[f64]) -> f64 {
 
 /// Loss, prediction and gradients with the noise levels `input` of the noisy latent and `told` of the network.
 fn check(tag: &str, input: &str, told: &str) {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden(FILE);
     let mmdit = network("A", &device);
     let (data, noise) = (golden.tensor::<4>("x", &device), golden.tensor::<4>("noise", &device));

@@ -63,7 +63,7 @@ fn prompts(golden: &Arrays, device: &Device) -> TextCondition {
 }
 
 fn guided<'a>(mmdit: &'a Mmdit, golden: &Arrays) -> NetworkField<'a, Mmdit, 4> {
-    let text = prompts(golden, &Device::default());
+    let text = prompts(golden, &crate::device::device());
     let [batch, _, _] = text.context.dims();
     let field = NetworkField::new(mmdit, text, PredictionKind::Velocity, Arc::new(Linear));
     field.guided(GuidanceConfig::new(SCALE), batch).expect("an empty prompt")
@@ -74,7 +74,7 @@ fn sampled(field: &dyn VelocityField<4>, solver: SolverConfig, golden: &Arrays) 
     let config = SamplerConfig { times: TimesConfig::Sd3 { shift: 3.0 }, ..SamplerConfig::new(solver, steps, 1) };
     let interval = TrainingInterval { start: 0.0, end: 1.0 };
     let sampler = Sampler::new(config, Arc::new(Linear), PredictionKind::Velocity, interval).expect("a sampler");
-    let noise = golden.tensor::<4>("noise", &Device::default());
+    let noise = golden.tensor::<4>("noise", &crate::device::device());
     let end = sampler.integrate(field, noise, &mut |_| panic!("no noise"), &mut |_| {}).expect("a state");
     end.into_data().iter::<f64>().collect()
 }
@@ -82,8 +82,8 @@ fn sampled(field: &dyn VelocityField<4>, solver: SolverConfig, golden: &Arrays) 
 #[test]
 fn guided_data_prediction() {
     let golden = golden();
-    let mmdit = network("A", &Device::default());
-    let (sigma, x) = (0.7, golden.tensor::<4>("noise", &Device::default()));
+    let mmdit = network("A", &crate::device::device());
+    let (sigma, x) = (0.7, golden.tensor::<4>("noise", &crate::device::device()));
     let velocity = guided(&mmdit, &golden).velocity(x.clone(), 1.0 - sigma);
     let data: Tensor<4> = x + velocity.mul_scalar(sigma);
     let found: Vec<f64> = data.into_data().iter::<f64>().collect();
@@ -92,7 +92,7 @@ fn guided_data_prediction() {
 
 #[test]
 fn an_empty_prompt_of_another_length_guides_as_well() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = golden();
     let mmdit = network("A", &device);
     let mut text = prompts(&golden, &device);
@@ -112,7 +112,7 @@ fn an_empty_prompt_of_another_length_guides_as_well() {
 #[test]
 fn euler_and_dpm_solver() {
     let golden = golden();
-    let mmdit = network("A", &Device::default());
+    let mmdit = network("A", &crate::device::device());
     for (name, solver) in [("euler5", SolverConfig::Euler), ("dpmpp2m5", SolverConfig::DpmPp2m)] {
         let found = sampled(&guided(&mmdit, &golden), solver, &golden);
         close(name, &found, &golden.get(name).values, SAMPLER_TOLERANCE);
@@ -122,7 +122,7 @@ fn euler_and_dpm_solver() {
 #[test]
 fn skip_layer_guidance() {
     let golden = golden();
-    let mmdit = network("A", &Device::default());
+    let mmdit = network("A", &crate::device::device());
     let weak = mmdit.skipping(&[0]);
     // Of five steps the official fractions select none; the record was made with these.
     let config = WeakGuidanceConfig::SkipLayer { scale: 2.5, first: 0.01, last: 0.5 };

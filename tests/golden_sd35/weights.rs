@@ -1,12 +1,12 @@
 use super::{MODELS, NAMES, file, network};
 use crate::Arrays;
 use crate::golden_support::exported;
-use burn::tensor::{DType, Device};
+use burn::tensor::DType;
 use burn_mixflow::models::mmdit::CHECKPOINT_PREFIX;
 
 #[test]
 fn export_equals_the_official_file_without_its_prefix() {
-    let device = Device::default();
+    let device = crate::device::device();
     for model in MODELS {
         let mmdit = network(model, &device);
         assert_eq!(mmdit.pos_embed.val().dtype(), DType::F32, "half precision is read into f32");

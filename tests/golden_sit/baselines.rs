@@ -2,7 +2,7 @@
 use super::ode::{sit, values};
 use super::training::per_sample;
 use crate::{Arrays, close};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{Linear, PredictionKind, TrainingInterval, interpolate};
 use burn_mixflow::sample::corrections::{EpsilonScalingConfig, Scaled, TimeShiftConfig};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const TOLERANCE: f64 = 1e-4;
 
 fn corrected(golden: &Arrays, start: &str, correction: CorrectionConfig) -> Vec<f64> {
-    let device = Device::default();
+    let device = crate::device::device();
     let sit = sit(&device);
     // The record was made over as many intervals as it has told times.
     let steps = golden.get("ts_times").shape[0];
@@ -49,7 +49,7 @@ fn time_shift_sampler() {
 
 #[test]
 fn the_times_that_the_time_shift_sampler_tells() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/baselines_derived.safetensors");
     let sit = sit(&device);
     let labels = golden.labels("y", &device);
@@ -67,7 +67,7 @@ fn the_times_that_the_time_shift_sampler_tells() {
 
 #[test]
 fn input_perturbation() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/baselines_derived.safetensors");
     let [x1, x0, xi] = ["ip_x1", "ip_x0", "ip_xi"].map(|name| golden.tensor::<4>(name, &device));
     let times: Vec<f32> = golden.get("ip_t").values.iter().map(|t| *t as f32).collect();

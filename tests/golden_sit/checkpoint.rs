@@ -1,13 +1,12 @@
 use super::{NAMES, config, exported, network};
 use crate::{Arrays, TOLERANCE, close, path};
-use burn::tensor::Device;
 use burn_mixflow::Error;
 use burn_mixflow::models::SitConfig;
 use burn_mixflow::models::weights::{ImportOptions, WeightSource, import};
 
 #[test]
 fn both_sets_of_an_official_checkpoint() {
-    let device = Device::default();
+    let device = crate::device::device();
     let load = |source| exported(&network("config_sit_c", "sit/ckpt.pt", source, &device)).0;
     let (raw, ema, auto) = (load(WeightSource::Raw), load(WeightSource::Ema), load(WeightSource::Auto));
     assert_eq!(ema, auto);
@@ -22,7 +21,7 @@ fn both_sets_of_an_official_checkpoint() {
 fn a_checkpoint_of_another_size_is_refused_and_changes_nothing() {
     let recorded = config("config_sit_c");
     let wider = SitConfig { hidden_size: 2 * recorded.hidden_size, depth: recorded.depth + 1, ..recorded.clone() };
-    let fresh = wider.init(&Device::default()).expect("a valid configuration");
+    let fresh = wider.init(&crate::device::device()).expect("a valid configuration");
     let before = exported(&fresh).0;
     let error = import(&fresh, &path("sit/ckpt.pt"), &ImportOptions::default(), NAMES).map(|_| ()).unwrap_err();
     let Error::Weights(message) = &error else { panic!("{error}") };
@@ -41,7 +40,7 @@ fn a_checkpoint_of_another_size_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_truncated_checkpoint_is_an_error() {
-    let fresh = config("config_sit_c").init(&Device::default()).expect("a valid configuration");
+    let fresh = config("config_sit_c").init(&crate::device::device()).expect("a valid configuration");
     let bytes = std::fs::read(path("sit/ckpt.pt")).expect("the checkpoint");
     let folder = tempfile::tempdir().expect("a folder");
     for parts in 0..16 {

@@ -13,7 +13,7 @@ fn sit(device: &Device) -> Sit {
 
 #[test]
 fn output() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/forward.safetensors");
     let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
     golden.check("out", sit(&device).predict(x, t, &golden.labels("y", &device)).output);
@@ -21,7 +21,7 @@ fn output() {
 
 #[test]
 fn output_on_an_autodiff_device_is_the_same() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("sit/forward.safetensors");
     let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
     golden.check("out", sit(&device).predict(x, t, &golden.labels("y", &device)).output);
@@ -35,7 +35,7 @@ fn output_with_half_precision_weights_is_near() {
             param.map(|tensor| tensor.cast(DType::BF16))
         }
     }
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/forward.safetensors");
     let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
     let out = sit(&device).map(&mut Half).predict(x, t, &golden.labels("y", &device)).output;
@@ -47,12 +47,12 @@ fn output_with_half_precision_weights_is_near() {
 #[test]
 fn timestep_features() {
     let golden = Arrays::golden("sit/forward.safetensors");
-    golden.check("t_freq", sinusoidal(golden.tensor("t", &Device::default()), 128));
+    golden.check("t_freq", sinusoidal(golden.tensor("t", &crate::device::device()), 128));
 }
 
 #[test]
 fn guided_output_on_three_channels() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/forward.safetensors");
     let half = golden.tensor::<4>("cfg_x", &device).narrow(0, 0, 2);
     let (t, labels) = (golden.tensor::<1>("cfg_t", &device), golden.labels("cfg_y", &device));
@@ -66,7 +66,7 @@ fn guided_output_on_three_channels() {
 
 #[test]
 fn patch_four_one_sigma_and_no_null_label() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/forward.safetensors");
     let sit = network("config_sit_b", "sit/model_b.safetensors", WeightSource::Auto, &device);
     let (x, t) = (golden.tensor::<4>("x", &device), golden.tensor::<1>("t", &device));
@@ -77,7 +77,7 @@ fn patch_four_one_sigma_and_no_null_label() {
 
 #[test]
 fn dropped_labels() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/forward.safetensors");
     let dropped: Vec<bool> = golden.get("drop_rand").values.iter().map(|u| *u < f64::from(0.1f32)).collect();
     let sit = sit(&device);

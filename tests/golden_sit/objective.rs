@@ -3,7 +3,6 @@ use super::network;
 use super::training::dropped;
 use crate::{Arrays, close, json};
 use burn::optim::GradientsParams;
-use burn::tensor::Device;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 use burn_mixflow::path::{PathConfig, PredictionKind, TrainingInterval, interpolate, velocity_target};
@@ -45,7 +44,7 @@ fn floats(golden: &Arrays, name: &str) -> Vec<f32> {
 
 #[test]
 fn every_loss_of_every_path_prediction_and_weight() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("sit/losses.safetensors");
     let manifest = json("manifest.json");
     let cases = manifest["systems"]["sit"]["files"]["sit/losses.safetensors"]["extra"].as_object().expect("cases");
@@ -74,7 +73,7 @@ fn every_loss_of_every_path_prediction_and_weight() {
 
 #[test]
 fn mixflow_with_both_targets_on_both_paths() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/mixflow.safetensors");
     let sit = network("config_sit", "sit/model.safetensors", WeightSource::Auto, &device);
     let (x0, x1) = (golden.tensor::<4>("x0", &device), golden.tensor::<4>("x1", &device));

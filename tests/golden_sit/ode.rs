@@ -48,7 +48,7 @@ struct Case<'a> {
 impl Case<'_> {
     fn field(&self) -> NetworkField<'_, Sit, 4> {
         let (path, prediction) = self.kind;
-        let labels = self.golden.labels("y", &Device::default());
+        let labels = self.golden.labels("y", &crate::device::device());
         let batch = labels.dims()[0];
         let field = NetworkField::new(self.sit, labels, prediction, path.build());
         match &self.guidance {
@@ -58,7 +58,7 @@ impl Case<'_> {
     }
 
     fn trajectory(&self, solver: SolverConfig, points: usize) -> (Vec<Vec<f64>>, usize) {
-        self.integrate(&self.field(), self.golden.tensor::<4>("z", &Device::default()), solver, points)
+        self.integrate(&self.field(), self.golden.tensor::<4>("z", &crate::device::device()), solver, points)
     }
 
     /// The states at all points, the first included, with the evaluations of the field.
@@ -90,7 +90,7 @@ fn every_trajectory_of_every_solver() {
     let golden = Arrays::golden("sit/ode.safetensors");
     let manifest = json("manifest.json");
     let recorded = &manifest["systems"]["sit"]["files"]["sit/ode.safetensors"]["extra"];
-    let sit = sit(&Device::default());
+    let sit = sit(&crate::device::device());
     let mut compared = 0;
     for (name, expected) in &golden.0 {
         let Some(key) = name.strip_suffix(".traj") else { continue };
@@ -117,7 +117,7 @@ fn guided_on_three_channels() {
     let golden = Arrays::golden("sit/ode.safetensors");
     let manifest = json("manifest.json");
     let recorded = &manifest["systems"]["sit"]["files"]["sit/ode.safetensors"]["extra"];
-    let sit = sit(&Device::default());
+    let sit = sit(&crate::device::device());
     let mut compared = 0;
     for (name, expected) in &golden.0 {
         let Some(key) = name.strip_suffix(".last4") else { continue };
@@ -127,7 +127,7 @@ fn guided_on_three_channels() {
         let points = recorded[key]["num_steps"].as_u64().expect(name) as usize;
         let case = Case { golden: &golden, sit: &sit, kind: LINEAR, guidance: Some(guidance) };
         let field = case.field();
-        let z = golden.tensor::<4>("z", &Device::default());
+        let z = golden.tensor::<4>("z", &crate::device::device());
         let twice = Tensor::cat(vec![z.clone(), z.clone()], 0);
         let (states, evaluations) =
             case.integrate(&|x, t| doubled(&golden, &sit, scale, x, t), twice, solver(method), points);
@@ -162,7 +162,7 @@ fn doubled(golden: &Arrays, sit: &Sit, scale: f64, x: Tensor<4>, t: f64) -> Tens
 #[test]
 fn other_predictions_on_every_path() {
     let golden = Arrays::golden("sit/ode.safetensors");
-    let sit = sit(&Device::default());
+    let sit = sit(&crate::device::device());
     // The record names no number of points for these; they were made with that of the trajectory.
     let points = golden.get("GVP.velocity.heun2.traj").shape[0];
     let mut compared = 0;
@@ -180,19 +180,19 @@ fn other_predictions_on_every_path() {
 #[test]
 fn from_data_to_noise() {
     let golden = Arrays::golden("sit/ode.safetensors");
-    let sit = sit(&Device::default());
+    let sit = sit(&crate::device::device());
     let case = Case { golden: &golden, sit: &sit, kind: LINEAR, guidance: None };
     let steps = golden.get("euler.traj").shape[0] - 1;
     let times: Vec<f64> = uniform_times(steps).into_iter().rev().collect();
     let field: &dyn VelocityField<4> = &case.field();
-    let end = solve(field, golden.tensor("z", &Device::default()), &times, &Tableau::EULER, &mut |_| {});
+    let end = solve(field, golden.tensor("z", &crate::device::device()), &times, &Tableau::EULER, &mut |_| {});
     close("reverse", &values(end), &golden.get("reverse.euler.last").values, TOLERANCE);
 }
 
 #[test]
 fn a_whole_run_of_the_sampler_is_the_integration_of_its_noise() {
     use burn_mixflow::random::{Purpose, SampleKey, normal};
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/ode.safetensors");
     let sit = sit(&device);
     let labels = golden.labels("y", &device);

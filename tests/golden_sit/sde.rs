@@ -2,7 +2,7 @@
 use super::objective::path;
 use super::ode::{prediction, sit, values};
 use crate::{Arrays, close, json};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::path::TrainingInterval;
 use burn_mixflow::sample::{NetworkField, Reached, Sampler, SamplerConfig, SdeConfig, SolverConfig, StepCount};
 
@@ -21,7 +21,7 @@ fn sde(method: &str, form: &str, last: &str) -> SdeConfig {
 
 #[test]
 fn every_form_scheme_and_last_step() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/sde.safetensors");
     let manifest = json("manifest.json");
     let cases = manifest["systems"]["sit"]["files"]["sit/sde.safetensors"]["extra"].as_object().expect("cases");

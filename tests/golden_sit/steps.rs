@@ -3,13 +3,13 @@ use super::{NAMES, config, exported, network};
 use crate::golden_support::{Replay, without_key_bias};
 use crate::{Arrays, TOLERANCE, close, json};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::models::weights::WeightSource;
 use burn_mixflow::network::PredictionNetwork;
 
 #[test]
 fn three_steps_of_adamw_and_ema() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("sit/steps.safetensors");
     let mut sit = network("config_sit_c", "sit/model_c.safetensors", WeightSource::Auto, &device);
     let recorded = json("manifest.json")["systems"]["sit"]["files"]["sit/steps.safetensors"]["extra"].clone();

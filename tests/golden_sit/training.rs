@@ -27,7 +27,7 @@ pub(super) fn gradients(sit: &Sit, grads: &GradientsParams) -> Arrays {
 
 #[test]
 fn velocity_loss_and_gradients() {
-    let device = Device::default().autodiff();
+    let device = crate::device::device().autodiff();
     let golden = Arrays::golden("sit/losses.safetensors");
     let sit = network("config_sit", "sit/model.safetensors", WeightSource::Auto, &device);
     let (x0, x1) = (golden.tensor::<4>("x0", &device), golden.tensor::<4>("x1", &device));
@@ -51,7 +51,7 @@ fn velocity_loss_and_gradients() {
 
 #[test]
 fn mixflow_loss_on_the_linear_path() {
-    let device = Device::default();
+    let device = crate::device::device();
     let golden = Arrays::golden("sit/mixflow.safetensors");
     let sit = network("config_sit", "sit/model.safetensors", WeightSource::Auto, &device);
     let (x0, x1) = (golden.tensor::<4>("x0", &device), golden.tensor::<4>("x1", &device));

@@ -1,11 +1,10 @@
 use super::{config, exported, network};
 use crate::{Arrays, json};
-use burn::tensor::Device;
 use burn_mixflow::models::weights::WeightSource;
 
 #[test]
 fn export_equals_the_official_file() {
-    let device = Device::default();
+    let device = crate::device::device();
     for (key, file) in [
         ("config_sit", "sit/model.safetensors"),
         ("config_sit_b", "sit/model_b.safetensors"),
@@ -18,7 +17,7 @@ fn export_equals_the_official_file() {
 
 #[test]
 fn initial_weights_have_the_official_spread() {
-    let sit = config("config_sit").init_seeded(5, &Device::default()).expect("a valid configuration");
+    let sit = config("config_sit").init_seeded(5, &crate::device::device()).expect("a valid configuration");
     let stats = &json("manifest.json")["systems"]["sit"]["init_stats"];
     for (name, array) in exported(&sit).0 {
         let expected = stats[&name]["std"].as_f64().expect(&name);

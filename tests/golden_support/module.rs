@@ -1,7 +1,7 @@
 use crate::Arrays;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use burn_mixflow::models::weights::{ImportOptions, KeyMap, export_safetensors, import};
 use safetensors::tensor::TensorView;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub fn gradients<M: Module>(module: &M, grads: &GradientsParams, names: KeyMap<'
                 Some(gradient) => gradient.into_data(),
                 None => value.zeros_like().into_data(),
             };
-            Param::from_mapped_value(id, Tensor::from_data(data, &Device::default()), mapper)
+            Param::from_mapped_value(id, Tensor::from_data(data, &crate::device::device()), mapper)
         }
     }
     exported(&module.clone().map(&mut Replace(grads)), names)

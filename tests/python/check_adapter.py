@@ -3,6 +3,8 @@
 check_adapter.py peft FOLDER       base.safetensors + adapter/ must merge to merged.safetensors
 check_adapter.py diffusers FOLDER  the same with pytorch_lora_weights.safetensors, in diffusers' own transformer
 check_adapter.py write FOLDER      base.safetensors -> peft/ and peft_merged.safetensors, made by PEFT
+check_adapter.py diffusers_writes FOLDER  base.safetensors -> diffusers/ and diffusers_fused.safetensors, made by diffusers
+check_adapter.py diffusers_fused FOLDER   found.safetensors must be diffusers_fused.safetensors
 """
 import sys
 from pathlib import Path
@@ -62,11 +64,17 @@ def peft(folder):
     compare(found, merged, len(changed))
 
 
-def diffusers(folder):
-    from diffusers import SD3Transformer2DModel
+def converted(weights):
+    """Official names to those of diffusers, by its own converter."""
     from diffusers.loaders.single_file_utils import convert_sd3_transformer_checkpoint_to_diffusers
 
-    base, merged = (load_file(folder / f"{name}.safetensors") for name in ("base", "merged"))
+    return convert_sd3_transformer_checkpoint_to_diffusers(dict(weights))
+
+
+def transformer(base):
+    """diffusers' network with official weights."""
+    from diffusers import SD3Transformer2DModel
+
     depth = 1 + max(int(name.split(".")[1]) for name in base if name.startswith("joint_blocks."))
     patch = base["x_embedder.proj.weight"]
     dual = tuple(i for i in range(depth) if f"joint_blocks.{i}.x_block.attn2.qkv.weight" in base)
@@ -85,16 +93,47 @@ def diffusers(folder):
         dual_attention_layers=dual,
         qk_norm="rms_norm",
     )
-    converted = convert_sd3_transformer_checkpoint_to_diffusers(dict(base))
-    missing, unexpected = model.load_state_dict(converted, strict=False)
+    missing, unexpected = model.load_state_dict(converted(base), strict=False)
     assert not missing and not unexpected, (missing, unexpected)
+    return model
+
+
+def diffusers(folder):
+    base, merged = (load_file(folder / f"{name}.safetensors") for name in ("base", "merged"))
+    model = transformer(base)
     model.load_lora_adapter(folder / "adapter" / "pytorch_lora_weights.safetensors", prefix="transformer")
     model.fuse_lora()
     model.unload_lora()
-    expected = convert_sd3_transformer_checkpoint_to_diffusers(dict(merged))
-    changed = [name for name in expected if not torch.equal(expected[name], converted[name])]
+    before, expected = converted(base), converted(merged)
+    changed = [name for name in expected if not torch.equal(expected[name], before[name])]
     assert len(changed) > 10, changed
     compare(model.state_dict(), expected, len(expected))
+
+
+def diffusers_writes(folder):
+    from peft import LoraConfig
+
+    torch.manual_seed(0)
+    model = transformer(load_file(folder / "base.safetensors"))
+    targets = ["attn.to_q", "attn.to_k", "attn.add_v_proj", "ff.net.0.proj", "norm_out.linear", "norm1_context.linear"]
+    model.add_adapter(LoraConfig(r=2, lora_alpha=3, target_modules=targets))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    model.save_lora_adapter(folder / "diffusers")
+    model.fuse_lora()
+    model.unload_lora()
+    fused = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(fused, folder / "diffusers_fused.safetensors")
+
+
+def diffusers_fused(folder):
+    found = converted(load_file(folder / "found.safetensors"))
+    expected = load_file(folder / "diffusers_fused.safetensors")
+    before = converted(load_file(folder / "base.safetensors"))
+    changed = [name for name in expected if not torch.equal(expected[name], before[name])]
+    assert len(changed) > 10, changed
+    compare(found, expected, len(expected))
 
 
 def write(folder):
@@ -114,7 +153,7 @@ def write(folder):
 
 if __name__ == "__main__":
     try:
-        {"peft": peft, "diffusers": diffusers, "write": write}[sys.argv[1]](Path(sys.argv[2]))
+        globals()[sys.argv[1]](Path(sys.argv[2]))
     except ImportError as error:
         print(error, file=sys.stderr)
         sys.exit(MISSING_PACKAGE)

@@ -68,7 +68,7 @@ pub fn run(config: ExperimentConfig, folder: &Path, until: Option<Until>, accept
         stage.batch_size,
         config.devices.len()
     ));
-    let trained = experiment.post_train(&start, &training, until).map_err(|error| with_way_out(error, accept_data))?;
+    let trained = experiment.post_train(start, &training, until).map_err(|error| with_way_out(error, accept_data))?;
     say::line(format!(
         "{} steps in {}, checkpoints and validations included",
         trained.steps,

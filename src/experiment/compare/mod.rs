@@ -27,6 +27,7 @@ use super::generate::Drawn;
 use super::kept_weights::{has_weights, save, weights_file};
 use super::metric::metrics;
 use super::opened::{Training, stage_seed};
+use crate::adapter::merged;
 use crate::checkpoint::{CHECKPOINTS, newest_step};
 use crate::data::DataSplit;
 use crate::models::Network;
@@ -284,12 +285,20 @@ impl Comparison {
             start: self.experiment.start_digest()?,
             waits: true,
         };
-        let trained = self.experiment.train(ema::load(self.experiment.init(0)?, &start), &what)?;
+        let network = ema::load(self.experiment.init(0)?, &start);
+        drop(start);
+        let trained = self.experiment.train(network, &what)?;
         let kept = Trained { steps: trained.steps, seconds: trained.time.as_secs_f64() };
         write(&folder.join("trained.json"), &pretty(&kept)?)?;
-        save(&trained.ema, &file)?;
+        let ema = trained.ema;
+        drop(trained.raw);
+        if let Some(adapter) = &stage.adapter {
+            ema.export_adapter(adapter, &folder.join("adapter"))?;
+        }
+        let ema = merged(ema);
+        save(&ema, &file)?;
         remove_checkpoints(&folder)?;
-        Ok(trained.ema)
+        Ok(ema)
     }
 
     fn plan(&self, job: Job) -> Vec<Planned> {

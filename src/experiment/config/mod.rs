@@ -152,13 +152,12 @@ impl ExperimentConfig {
         if !self.network.problems("network", None, None).is_empty() {
             return Vec::new();
         }
-        let arms = self.compare.arms.iter().enumerate().map(|(i, arm)| (format!("compare.arms[{i}]"), &arm.adapter));
-        let all = [("post_train".to_string(), &self.post_train.adapter)].into_iter().chain(arms);
-        all.flat_map(|(path, adapter)| {
-            let of = |adapter| self.network.adapter_problems(adapter, &format!("{path}.adapter"));
-            adapter.iter().flat_map(of).collect::<Vec<_>>()
-        })
-        .collect()
+        let arms = self.compare.arms.iter().enumerate().filter_map(|(i, arm)| {
+            let adapter = arm.adapter.as_ref()?.as_ref()?;
+            Some((format!("compare.arms[{i}].adapter"), adapter))
+        });
+        let own = self.post_train.adapter.iter().map(|adapter| ("post_train.adapter".to_string(), adapter));
+        own.chain(arms).flat_map(|(path, adapter)| self.network.adapter_problems(adapter, &path)).collect()
     }
 
     fn stage_problems(&self, path: &str, stage: &StageConfig) -> Vec<Problem> {

@@ -1,5 +1,6 @@
 //! The told timestep as a vector: sinusoidal features [cos(t f_i), sin(t f_i)] and a two-layer network.
 use super::init::{Law, WeightInit};
+use super::linear;
 use crate::ops::silu;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -35,7 +36,7 @@ impl TimestepEmbedding {
 
     /// Embeds timesteps `[batch]` as `[batch, width]`. The angles are computed in f32 whatever the type of the weights.
     pub fn forward(&self, timestep: Tensor<1>) -> Tensor<2> {
-        let features = sinusoidal(timestep, self.half).cast(self.first.weight.val().dtype());
-        self.second.forward(silu(self.first.forward(features)))
+        let features = sinusoidal(timestep, self.half).cast(self.first.weight.base().dtype());
+        linear(&self.second, silu(linear(&self.first, features)))
     }
 }

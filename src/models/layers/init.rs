@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn draw(seed: u64, law: Law) -> Vec<f32> {
-        let mut init = WeightInit::new(seed, &Device::default());
+        let mut init = WeightInit::new(seed, &Device::flex());
         init.weight([50, 200], 50, 200, law).val().into_data().try_to_vec().unwrap()
     }
 
@@ -128,7 +128,7 @@ mod tests {
         let law = Law::Normal { std: 1.0 };
         assert_eq!(draw(1, law), draw(1, law));
         assert_ne!(draw(1, law), draw(2, law));
-        let mut init = WeightInit::new(1, &Device::default());
+        let mut init = WeightInit::new(1, &Device::flex());
         let [a, b] = [0, 1].map(|_| init.weight([4, 4], 4, 4, law).val().into_data());
         assert_ne!(a, b);
     }
@@ -143,7 +143,7 @@ mod tests {
         let largest = draw(3, Law::XavierUniform).iter().fold(0.0f32, |a, v| a.max(v.abs()));
         assert!(largest <= bound && largest > 0.99 * bound, "{largest} {bound}");
         let bound = 1.0 / 50f32.sqrt();
-        let layer = WeightInit::new(3, &Device::default()).linear_and_bias(50, 200, Law::FanIn, Law::FanIn);
+        let layer = WeightInit::new(3, &Device::flex()).linear_and_bias(50, 200, Law::FanIn, Law::FanIn);
         for (values, share) in [(layer.weight.val().into_data(), 0.99), (layer.bias.unwrap().val().into_data(), 0.9)] {
             let largest = values.iter::<f32>().fold(0.0f32, |a, v| a.max(v.abs()));
             assert!(largest <= bound && largest > share * bound, "{largest} {bound}");

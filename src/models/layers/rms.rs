@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn rows_have_mean_square_one() {
-        let device = Device::default();
+        let device = Device::flex();
         let norm = Rms::new(4, &WeightInit::new(0, &device));
         let x = Tensor::<2>::from_floats([[1.0, 2.0, 3.0, 10.0], [-4.0, 0.0, 0.5, 1.0]], &device);
         for row in norm.forward(x).into_data().try_to_vec::<f32>().unwrap().chunks(4) {

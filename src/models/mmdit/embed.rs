@@ -1,5 +1,5 @@
 //! The pooled text on the way in.
-use crate::models::layers::{Law, WeightInit};
+use crate::models::layers::{Law, WeightInit, linear};
 use crate::ops::silu;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -21,6 +21,6 @@ impl PooledEmbedding {
 
     /// Embeds `[batch, inputs]` as `[batch, width]`.
     pub fn forward(&self, pooled: Tensor<2>) -> Tensor<2> {
-        self.second.forward(silu(self.first.forward(pooled)))
+        linear(&self.second, silu(linear(&self.first, pooled)))
     }
 }

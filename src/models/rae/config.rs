@@ -189,7 +189,7 @@ mod tests {
         let paths: Vec<_> = config.problems("model").into_iter().map(|p| p.path).collect();
         let keys = ["patch_size", "mlp_ratio", "num_heads[1]", "use_swiglu", "use_rope", "wo_shift"];
         assert_eq!(paths, keys.map(|key| format!("model.{key}")));
-        assert!(matches!(config.init(&Device::default()), Err(Error::Config(list)) if list.len() == 6));
+        assert!(matches!(config.init(&Device::flex()), Err(Error::Config(list)) if list.len() == 6));
         assert!(RaeConfig::named("DiTDH-M", 256).is_err() && RaeConfig::named("DiTDH-S", 128).is_err());
         assert!(serde_json::from_str::<RaeConfig>(r#"{"depht": [3, 2]}"#).is_err());
     }
@@ -198,7 +198,7 @@ mod tests {
     fn the_count_is_that_of_the_module_without_the_rotary_tables() {
         let widths = [tiny(), RaeConfig { hidden_size: [8, 8], use_qknorm: true, ..tiny() }];
         for config in widths {
-            let rae = config.init(&Device::default()).unwrap();
+            let rae = config.init(&Device::flex()).unwrap();
             let tables: usize = config.hidden_size.iter().zip(config.num_heads).map(|(w, h)| 2 * 9 * w / h).sum();
             assert_eq!(rae.num_params(), config.parameter_count() + tables);
         }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_fresh_network_predicts_zero_and_keeps_the_shape() {
-        let device = Device::default();
+        let device = Device::flex();
         let rae = tiny().init(&device).unwrap();
         let labels = Tensor::<1, Int>::from_ints([0, 2], &device);
         let out = rae.predict(Tensor::ones([2, 2, 3, 3], &device), Tensor::ones([2], &device), &labels).output;
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_null_label_exists_only_with_class_dropout() {
-        let device = Device::default();
+        let device = Device::flex();
         let labels = Tensor::<1, Int>::from_ints([0, 2], &device);
         let dropped = tiny().init(&device).unwrap().drop_condition(&labels, &[true, false]).unwrap();
         assert_eq!(dropped.into_data().iter::<i64>().collect::<Vec<_>>(), [3, 2]);

@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn scores_depend_on_the_offset_between_tokens_alone() {
-        let device = Device::default();
+        let device = Device::flex();
         let (head, grid) = (8, 3);
         let rope = Rope::new(head, grid, &WeightInit::new(0, &device));
         let same = |x: Tensor<4>| x.expand([1, 1, grid * grid, head]);

@@ -1,5 +1,5 @@
 //! The told time as a vector: random Fourier features [sin(2π s W), cos(2π s W)] and a two-layer network.
-use crate::models::layers::{Law, WeightInit};
+use crate::models::layers::{Law, WeightInit, linear};
 use crate::ops::silu;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -36,6 +36,6 @@ impl FourierEmbedding {
         let frequencies = self.frequencies.val().cast(FloatDType::F32).unsqueeze_dim::<2>(0);
         let angles = time.cast(FloatDType::F32).unsqueeze_dim::<2>(1) * frequencies * TAU;
         let features = Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1);
-        self.second.forward(silu(self.first.forward(features.cast(self.first.weight.val().dtype()))))
+        linear(&self.second, silu(linear(&self.first, features.cast(self.first.weight.base().dtype()))))
     }
 }

@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn parallel_opposite_and_orthogonal_tokens() {
-        let device = Device::default();
+        let device = Device::flex();
         let z = Tensor::<3>::from_floats([[[3.0, 4.0], [0.0, 2.0]]], &device);
         assert!((value(alignment_loss(vec![z.clone()], &[z.clone() * 7.0])) + 1.0).abs() < 1e-6);
         assert!((value(alignment_loss(vec![z.clone()], &[z.clone() * -0.1])) - 1.0).abs() < 1e-6);
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_token_of_zeros_has_a_finite_loss_and_gradient() {
-        let device = Device::default().autodiff();
+        let device = Device::flex().autodiff();
         let z = Tensor::<3>::zeros([1, 2, 3], &device).require_grad();
         let loss = alignment_loss(vec![z.clone()], &[Tensor::ones([1, 2, 3], &device)]);
         let gradient = z.grad(&loss.backward()).unwrap();

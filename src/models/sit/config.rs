@@ -230,20 +230,20 @@ mod tests {
         let config = SitConfig { patch_size: 5, num_heads: 7, class_dropout_prob: f64::NAN, ..Default::default() };
         let paths: Vec<_> = config.problems("model").into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["model.patch_size", "model.num_heads", "model.class_dropout_prob"]);
-        assert!(matches!(config.init(&Device::default()), Err(Error::Config(list)) if list.len() == 3));
+        assert!(matches!(config.init(&Device::flex()), Err(Error::Config(list)) if list.len() == 3));
         assert!(SitConfig::named("SiT-M/2").is_err());
         assert!(serde_json::from_str::<SitConfig>(r#"{"depht": 3}"#).is_err());
     }
 
     #[test]
     fn the_count_is_that_of_the_module() {
-        let sit = tiny().init(&Device::default()).unwrap();
+        let sit = tiny().init(&Device::flex()).unwrap();
         assert_eq!(sit.num_params(), tiny().parameter_count());
     }
 
     #[test]
     fn a_fresh_network_predicts_zero_and_keeps_the_shape() {
-        let device = Device::default();
+        let device = Device::flex();
         let sit = tiny().init(&device).unwrap();
         let labels = Tensor::<1, Int>::from_ints([0, 2], &device);
         let out = sit.predict(Tensor::ones([2, 4, 4, 4], &device), Tensor::ones([2], &device), &labels).output;
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_null_label_exists_only_with_class_dropout() {
-        let device = Device::default();
+        let device = Device::flex();
         let labels = Tensor::<1, Int>::from_ints([0, 2], &device);
         let dropped = tiny().init(&device).unwrap().drop_condition(&labels, &[true, false]).unwrap();
         assert_eq!(dropped.into_data().iter::<i64>().collect::<Vec<_>>(), [3, 2]);

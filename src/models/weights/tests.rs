@@ -6,7 +6,7 @@ use safetensors::tensor::TensorView;
 use std::path::Path;
 
 fn linear(inputs: usize, outputs: usize) -> Linear {
-    LinearConfig::new(inputs, outputs).init(&Device::default())
+    LinearConfig::new(inputs, outputs).init(&Device::flex())
 }
 
 #[test]

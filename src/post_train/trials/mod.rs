@@ -10,6 +10,7 @@ pub use comparison::{ArmDistances, TrialComparison};
 
 use super::gamma::{CANDIDATES, GammaChoice, GammaGoal, Pilot, PilotDistances, search};
 use super::{Stage, StageConfig};
+use crate::adapter::merged;
 use crate::network::PredictionNetwork;
 use crate::sample::Sampler;
 use crate::timestep::StrategyConfig;
@@ -237,7 +238,8 @@ where
             .devices(std::slice::from_ref(&self.device))
             .label(label);
         let TrialData { train, held_out, batcher } = &self.data;
-        Ok(runner.run(self.network.clone(), train.clone(), held_out.clone(), batcher.clone())?.ema)
+        let trained = runner.run(self.network.clone(), train.clone(), held_out.clone(), batcher.clone())?;
+        Ok(merged(trained.ema))
     }
 
     fn distances(&self, network: &N, seed: u64) -> Result<Vec<f64>> {

@@ -1,5 +1,5 @@
 //! `ema ← d·ema + (1 − d)·network`, parameter by parameter.
-use crate::adapter::Place;
+use crate::adapter::{Place, has_adapters, merged};
 #[cfg(feature = "fused")]
 use crate::ops::averaged;
 use crate::train::norm::Norm;
@@ -28,9 +28,14 @@ pub fn update<M: Module>(ema: M, network: &M, decay: f64) -> M {
 
 /// `network` with the weights of `ema`, each parameter trainable or frozen as it was in `network`.
 ///
-/// This is how training goes on from an average: the average itself is frozen.
+/// This is how training goes on from an average: the average itself is frozen. Adapters of `ema` that `network` does not have are
+/// added to the weights.
 pub fn load<M: Module>(network: M, ema: &M) -> M {
-    network.map(&mut Load { source: Paired::of(ema) })
+    let source = match has_adapters(ema) && !has_adapters(&network) {
+        true => Paired::of(&merged(ema.clone())),
+        false => Paired::of(ema),
+    };
+    network.map(&mut Load { source })
 }
 
 /// `‖ema − network‖₂` over all float parameters, of shape `[1]`; `None` without float parameters.
@@ -94,7 +99,7 @@ impl ModuleVisitor for Paired {
         let key = self.key();
         match self.place.is_adapter() {
             true => self.adapters = true,
-            false if !param.is_require_grad() => drop(self.frozen.insert(key.clone())),
+            false if !self.place.changes(param) => drop(self.frozen.insert(key.clone())),
             false => {}
         }
         self.tensors.register(key, param.base().without_autodiff());

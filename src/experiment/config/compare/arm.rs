@@ -7,7 +7,7 @@ use crate::post_train::StageConfig;
 use crate::timestep::StrategyConfig;
 use crate::train::{AntiDriftConfig, InputConfig};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One arm, or one for each of several γ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,9 +24,10 @@ pub struct ArmConfig {
     /// One arm for each of these γ; the strategy must have a `gamma`, which they replace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gammas: Vec<f64>,
-    /// What is trained beside a frozen network; that of `post_train` if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub adapter: Option<AdapterConfig>,
+    /// What is trained beside a frozen network; that of `post_train` if left out, and nothing if null: the whole network is
+    /// trained.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<Option<AdapterConfig>>,
     /// The peak learning rate; that of `post_train` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -36,6 +37,11 @@ pub struct ArmConfig {
     /// A further loss that turns velocities towards the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anti_drift: Option<AntiDriftConfig>,
+}
+
+/// What is there, null too.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// What an arm samples with.

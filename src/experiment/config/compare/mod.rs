@@ -120,7 +120,7 @@ impl ExperimentConfig {
                 weights: arm.weights(self.start.is_exact()),
                 stage: StageConfig {
                     strategy,
-                    adapter: arm.adapter.clone().or_else(|| self.post_train.adapter.clone()),
+                    adapter: arm.adapter.clone().unwrap_or_else(|| self.post_train.adapter.clone()),
                     optimizer: OptimizerConfig {
                         learning_rate: arm.learning_rate.unwrap_or(self.post_train.optimizer.learning_rate),
                         ..self.post_train.optimizer.clone()
@@ -149,7 +149,7 @@ impl ExperimentConfig {
         for (i, arm) in compare.arms.iter().enumerate() {
             let path = format!("{path}.arms[{i}]");
             problems.extend(arm.problems(&path, self.flow.path, self.start.is_exact()));
-            let adapter = arm.adapter.iter();
+            let adapter = arm.adapter.iter().flatten();
             problems.extend(adapter.flat_map(|a| a.problems(&format!("{path}.adapter"), self.post_train.precision)));
         }
         for (i, arm) in compare.arms.iter().enumerate().filter(|(_, arm)| arm.name.trim().is_empty()) {

@@ -30,7 +30,7 @@ fn every_problem_is_named() {
     let keys = ["num_heads", "decoder_hidden_size", "encoder_depth", "z_dims[1]", "projector_dim", "alignment_weight"];
     let paths: Vec<_> = config.problems("model").into_iter().map(|p| p.path).collect();
     assert_eq!(paths, keys.map(|key| format!("model.{key}")));
-    assert!(matches!(config.init(&Device::default()), Err(Error::Config(list)) if list.len() == 6));
+    assert!(matches!(config.init(&Device::flex()), Err(Error::Config(list)) if list.len() == 6));
     assert!(RepaConfig::named("SiT-S/2").is_err() && RepaConfig::named("SiT-M/2").is_err());
     assert!(serde_json::from_str::<RepaConfig>(r#"{"depht": 3}"#).is_err());
 }
@@ -39,13 +39,13 @@ fn every_problem_is_named() {
 fn the_count_is_that_of_the_module() {
     for qk_norm in [false, true] {
         let config = RepaConfig { qk_norm, ..tiny() };
-        assert_eq!(config.init(&Device::default()).unwrap().num_params(), config.parameter_count());
+        assert_eq!(config.init(&Device::flex()).unwrap().num_params(), config.parameter_count());
     }
 }
 
 #[test]
 fn features_alone_decide_about_the_alignment() {
-    let device = Device::default();
+    let device = Device::flex();
     let repa = tiny().init(&device).unwrap();
     let labels = Tensor::<1, Int>::from_ints([0, 2], &device);
     let (x, t) = (Tensor::<4>::ones([2, 4, 4, 4], &device), Tensor::<1>::full([2], 0.5, &device));
@@ -63,7 +63,7 @@ fn features_alone_decide_about_the_alignment() {
 
 #[test]
 fn features_of_other_encoders_are_refused() {
-    let device = Device::default();
+    let device = Device::flex();
     let labels = Tensor::<1, Int>::from_ints([0, 2], &device);
     let error = tiny().condition(labels, vec![Tensor::ones([2, 4, 6], &device)]).unwrap_err();
     assert_eq!(error.to_string(), "features have the shapes [[2, 4, 6]], must have [[2, 4, 6], [2, 4, 5]]");
@@ -71,7 +71,7 @@ fn features_of_other_encoders_are_refused() {
 
 #[test]
 fn dropping_touches_labels_alone() {
-    let device = Device::default();
+    let device = Device::flex();
     let features = vec![Tensor::ones([2, 4, 6], &device), Tensor::ones([2, 4, 5], &device)];
     let condition = tiny().condition(Tensor::from_ints([0, 2], &device), features).unwrap();
     let dropped = tiny().init(&device).unwrap().drop_condition(&condition, &[true, false]).unwrap();

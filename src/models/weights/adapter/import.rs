@@ -6,9 +6,10 @@ use crate::models::weights::grouped::{Said, grouped};
 use crate::tensor_file::{self, FileTensor, Stored};
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What names of A and of B end in: PEFT's, PEFT's with the name of an adapter, and the older ones.
@@ -20,6 +21,8 @@ const ENDS: [[&str; 2]; 3] = [
 const ALPHA: &str = ".alpha";
 /// What names may begin with.
 const PREFIXES: [&str; 5] = [PEFT_PREFIX, DIFFUSERS_PREFIX, "model.diffusion_model.", "diffusion_model.", "module."];
+/// Bytes of a header that are read at most: those that safetensors allows.
+const MOST_HEADER: u64 = 100_000_000;
 /// How many lines an error lists.
 const LISTED: usize = 20;
 
@@ -34,7 +37,7 @@ const LISTED: usize = 20;
 pub fn add_adapter<M: Module>(network: &M, path: &Path, layouts: &AdapterLayouts<'_>) -> Result<(M, usize)> {
     let file = adapter_file(path)?;
     let unfit = |message: String| Error::Weights(format!("{}: {message}", file.display()));
-    let beside = Settings::beside(&file)?;
+    let beside = Settings::of(&file)?;
     let Pairs { mut pairs, strange } = Pairs::of(tensor_file::open(&file)?);
     if pairs.is_empty() {
         return Err(unfit("holds no adapter: no name ends in `.lora_A.weight` or `.lora_down.weight`".into()));
@@ -43,8 +46,8 @@ pub fn add_adapter<M: Module>(network: &M, path: &Path, layouts: &AdapterLayouts
         strange.into_iter().map(|name| Said { name, what: "is no part of an adapter".into() }).collect();
     let mut linears = Weights { place: Place::default(), found: Vec::new() };
     network.visit(&mut linears);
-    let mut deltas = BTreeMap::new();
-    for Weight { path, sides, device } in linears.found {
+    let mut plans = BTreeMap::new();
+    for Weight { path, sides } in linears.found {
         let official = layouts.names.to_file(&path);
         let whole = [Part { name: official.clone(), rows: Rows::All }].to_vec();
         let parts = [Some(whole), (layouts.diffusers)(&official)].into_iter().flatten();
@@ -52,22 +55,14 @@ pub fn add_adapter<M: Module>(network: &M, path: &Path, layouts: &AdapterLayouts
         else {
             continue;
         };
-        let mut delta = Tensor::<2>::zeros([sides[1], sides[0]], &device);
-        for part in parts {
-            let Some(pair) = pairs.remove(&part.name) else { continue };
-            let rows = chosen(part.rows, sides[1]);
-            match pair.product(&beside, [rows.len(), sides[0]], &device) {
-                Ok(product) => {
-                    let at = Tensor::from_data(
-                        TensorData::from(rows.iter().map(|row| *row as i64).collect::<Vec<_>>().as_slice()),
-                        &device,
-                    );
-                    delta = delta.select_assign(0, at, product, burn::tensor::IndexingUpdateOp::Add);
-                }
-                Err(what) => said.push(Said { name: part.name, what }),
+        for Part { name, rows } in parts {
+            let Some(pair) = pairs.remove(&name) else { continue };
+            let rows = chosen(rows, sides[1]);
+            match pair.misfit([rows.len(), sides[0]]) {
+                Some(what) => said.push(Said { name, what }),
+                None => plans.entry(path.clone()).or_insert_with(Vec::new).push(Planned { name, rows, pair }),
             }
         }
-        deltas.insert(path, delta.transpose());
     }
     said.extend(pairs.into_keys().map(|name| Said { name, what: "is no layer of this network".into() }));
     if !said.is_empty() {
@@ -77,8 +72,13 @@ pub fn add_adapter<M: Module>(network: &M, path: &Path, layouts: &AdapterLayouts
         let lines: String = lines.iter().take(LISTED).map(|line| format!("\n  {line}")).collect();
         return Err(unfit(format!("does not fit:{lines}{more}")));
     }
-    let changed = deltas.len();
-    Ok((network.clone().map(&mut Add { place: Place::default(), deltas }), changed))
+    let changed = plans.len();
+    let mut add = Add { place: Place::default(), plans, beside, wrong: None };
+    let sum = network.clone().map(&mut add);
+    match add.wrong {
+        Some(Said { name, what }) => Err(Error::format(&file, format!("`{name}` {what}"))),
+        None => Ok((sum, changed)),
+    }
 }
 
 /// The file that a path names.
@@ -116,20 +116,49 @@ struct Settings {
 }
 
 impl Settings {
-    fn beside(file: &Path) -> Result<Self> {
+    /// Those in the header of the file, as diffusers writes them, or those beside it.
+    fn of(file: &Path) -> Result<Self> {
+        if let Some(json) = in_header(file) {
+            return Self::read(&json, file);
+        }
         let Some(config) = settings_file(file) else { return Ok(Self::default()) };
         let Ok(text) = std::fs::read(&config) else { return Ok(Self::default()) };
-        let json: Value = crate::json::parse(&text).map_err(|message| Error::format(&config, message))?;
-        let kind = json["peft_type"].as_str().unwrap_or("LORA");
-        if kind != "LORA" || json["use_dora"] == true {
-            let message = format!("peft_type = {kind:?}: only plain LoRA is read");
-            return Err(Error::format(&config, message));
-        }
-        if json["alpha_pattern"].as_object().is_some_and(|map| !map.is_empty()) {
-            return Err(Error::format(&config, "alpha_pattern: one α for all layers is read"));
-        }
-        Ok(Self { alpha: json["lora_alpha"].as_f64(), square_root: json["use_rslora"] == true })
+        Self::read(&crate::json::parse(&text).map_err(|message| Error::format(&config, message))?, &config)
     }
+
+    fn read(json: &Value, file: &Path) -> Result<Self> {
+        // diffusers puts the name of the part before each key: `transformer.r`.
+        let empty = serde_json::Map::new();
+        let all = json.as_object().unwrap_or(&empty);
+        let of = |key: &str| {
+            let named = |name: &str| name == key || name.strip_suffix(key).is_some_and(|part| part.ends_with('.'));
+            all.iter().find(|(name, value)| named(name) && !value.is_null()).map(|(_, value)| value)
+        };
+        let merge = "only plain LoRA is read: merge it with PEFT (`merge_and_unload`), and take the merged weights";
+        let kind = of("peft_type").and_then(Value::as_str).unwrap_or("LORA");
+        if kind != "LORA" {
+            return Err(Error::format(file, format!("peft_type = {kind:?}: {merge}")));
+        }
+        if of("use_dora").is_some_and(|dora| *dora == Value::Bool(true)) {
+            return Err(Error::format(file, format!("use_dora = true: {merge}")));
+        }
+        if of("alpha_pattern").and_then(Value::as_object).is_some_and(|map| !map.is_empty()) {
+            return Err(Error::format(file, format!("alpha_pattern: one α for all layers is read; {merge}")));
+        }
+        let square_root = of("use_rslora").is_some_and(|root| *root == Value::Bool(true));
+        Ok(Self { alpha: of("lora_alpha").and_then(Value::as_f64), square_root })
+    }
+}
+
+/// What the header of a safetensors file says of its adapter.
+fn in_header(file: &Path) -> Option<Value> {
+    let mut opened = std::fs::File::open(file).ok()?;
+    let mut length = [0; 8];
+    opened.read_exact(&mut length).ok()?;
+    let mut header = Vec::new();
+    opened.take(u64::from_le_bytes(length).min(MOST_HEADER)).read_to_end(&mut header).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    serde_json::from_str(header["__metadata__"]["lora_adapter_metadata"].as_str()?).ok()
 }
 
 /// A and B of a layer, unread.
@@ -141,19 +170,23 @@ struct Pair {
 }
 
 impl Pair {
-    /// (α/r) · B A `[outputs, inputs]`; or why not.
-    fn product(self, beside: &Settings, [outputs, inputs]: [usize; 2], device: &Device) -> Result<Tensor<2>, String> {
-        let (Some(a), Some(b)) = (self.a, self.b) else { return Err("has only one of A and B".into()) };
+    /// Why it is not for a weight `[outputs, inputs]`.
+    fn misfit(&self, [outputs, inputs]: [usize; 2]) -> Option<String> {
+        let (Some(a), Some(b)) = (&self.a, &self.b) else { return Some("has only one of A and B".into()) };
         let rank = a.shape.first().copied().unwrap_or_default();
-        if a.shape != [rank, inputs] || b.shape != [outputs, rank] || rank == 0 {
-            let (a, b) = (a.shape, b.shape);
-            return Err(format!("has A {a:?} and B {b:?}, for a weight of [{outputs}, {inputs}]"));
-        }
+        let fits = a.shape == [rank, inputs] && b.shape == [outputs, rank] && rank > 0;
+        (!fits).then(|| format!("has A {:?} and B {:?}, for a weight of [{outputs}, {inputs}]", a.shape, b.shape))
+    }
+
+    /// (α/r) · B A `[outputs, inputs]`; or why not.
+    fn product(self, beside: &Settings, device: &Device) -> Result<Tensor<2>, String> {
+        let (Some(a), Some(b)) = (self.a, self.b) else { return Err("has only one of A and B".into()) };
+        let rank = a.shape.first().copied().unwrap_or_default() as f64;
         let alpha = match self.alpha {
             Some(alpha) => alpha.read()?.iter::<f64>().next(),
             None => beside.alpha,
         };
-        let over = if beside.square_root { (rank as f64).sqrt() } else { rank as f64 };
+        let over = if beside.square_root { rank.sqrt() } else { rank };
         let scale = alpha.map_or(1.0, |alpha| alpha / over);
         let read = |tensor: FileTensor| -> Result<Tensor<2>, String> {
             let data = tensor.read()?.convert::<f32>();
@@ -164,6 +197,13 @@ impl Pair {
         };
         Ok(read(b)?.matmul(read(a)?).mul_scalar(scale))
     }
+}
+
+/// What is added to some rows of a weight.
+struct Planned {
+    name: String,
+    rows: Vec<usize>,
+    pair: Pair,
 }
 
 /// The adapters of a file, by the names of their layers.
@@ -203,7 +243,6 @@ fn without_prefix(name: &str) -> String {
 struct Weight {
     path: String,
     sides: [usize; 2],
-    device: Device,
 }
 
 struct Weights {
@@ -224,15 +263,32 @@ impl ModuleVisitor for Weights {
             && let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec())
             && self.place.container() == "Struct:Linear"
         {
-            let device = param.base().without_autodiff().device();
-            self.found.push(Weight { path: layer.into(), sides, device });
+            self.found.push(Weight { path: layer.into(), sides });
         }
     }
 }
 
+/// Adds what is planned, a weight at a time.
 struct Add {
     place: Place,
-    deltas: BTreeMap<String, Tensor<2>>,
+    plans: BTreeMap<String, Vec<Planned>>,
+    beside: Settings,
+    wrong: Option<Said>,
+}
+
+impl Add {
+    /// What is added to a weight `[inputs, outputs]`.
+    fn delta(&mut self, parts: Vec<Planned>, [inputs, outputs]: [usize; 2], device: &Device) -> Option<Tensor<2>> {
+        let mut delta = Tensor::<2>::zeros([outputs, inputs], device);
+        for Planned { name, rows, pair } in parts {
+            let product =
+                pair.product(&self.beside, device).map_err(|what| self.wrong = Some(Said { name, what })).ok()?;
+            let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
+            let rows = Tensor::<1, Int>::from_data(TensorData::from(rows.as_slice()), device);
+            delta = delta.select_assign(0, rows, product, IndexingUpdateOp::Add);
+        }
+        Some(delta.transpose())
+    }
 }
 
 impl ModuleMapper for Add {
@@ -244,11 +300,12 @@ impl ModuleMapper for Add {
     }
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.place.path();
-        let Some(delta) = path.strip_suffix(".weight").and_then(|layer| self.deltas.remove(layer)) else {
-            return param;
-        };
+        let Some(parts) = path.strip_suffix(".weight").and_then(|layer| self.plans.remove(layer)) else { return param };
+        let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec()) else { return param };
         param.map(|old| {
-            let sum = old.clone().without_autodiff() + delta.reshape(old.shape());
+            let plain = old.clone().without_autodiff();
+            let Some(delta) = self.delta(parts, sides, &plain.device()) else { return old };
+            let sum = plain + delta.reshape(old.shape());
             match old.is_autodiff() {
                 true => Tensor::from_inner(sum).set_require_grad(old.is_require_grad()),
                 false => sum,
