@@ -1,7 +1,7 @@
 //! Post-training with adapters: what is trained, averaged and kept, and that it is the same training as ever.
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::store::burn_pack::Reader;
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use burn_mixflow::adapter::merged;
@@ -35,14 +35,15 @@ fn samples(count: usize) -> InMemDataset<Sample> {
 fn network(seed: u64) -> ResidualMlp {
     let folder = tempfile::tempdir().unwrap();
     let config = StageConfig::parse(
-        r#"{"steps": 30, "batch_size": 8, "steps_per_epoch": 30, "optimizer": {"learning_rate": 0.01}}"#,
+        r#"{"steps": 6, "batch_size": 8, "steps_per_epoch": 6, "optimizer": {"learning_rate": 0.01}}"#,
     );
     let trained = run(&config.unwrap(), fresh(seed), folder.path(), None).unwrap();
     ema::load(fresh(seed), &trained.raw)
 }
 
 fn fresh(seed: u64) -> ResidualMlp {
-    let config = ResidualMlpConfig { size: 4, width: 16, depth: 2, embedding: 8, num_classes: 3, ..Default::default() };
+    let config =
+        ResidualMlpConfig { size: 4, width: 16, depth: 2, embedding: 16, num_classes: 3, ..Default::default() };
     config.init_seeded(seed, &Device::flex().autodiff()).unwrap()
 }
 
@@ -146,9 +147,10 @@ fn checkpoints_of_other_frozen_weights_are_refused() {
 
 #[test]
 fn two_devices_and_accumulation_train_the_same_adapters() {
-    let config = config(json!({"optimizer": {"clip": null}}));
+    let config = config(json!({"optimizer": {"clip": null}, "accumulation": 2}));
     let one = tempfile::tempdir().unwrap();
-    let one = run(&config, network(1), one.path(), None).unwrap();
+    let whole = StageConfig { accumulation: 1, ..config.clone() };
+    let one = run(&whole, network(1), one.path(), None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let devices = [Device::flex(), Device::flex()];
     let two =
@@ -176,9 +178,9 @@ fn of_full_rank_they_reach_the_loss_of_full_training() {
         let folder = tempfile::tempdir().unwrap();
         loss(&merged(run(&stage, network(1), folder.path(), None).unwrap().raw))
     };
-    // Of every layer, so that there is nothing that the full training has beyond them but biases and tables.
+    // 16 is the width of everything: W + A B can be any matrix. The full training has the biases and the table of labels beyond it.
     let full = train(json!(null));
-    let adapted = train(json!({"rank": 8, "alpha": 8, "match": ["input", "blocks", "output"]}));
+    let adapted = train(json!({"rank": 16, "alpha": 32, "match": ["input", "time", "blocks", "output"]}));
     let before = loss(&network(1));
     assert!(full < 0.8 * before, "{full} of {before}");
     assert!(adapted < full + 0.1 * (before - full), "{adapted}, full training {full}, before {before}");
@@ -199,6 +201,18 @@ fn frozen_weights_of_half_the_size_train_nearly_the_same() {
     }
 }
 
+/// Adds a number to every parameter.
+struct Shift(f32);
+
+impl ModuleMapper for Shift {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|old| {
+            let trains = old.is_require_grad();
+            Tensor::from_inner(old.without_autodiff() + self.0).set_require_grad(trains)
+        })
+    }
+}
+
 #[test]
 fn the_average_of_frozen_weights_takes_no_memory_of_its_own() {
     let network = network(1);
@@ -211,6 +225,90 @@ fn the_average_of_frozen_weights_takes_no_memory_of_its_own() {
     let trained: Vec<_> =
         parameters(step.network()).into_iter().filter(|(_, (trains, _))| *trains).map(|(path, _)| path).collect();
     assert!(trained.len() == 8 && trained.iter().all(|path| path.contains(".lora.")), "{trained:?}");
-    let followed = ema::update(step.ema().clone(), step.network(), 0.5);
-    assert_eq!(numbers(&followed), numbers(step.ema()));
+    // What the network's frozen weights become does not reach the average: they are not followed.
+    let moved = step.network().clone().map(&mut Shift(1.0));
+    let followed = numbers(&ema::update(step.ema().clone(), &moved, 0.5));
+    for (path, before) in numbers(step.ema()) {
+        let by = if path.contains(".lora.") { 0.5 } else { 0.0 };
+        let difference = before.iter().zip(&followed[&path]).map(|(a, b)| (b - a - by).abs()).fold(0.0, f32::max);
+        assert!(difference < 1e-6, "{path}: {difference}");
+    }
+}
+
+#[test]
+fn an_average_loaded_into_a_plain_network_has_the_adapters_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = run(&config(json!({})), network(1), folder.path(), None).unwrap();
+    let loaded = ema::load(fresh(5), &trained.ema);
+    assert_eq!(numbers(&loaded), numbers(&merged(trained.ema)));
+    assert!(parameters(&loaded).values().any(|(trains, _)| *trains));
+}
+
+#[test]
+fn a_network_with_burns_own_adapters_trains_them_and_knows_its_base() {
+    use burn::module::{Lora, ParamGroup};
+    let adapted = |seed| {
+        network(seed).apply_lora(Lora::new(2, 4.0).set_param_group(ParamGroup::from_predicate("blocks.0.first")))
+    };
+    let mut config = config(json!({}));
+    config.adapter = None;
+    let folder = tempfile::tempdir().unwrap();
+    run(&config, adapted(1), folder.path(), Some(4)).unwrap();
+    let error = run(&config, adapted(2), folder.path(), None).map(drop).unwrap_err().to_string();
+    assert!(error.contains("the weights under the adapter: differs"), "{error}");
+    let trained = run(&config, adapted(1), folder.path(), None).unwrap();
+    assert_eq!(trained.steps, 8);
+    assert!(numbers(&trained.raw).keys().any(|path| path.contains(".lora.")));
+}
+
+#[test]
+fn an_experiment_leaves_the_whole_network_and_its_adapters() {
+    use burn_mixflow::experiment::Experiment;
+    use burn_mixflow::experiment::config::ExperimentConfig;
+    let folder = tempfile::tempdir().unwrap();
+    let open = |start: Value, adapter: Value| {
+        let stage = json!({"steps": 4, "batch_size": 8, "steps_per_epoch": 2, "adapter": adapter, "seed": 1,
+            "optimizer": {"learning_rate": 0.01}});
+        let config = json!({
+            "data": {"kind": "digits", "held_out": 8},
+            "network": {"kind": "sit", "input_size": 8, "patch_size": 2, "in_channels": 1, "hidden_size": 16, "depth": 2,
+                "num_heads": 2, "num_classes": 10, "learn_sigma": false},
+            "start": start, "post_train": stage,
+        });
+        let config = ExperimentConfig::parse(&config.to_string()).unwrap();
+        Experiment::open(config, &folder.path().join("cache")).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let pretrain = json!({"kind": "pretrain", "steps": 8, "batch_size": 8, "steps_per_epoch": 8,
+        "optimizer": {"learning_rate": 0.01}});
+    let lora = json!({"kind": "lora", "rank": 2, "match": ["blocks"]});
+    let experiment = open(pretrain.clone(), lora);
+    let (start, _) = experiment.start().unwrap();
+    let before = folder.path().join("start.safetensors");
+    start.export(&before).unwrap();
+    let run = folder.path().join("run");
+    let part = experiment.post_train(start.clone(), &run, Some(3)).unwrap();
+    assert!(!part.finished && !run.join("adapter").exists());
+    // The checkpoint does not have the frozen weights: they are made again.
+    let (again, _) = experiment.start_of(&run).unwrap();
+    assert_eq!(numbers(&again), numbers(&start));
+    let trained = experiment.post_train(again, &run, None).unwrap();
+    assert!(trained.finished);
+    assert_eq!(numbers(&trained.ema).keys().collect::<Vec<_>>(), numbers(&start).keys().collect::<Vec<_>>());
+    assert_eq!(numbers(&experiment.trained(&run).unwrap()), numbers(&trained.ema));
+    assert_ne!(numbers(&trained.ema), numbers(&start));
+    experiment.time_steps().unwrap();
+    // The adapters on the start are the network.
+    for (adapter, weights) in [("adapter", "ema.safetensors"), ("adapter_raw", "raw.safetensors")] {
+        let file = |path: &Path| json!({"kind": "weights", "file": path});
+        let mut with = file(&before);
+        with["adapters"] = json!([run.join(adapter)]);
+        let (sum, _) = open(with, Value::Null).start().unwrap();
+        let (whole, _) = open(file(&run.join(weights)), Value::Null).start().unwrap();
+        for ((path, a), (_, b)) in numbers(&sum).iter().zip(numbers(&whole)) {
+            let difference = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(difference < 1e-6, "{adapter} {path}: {difference}");
+        }
+    }
+    let error = open(pretrain, Value::Null).post_train(start, &run, None).map(drop).unwrap_err().to_string();
+    assert!(error.contains("post_train.adapter"), "{error}");
 }

@@ -353,3 +353,32 @@ fn the_documented_error_messages_are_real() {
     }
     assert!(shown >= 5, "docs/configuration.md shows only {shown} errors");
 }
+
+/// Gigabytes that a full-size configuration holds of its network on its first device, before any activation.
+fn gigabytes_of_state(name: &str) -> f64 {
+    let config = ExperimentConfig::read(folder().join(name)).unwrap();
+    let count = config.network.parameter_count();
+    let bytes = match &config.post_train.adapter {
+        None => 20 * count.trained + 8 * (count.all - count.trained),
+        Some(adapter) => 2 * count.all + 20 * config.network.adapter_count(adapter),
+    };
+    bytes as f64 / 1e9
+}
+
+#[test]
+fn the_documented_memory_of_full_size_networks_is_that_of_their_configurations() {
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systems.md")).unwrap();
+    for (name, said) in [
+        ("sit/xl-256.json", "13.5 GB for SiT-XL/2"),
+        ("rae/xl-256.json", "16.8 GB for DiT^DH-XL"),
+        ("sd35/medium.json", "47 GB for Stable Diffusion 3.5 Medium"),
+        ("sd35/large-8gpu.json", "162 GB for Large"),
+        ("sd35/large-lora.json", "17.2 GB before any activation"),
+    ] {
+        assert!(docs.contains(said), "docs/systems.md does not say {said:?}");
+        let (documented, found) = (said.split(' ').next().unwrap().parse::<f64>().unwrap(), gigabytes_of_state(name));
+        // To the last digit that is printed.
+        let unit = if said.split(' ').next().unwrap().contains('.') { 0.051 } else { 0.51 };
+        assert!((documented - found).abs() < unit, "{name}: {found:.2} GB, documented are {documented}");
+    }
+}
