@@ -64,7 +64,7 @@ fn network(classes: usize) -> ResidualMlp {
     }
     let config =
         ResidualMlpConfig { size: 4, width: 12, depth: 1, embedding: 8, num_classes: classes, ..Default::default() };
-    config.init(&Device::flex()).unwrap().map(&mut Stir(0)).train()
+    config.init(&device::device()).unwrap().map(&mut Stir(0)).train()
 }
 
 fn keys(positions: std::ops::Range<u64>) -> Vec<SampleKey> {
@@ -222,7 +222,7 @@ fn loader(samples: Vec<Sample>, batch: usize) -> EpochLoader<Sample, 4, Tensor<1
 }
 
 fn validation(samples: Vec<Sample>) -> EpochLoader<Sample, 4, Tensor<1, Int>> {
-    let loader = EpochLoader::validation(InMemDataset::new(samples), Images, &Device::flex());
+    let loader = EpochLoader::validation(InMemDataset::new(samples), Images, &device::device());
     loader.with_batch_size(8).with_seed(7).build().unwrap()
 }
 
@@ -305,7 +305,7 @@ fn a_bad_batch_stops_the_run_before_its_update() {
 #[test]
 fn dropping_conditions_without_a_null_condition_makes_no_update() {
     let plain = ResidualMlpConfig { size: 4, width: 12, depth: 1, embedding: 8, num_classes: 0, ..Default::default() };
-    let network = plain.init(&Device::flex().autodiff()).unwrap();
+    let network = plain.init(&device()).unwrap();
     let step = Step::<4>::builder(network.clone(), mixflow()).with_condition_dropout(1.0).build().unwrap();
     let step = update(step, &mut SgdConfig::new().init(), batch(0..8));
     assert_eq!(step.fault(), Some(Fault::NoNullCondition));
@@ -486,7 +486,7 @@ fn a_prediction_of_another_shape_is_an_error_with_both_shapes() {
 
         let config = SamplerConfig::new(SolverConfig::Heun, 3, 8);
         let sampler = Sampler::linear_velocity(config).unwrap();
-        let sampled = sampler.sample(&network.valid(), &(), [8, 4], 0, &Device::flex(), &mut |_| ());
+        let sampled = sampler.sample(&network.valid(), &(), [8, 4], 0, &device::device(), &mut |_| ());
         assert!(sampled.unwrap_err().to_string().contains(&both));
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn attach<M: Module>(
     }
     problems.extend(misfits(config, &linears.found, "adapter"));
     Error::if_any(problems)?;
-    let chosen = linears.found.iter().zip(linears.ids).filter(|(layer, _)| config.is_for(&layer.path));
+    let chosen = linears.found.iter().zip(linears.ids).filter(|(layer, _)| config.is_for(layer));
     let group = ParamGroup::from_ids(chosen.map(|(_, id)| id).collect());
     let network = match base {
         BaseType::F32 => network,
@@ -211,7 +211,12 @@ mod tests {
         let there = "no linear layer has this in its path; there are `mlp.#`, `out`";
         assert!(none.contains(&format!("adapter.match[1] = \"attn.qkv\": {there}")), "{none}");
         assert!(none.contains(&format!("adapter.match[2] = \"lp.0\": {there}")), "{none}");
-        let large = error(r#"{"kind": "lora", "rank": 5}"#);
+        let large = error(r#"{"kind": "lora", "rank": 5, "match": ["mlp"]}"#);
+        let larger = error(r#"{"kind": "lora", "rank": 7}"#);
+        assert!(larger.contains("adapter.rank = 7: no linear layer is as large"), "{larger}");
+        // Left out, as the layers of the MLP are too small.
+        let one = attach(small(), &config(r#"{"kind": "lora", "rank": 5}"#), &[], 1).unwrap();
+        assert!(one.out.weight.adapter().is_some() && one.mlp.iter().all(|layer| layer.weight.adapter().is_none()));
         assert!(large.contains("adapter.rank = 5: the weight of `mlp.0` is [6, 4]"), "{large}");
         let twice = attach(small(), &config(r#"{"kind": "lora", "rank": 2}"#), &[], 1).unwrap();
         let twice = attach(twice, &config(r#"{"kind": "lora", "rank": 2}"#), &[], 1).map(drop).unwrap_err().to_string();

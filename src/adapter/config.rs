@@ -1,4 +1,5 @@
 //! Which layers get an adapter, and of what size.
+use super::layer::Layer;
 use crate::Problem;
 use crate::train::Precision;
 use serde::{Deserialize, Serialize};
@@ -17,12 +18,12 @@ pub enum AdapterConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraConfig {
-    /// Columns of A and rows of B, at least 1 and at most the smaller side of every weight.
+    /// Columns of A and rows of B, at least 1 and at most the smaller side of every weight that is named.
     pub rank: usize,
     /// α, positive: A B counts α/r times.
     pub alpha: f64,
     /// Linear layers that get one, by whole segments of their paths: `"attn.qkv"` names `blocks.0.attn.qkv` and all like it,
-    /// `"mlp"` every layer below an `mlp`. All of them if left out.
+    /// `"mlp"` every layer below an `mlp`. If left out, all whose weight has no side smaller than the rank.
     #[serde(rename = "match")]
     pub matching: Vec<String>,
     /// The type in which the frozen weights are held.
@@ -68,10 +69,13 @@ impl AdapterConfig {
         problems
     }
 
-    /// Whether the linear layer at this path gets an adapter.
-    pub(crate) fn is_for(&self, path: &str) -> bool {
-        let Self::Lora(LoraConfig { matching, .. }) = self;
-        matching.is_empty() || matching.iter().any(|name| names(name, path))
+    /// Whether a linear layer gets an adapter.
+    pub(crate) fn is_for(&self, Layer { path, sides }: &Layer) -> bool {
+        let Self::Lora(LoraConfig { rank, matching, .. }) = self;
+        match matching.is_empty() {
+            true => sides.iter().all(|side| rank <= side),
+            false => matching.iter().any(|name| names(name, path)),
+        }
     }
 
     /// In which type validation computes.

@@ -26,7 +26,10 @@ pub(crate) fn misfits(config: &AdapterConfig, layers: &[Layer], path: &str) -> V
     if layers.is_empty() {
         must("kind", "= \"lora\": the network has no layer of the type `Linear`".into());
     }
-    let smaller = |layer: &&Layer| config.is_for(&layer.path) && *rank > layer.sides[0].min(layer.sides[1]);
+    if !layers.is_empty() && matching.is_empty() && !layers.iter().any(|layer| config.is_for(layer)) {
+        must("rank", format!("= {rank}: no linear layer is as large; take a smaller rank"));
+    }
+    let smaller = |layer: &&Layer| config.is_for(layer) && *rank > layer.sides[0].min(layer.sides[1]);
     if let Some(Layer { path, sides: [inputs, outputs] }) = layers.iter().find(smaller) {
         let most = "has no larger rank than its smaller side; name other layers in `match`, or take a smaller rank";
         must("rank", format!("= {rank}: the weight of `{path}` is [{inputs}, {outputs}], and {most}"));

@@ -29,15 +29,29 @@ impl CheckpointSets {
     /// Writes one part; the last one completes its set.
     fn save<R: Checkpoint>(&self, part: &'static str, epoch: usize, record: R) -> crate::Result<()> {
         let number = self.number(epoch);
+        let reading = Reading { sets: self, number };
         self.begin(number)?;
         let path = self.part_path(number, part);
         // One at a time: each holds the bytes of its file in memory.
         let turn = self.turn();
         let bytes = record.checkpoint_into_bytes().map_err(|e| Error::format(&path, e.to_string()))?;
+        drop(reading);
         let written = super::manifest::FileRecord::of(&bytes);
         storage::write(&path, &bytes)?;
         drop(turn);
         self.saved(number, part, written, bytes)
+    }
+}
+
+/// A part whose numbers are being read; dropped, they are, or never will be.
+struct Reading<'a> {
+    sets: &'a CheckpointSets,
+    number: usize,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.sets.has_read(self.number);
     }
 }
 

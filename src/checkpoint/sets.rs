@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 #[cfg(feature = "experiment")]
 use std::time::SystemTime;
 
@@ -41,6 +41,8 @@ enum NumberedBy {
 struct Shared {
     state: Mutex<State>,
     turn: Mutex<()>,
+    /// Hears of every part whose numbers were read.
+    read: Condvar,
 }
 
 #[derive(Default)]
@@ -52,6 +54,8 @@ struct State {
     /// The steps of Burn's epochs.
     steps: BTreeMap<usize, usize>,
     histories: BTreeMap<usize, History>,
+    /// Of announced sets, how many parts have numbers that may still be on a device.
+    unread: BTreeMap<usize, usize>,
     not_finite: Option<NotFinite>,
 }
 
@@ -302,6 +306,28 @@ impl CheckpointSets {
         let mut state = self.lock();
         state.steps.insert(epoch, step);
         state.histories.insert(step, history);
+        state.unread.insert(step, PARTS.len());
+    }
+
+    /// Notes that a part of the set of `number` no longer needs the device.
+    pub(super) fn has_read(&self, number: usize) {
+        let mut state = self.lock();
+        if let Some(parts) = state.unread.get_mut(&number) {
+            *parts = parts.saturating_sub(1);
+            if *parts == 0 {
+                state.unread.remove(&number);
+            }
+        }
+        self.shared.read.notify_all();
+    }
+
+    /// Waits until all parts that were announced are read. Burn hands out numbers on a GPU that are copied when they are first
+    /// looked at, in another thread, while the next step writes over them.
+    pub(crate) fn wait_until_read(&self) {
+        let mut state = self.lock();
+        while !state.unread.is_empty() {
+            state = self.shared.read.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
     }
 
     /// Writes another history into the complete set of `step`, whose files stay.

@@ -165,7 +165,7 @@ impl NetworkConfig {
         let numbers = |Layer { sides, .. }: Layer| {
             sides.iter().fold(0_u128, |all, side| all.saturating_add(*side as u128)).saturating_mul(*rank as u128)
         };
-        let adapted = self.linear_layers().into_iter().filter(|layer| adapter.is_for(&layer.path));
+        let adapted = self.linear_layers().into_iter().filter(|layer| adapter.is_for(layer));
         adapted.map(numbers).fold(0, u128::saturating_add)
     }
 

@@ -92,10 +92,16 @@ impl CheckpointingStrategy for SaveCuts {
 pub(super) struct EndOfCuts {
     pub segments: Segments,
     pub ended_early: EndedEarly,
+    /// What the next step must wait for, where it would write over what is being saved.
+    pub unread: Option<CheckpointSets>,
 }
 
 impl EarlyStoppingStrategy for EndOfCuts {
     fn should_stop(&mut self, _: usize, _: &EventStoreClient) -> bool {
+        // Burn asks right after it has saved, in the thread that makes the steps.
+        if let Some(sets) = &self.unread {
+            sets.wait_until_read();
+        }
         self.segments.is_over() || self.ended_early.get()
     }
 }

@@ -18,6 +18,7 @@ use burn::data::dataset::Dataset;
 use burn::module::{Module, ModuleDisplay};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
+use burn::tensor::Device;
 use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::{LearningRateMetric, LossMetric};
 use burn::train::{ExecutionStrategy, Interrupter, Learner, MultiDeviceOptim, SupervisedTraining, TrainingError};
@@ -147,7 +148,9 @@ impl Sitting<'_> {
             began: Instant::now(),
             ended_early: ended_early.clone(),
         };
-        let ends = EndOfCuts { segments: segments.clone(), ended_early: ended_early.clone() };
+        let on_cpu = devices.iter().all(|device| *device == Device::flex());
+        let unread = (!on_cpu).then(|| sets.clone());
+        let ends = EndOfCuts { segments: segments.clone(), ended_early: ended_early.clone(), unread };
         let warnings = is_dashboard().then(WarningsKept::new);
         let epochs = config.steps / config.steps_per_epoch;
         let epochs_before = Some(reached / config.steps_per_epoch).filter(|epochs| *epochs > 0);

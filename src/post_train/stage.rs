@@ -53,9 +53,10 @@ pub(super) struct Text {
 /// What a stage made.
 #[derive(Debug)]
 pub struct Trained<N> {
-    /// The averaged weights: what to sample with, and what the papers publish. Without autodiff.
+    /// The averaged weights: what to sample with, and what the papers publish. Without autodiff. Adapters are beside the frozen
+    /// weights: [`merged`](crate::adapter::merged) adds them.
     pub ema: N,
-    /// The weights the optimizer moved. Without autodiff.
+    /// The weights the optimizer moved. Without autodiff, and with adapters as `ema`.
     pub raw: N,
     /// The time of the steps this process ran.
     pub time: Duration,

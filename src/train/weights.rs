@@ -61,10 +61,12 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
     }
 
     fn into_record(self) -> ModuleRecord {
-        match self.weights.recorded() {
+        let on_cpu = self.devices().iter().all(|device| device.clone().inner() == Device::flex());
+        let record = match self.weights.recorded() {
             Some(group) => self.weights.into_record_group(group),
             None => self.weights.into_record(),
-        }
+        };
+        if on_cpu { record } else { read(record) }
     }
 
     fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {
@@ -82,6 +84,13 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
         };
         Ok(Self { weights: self.weights.try_load_record(record)?, ..self })
     }
+}
+
+/// The same record, in memory. Burn copies numbers from a GPU when they are first looked at, which may be in another thread and
+/// after the next step has written over them.
+fn read(record: ModuleRecord) -> ModuleRecord {
+    let read = record.clone().into_bytes().and_then(ModuleRecord::from_bytes);
+    read.unwrap_or(record)
 }
 
 impl<N: Module + ModuleDisplay, const D: usize> Clone for MixFlowTrainStep<N, D> {

@@ -1,7 +1,8 @@
 //! The device that tests compute on: the CPU, or what `MIXFLOW_TEST_DEVICE` names, such as `wgpu:0`.
 #![allow(dead_code)]
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use burn_mixflow::post_train::DeviceName;
+use std::io::Write;
 
 /// The variable that names a device.
 pub const VARIABLE: &str = "MIXFLOW_TEST_DEVICE";
@@ -22,4 +23,14 @@ pub fn device() -> Device {
 /// How many times the tolerance of the CPU is accepted: other devices sum in another order, and their exponentials are others.
 pub fn slack() -> f64 {
     if named().is_some() { 20.0 } else { 1.0 }
+}
+
+/// Whether the device computes in a type of numbers; if not, this says loudly that `what` is not tested.
+pub fn computes_in(dtype: DType, what: &str) -> bool {
+    let does = device().supports_dtype(dtype);
+    if !does {
+        // Past the test harness, which hides what a passing test prints.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {what}: the device does not compute in {dtype:?}");
+    }
+    does
 }
