@@ -1,16 +1,13 @@
 //! A network whose linear layers have adapters.
-use super::layer::{Layer, misfits};
+use super::layer::{Linears, misfits};
 use super::parameters::{Place, has_adapters};
 use super::{AdapterConfig, BaseType, LoraConfig};
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Problem, Result, digest};
-use burn::module::{Lora, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
 use burn::tensor::{FloatDType, Tensor, TensorData};
 use rand_distr::{Distribution, Normal};
 use sha2::{Digest, Sha256};
-
-/// Burn's own layer, as containers are named to visitors.
-const LINEAR: &str = "Struct:Linear";
 
 /// `network` with adapters of `config` whose numbers are a pure function of `seed`; all else is frozen. `kept` must not be
 /// rounded to bf16: see [`PredictionNetwork::KEPT_IN_F32`](crate::network::PredictionNetwork::KEPT_IN_F32).
@@ -27,16 +24,15 @@ pub(crate) fn attach<M: Module>(
     seed: u64,
 ) -> Result<M> {
     let AdapterConfig::Lora(LoraConfig { rank, alpha, base, .. }) = config;
-    let mut linears = Linears::default();
-    network.visit(&mut linears);
+    let linears = Linears::of(&network);
     let mut problems = Vec::new();
     if has_adapters(&network) {
         let message = "= \"lora\": the network has adapters already; merge them first".into();
         problems.push(Problem { path: "adapter.kind".into(), message });
     }
-    problems.extend(misfits(config, &linears.found, "adapter"));
+    problems.extend(misfits(config, &linears.layers, "adapter"));
     Error::if_any(problems)?;
-    let chosen = linears.found.iter().zip(linears.ids).filter(|(layer, _)| config.is_for(layer));
+    let chosen = linears.layers.iter().zip(linears.ids).filter(|(layer, _)| config.is_for(layer));
     let group = ParamGroup::from_ids(chosen.map(|(_, id)| id).collect());
     let network = match base {
         BaseType::F32 => network,
@@ -44,32 +40,6 @@ pub(crate) fn attach<M: Module>(
     };
     let lora = Lora::new(*rank, *alpha).set_param_group(group).set_dtype(FloatDType::F32);
     Ok(network.apply_lora(lora).map(&mut Drawn { seed, deviation: 1.0 / *rank as f64, place: Place::default() }))
-}
-
-/// The linear layers of a network, and the ids of their weights.
-#[derive(Default)]
-struct Linears {
-    place: Place,
-    found: Vec<Layer>,
-    ids: Vec<ParamId>,
-}
-
-impl ModuleVisitor for Linears {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.place.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.exit();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.place.path();
-        if let (Some(layer), LINEAR) = (path.strip_suffix(".weight"), self.place.container())
-            && let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec())
-        {
-            self.found.push(Layer { path: layer.into(), sides });
-            self.ids.push(param.id);
-        }
-    }
 }
 
 /// Rounds weights to bf16.

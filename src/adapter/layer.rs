@@ -1,7 +1,13 @@
 //! The linear layers of a network, and what keeps adapters from them.
 use super::config::names;
+use super::parameters::Place;
 use super::{AdapterConfig, LoraConfig};
 use crate::Problem;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+/// Burn's own layer, as containers are named to visitors.
+const LINEAR: &str = "Struct:Linear";
 
 /// A linear layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +16,40 @@ pub(crate) struct Layer {
     pub path: String,
     /// How many numbers go in, and how many come out.
     pub sides: [usize; 2],
+}
+
+/// The linear layers of a network, and the ids of their weights.
+#[derive(Default)]
+pub(crate) struct Linears {
+    place: Place,
+    pub layers: Vec<Layer>,
+    pub ids: Vec<ParamId>,
+}
+
+impl Linears {
+    pub fn of<M: Module>(network: &M) -> Self {
+        let mut all = Self::default();
+        network.visit(&mut all);
+        all
+    }
+}
+
+impl ModuleVisitor for Linears {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.place.enter(name, container);
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.place.exit();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.place.path();
+        if let (Some(layer), LINEAR) = (path.strip_suffix(".weight"), self.place.container())
+            && let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec())
+        {
+            self.layers.push(Layer { path: layer.into(), sides });
+            self.ids.push(param.id);
+        }
+    }
 }
 
 /// Why a network with these layers cannot have the adapters, with keys below `path`.

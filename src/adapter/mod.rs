@@ -16,6 +16,6 @@ mod parameters;
 pub(crate) use attach::attach;
 pub use config::{AdapterConfig, BaseType, LoraConfig};
 #[cfg(feature = "models")]
-pub(crate) use layer::{Layer, misfits};
+pub(crate) use layer::{Layer, Linears, misfits};
 pub use parameters::merged;
 pub(crate) use parameters::{Place, base_digest, has_adapters, recorded};

@@ -10,10 +10,10 @@ use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
 use crate::network::Condition;
 use crate::post_train::{Stage, StageConfig, Trained};
-use crate::train::{FlowBatch, Precision};
+use crate::train::FlowBatch;
 use crate::{Error, Problem, Result, Stop, digest};
 use burn::data::dataloader::batcher::Batcher;
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -108,14 +108,9 @@ impl Experiment {
         }
         let text = data.null_text.as_ref();
         let text = text.map(|text| TextWidths { context: text.context.shape[1], pooled: text.pooled.shape[0] });
-        let stages = config.start.pretrain().map(|stage| ("start", stage)).into_iter();
-        let halves = |(path, stage): (&str, &StageConfig)| {
-            let device = devices.iter().find(|_| stage.precision == Precision::Bf16).into_iter();
-            let without = device.filter(|device| !device.supports_dtype(DType::BF16));
-            without.map(|device| no_bf16(path, device)).collect::<Vec<_>>()
-        };
-        let halves: Vec<Problem> = stages.chain([("post_train", &config.post_train)]).flat_map(halves).collect();
-        Error::if_any(halves)?;
+        let stages = config.start.pretrain().map(|stage| ("start.precision", stage)).into_iter();
+        let stages = stages.chain([("post_train.precision", &config.post_train)]);
+        Error::if_any(stages.filter_map(|(path, stage)| stage.misfit_of_devices(path, &devices)).collect())?;
         let misfits = |path: &str, network: &NetworkConfig| {
             let mut problems = network.problems(path, Some(data.shape), Some(data.classes));
             problems.extend(network_misfits(network, &data.features, text));
@@ -306,12 +301,6 @@ impl Experiment {
         }
         Ok(runner)
     }
-}
-
-/// A stage that computes in bf16 on a device without.
-fn no_bf16(path: &str, device: &Device) -> Problem {
-    let message = format!("= \"bf16\": {device:?} does not compute in it; take \"f32\"");
-    Problem { path: format!("{path}.precision"), message }
 }
 
 /// Reports how many items are read.

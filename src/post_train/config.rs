@@ -5,6 +5,7 @@ use crate::path::PathConfig;
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, TargetTime};
 use crate::{Error, Problem, Result, json};
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -142,6 +143,14 @@ impl StageConfig {
         let json = json::parse(text.as_bytes())
             .map_err(|message| Error::Config(vec![Problem { path: "the stage".into(), message }]))?;
         misfit::read(&json, "the stage")
+    }
+
+    /// A device that does not compute in the type of numbers of the stage, whose key is at `path`.
+    pub(crate) fn misfit_of_devices(&self, path: &str, devices: &[Device]) -> Option<Problem> {
+        let lacks = |device: &&Device| self.precision == Precision::Bf16 && !device.supports_dtype(DType::BF16);
+        let device = devices.iter().find(lacks)?;
+        let message = format!("= \"bf16\": {device:?} does not compute in it; take \"f32\"");
+        Some(Problem { path: path.into(), message })
     }
 
     /// Everything wrong with this stage on the path `on`, with keys below `path`, which may be empty.

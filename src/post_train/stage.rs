@@ -5,12 +5,12 @@ use crate::monitor::TensorBoard;
 use crate::network::PredictionNetwork;
 use crate::path::is_linear;
 use crate::post_train::StageConfig;
-use crate::train::{FlowBatch, NonFinitePolicy, Objective, Precision};
+use crate::train::{FlowBatch, NonFinitePolicy, Objective};
 use crate::{Error, FolderLock, Problem, Result, Stop};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::ModuleDisplay;
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -162,12 +162,7 @@ impl<'a> Stage<'a> {
         let Self { config, devices, .. } = self;
         let mut problems = config.problems_on("", is_linear(self.objective.path.as_ref()));
         Problem::unless(&mut problems, !devices.is_empty(), "", "devices", devices.len(), "must be at least one");
-        if config.precision == Precision::Bf16
-            && let Some(device) = devices.iter().find(|device| !device.supports_dtype(DType::BF16))
-        {
-            let message = format!("= \"bf16\": {device:?} does not compute in it; take \"f32\"");
-            problems.push(Problem { path: "precision".into(), message });
-        }
+        problems.extend(config.misfit_of_devices("precision", devices));
         let (size, count, times) = (config.batch_size, devices.len(), config.accumulation);
         let divides = count * times == 0 || size.is_multiple_of(count * times);
         let must = format!("must divide over {count} device(s) × {times} accumulated");

@@ -1,11 +1,11 @@
 //! Adapters in: added to the weights of a network.
 use super::export::{DIFFUSERS_PREFIX, PEFT_PREFIX, chosen};
 use super::layouts::{AdapterLayouts, Part, Rows};
-use crate::adapter::Place;
+use crate::adapter::{Layer, Linears, Place};
 use crate::models::weights::grouped::{Said, grouped};
 use crate::tensor_file::{self, FileTensor, Stored};
 use crate::{Error, Result};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,10 +44,8 @@ pub fn add_adapter<M: Module>(network: &M, path: &Path, layouts: &AdapterLayouts
     }
     let mut said: Vec<Said> =
         strange.into_iter().map(|name| Said { name, what: "is no part of an adapter".into() }).collect();
-    let mut linears = Weights { place: Place::default(), found: Vec::new() };
-    network.visit(&mut linears);
     let mut plans = BTreeMap::new();
-    for Weight { path, sides } in linears.found {
+    for Layer { path, sides } in Linears::of(network).layers {
         let official = layouts.names.to_file(&path);
         let whole = [Part { name: official.clone(), rows: Rows::All }].to_vec();
         let parts = [Some(whole), (layouts.diffusers)(&official)].into_iter().flatten();
@@ -237,35 +235,6 @@ fn without_prefix(name: &str) -> String {
         name = rest;
     }
     name.to_string()
-}
-
-/// A weight `[inputs, outputs]` of a module.
-struct Weight {
-    path: String,
-    sides: [usize; 2],
-}
-
-struct Weights {
-    place: Place,
-    found: Vec<Weight>,
-}
-
-impl ModuleVisitor for Weights {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.place.enter(name, container);
-    }
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.place.exit();
-    }
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.place.path();
-        if let (Some(layer), false) = (path.strip_suffix(".weight"), self.place.is_adapter())
-            && let Ok(sides) = <[usize; 2]>::try_from(param.lazy_shape().to_vec())
-            && self.place.container() == "Struct:Linear"
-        {
-            self.found.push(Weight { path: layer.into(), sides });
-        }
-    }
 }
 
 /// Adds what is planned, a weight at a time.

@@ -29,10 +29,3 @@ pub enum Rows {
     /// All of them, the second half first: scale and shift where the official layer has shift and scale.
     HalvesSwapped,
 }
-
-impl<'a> AdapterLayouts<'a> {
-    /// A network that only its authors' code has.
-    pub fn official(names: KeyMap<'a>) -> Self {
-        Self { names, diffusers: &|_| None }
-    }
-}
