@@ -79,6 +79,7 @@ pub mod path;
 pub mod post_train;
 pub mod prelude;
 pub mod random;
+pub mod recompute;
 pub mod sample;
 mod statistics;
 mod stop;

@@ -53,7 +53,8 @@ impl Contender {
         let job = Job { precision: self.precision, compiled: self.compiled, ..job.clone() };
         let mut program = Program::new(if self.ours { std::env::current_exe()? } else { python.into() });
         if self.ours {
-            program.arg("--worker");
+            // As `mixflow` starts itself: what a step frees, the next one uses.
+            program.arg("--worker").env("MIMALLOC_PURGE_DELAY", "60000");
         } else {
             program.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare/worker.py"));
             program.env("PYTHONDONTWRITEBYTECODE", "1");

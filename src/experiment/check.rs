@@ -3,6 +3,7 @@ use super::compare::{Comparison, alike, too_few_held_out};
 use super::config::{ExperimentConfig, StartConfig};
 use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
+use super::footprint::Footprint;
 use super::one_sided::one_sided;
 use super::opened::{Experiment, Reading};
 use super::progress::Progress;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 /// What was found, part by part.
 #[derive(Debug, Clone, Default)]
 pub struct CheckReport {
+    /// What post-training will hold in memory, where there is one to be.
+    pub footprint: Option<Footprint>,
     /// What is as it should be, each with what was seen.
     pub seen: Vec<Seen>,
     /// Values of the configuration that violate a condition.
@@ -71,7 +74,9 @@ impl CheckReport {
 /// It goes on where something cannot be opened: without a device that is not there nothing is timed, and without data the
 /// weights are still compared with the network.
 pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> CheckReport {
-    let mut report = CheckReport::default();
+    let shape = config.data.declared().shape.filter(|_| !config.start.is_exact());
+    let footprint = shape.map(|shape| Footprint::of(&config, shape));
+    let mut report = CheckReport { footprint, ..CheckReport::default() };
     let mut config = config;
     let devices: Vec<Error> = config.devices.iter().filter_map(|device| device.open().err()).collect();
     let timed = devices.is_empty();
@@ -113,11 +118,15 @@ fn short(value: f64) -> String {
 
 impl Experiment {
     fn check(&self, report: &mut CheckReport, timed: bool) {
+        if !self.config().start.is_exact() {
+            report.footprint = Some(Footprint::of(self.config(), self.data().shape));
+        }
         // What pilots are trained on and compared with.
         let pilots = self.config().gamma_is_auto().then(|| self.data().set_aside());
         self.check_data(report);
         self.check_start(report);
         self.check_adapter(report);
+        report.footprint.clone().iter().for_each(|memory| report.see("memory", memory.to_string()));
         self.check_sampling(report);
         self.check_table(report);
         if let Some(pilots) = &pilots {

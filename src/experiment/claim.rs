@@ -4,6 +4,7 @@ use super::files::{pretty, write};
 use super::kept_weights::has_weights;
 use crate::checkpoint::{self, CHECKPOINTS, differences};
 use crate::data::DataFingerprint;
+use crate::post_train::StageConfig;
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -97,8 +98,7 @@ pub fn check(folder: &Path, config: &ExperimentConfig) -> Result<()> {
 /// its number of steps, of which its checkpoints know more.
 fn may_change(difference: &str, arms: bool) -> bool {
     let of = |section: &str, key: &str| difference.strip_prefix(section).is_some_and(|rest| rest.starts_with(key));
-    let kept = ["checkpoints", "early_stopping", "on_non_finite"];
-    let is_kept = kept.iter().any(|key| of("post_train.", key) || of("start.", key));
+    let is_kept = StageConfig::WITHOUT_EFFECT.iter().any(|key| of("post_train.", key) || of("start.", key));
     is_kept || !arms && of("post_train.", "steps:")
 }
 

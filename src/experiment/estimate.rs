@@ -114,7 +114,8 @@ impl Experiment {
         let strategy = stage.strategy.build(stage.time_shift.as_ref())?;
         let step = MixFlowTrainStep::builder(self.init(0)?, strategy)
             .with_objective(config.flow.objective(stage.target))
-            .with_precision(stage.precision);
+            .with_precision(stage.precision)
+            .with_checkpointing(stage.checkpointing);
         let mut step = stage.adapter.clone().into_iter().fold(step, TrainStepBuilder::with_adapter).build()?;
         let mut optimizer = stage.optimizer.build();
         let mut one = |step: MixFlowTrainStep<_, 4>| {

@@ -3,6 +3,7 @@
 //! Every bound is below what a run takes, so that nothing is refused that could run. On a GPU, whose memory is not asked,
 //! only what the host holds is judged.
 use super::config::{ArmWeights, ExperimentConfig, SampleConfig};
+use super::footprint::State;
 use super::memory;
 use crate::data::Form;
 use crate::models::{NetworkConfig, heaviest, readable};
@@ -12,9 +13,6 @@ use crate::{Error, Problem, Result};
 
 /// Bytes of an f32.
 const NUMBER: u128 = 4;
-
-/// What training holds of every trained number: the weight, its average, its gradient, and AdamW's two moments.
-const TRAINED: u128 = 5;
 
 /// What an experiment is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,15 +174,7 @@ impl Machine {
 
 /// Bytes that a stage holds of its network at least.
 fn training(network: &NetworkConfig, stage: &StageConfig) -> u128 {
-    let count = network.parameter_count();
-    let trained = |numbers: u128| numbers.saturating_mul(TRAINED * NUMBER);
-    match &stage.adapter {
-        None => trained(count.trained).saturating_add(count.all.saturating_sub(count.trained).saturating_mul(NUMBER)),
-        Some(adapter) => {
-            let frozen = if adapter.precision() == Precision::F32 { NUMBER } else { NUMBER / 2 };
-            count.all.saturating_mul(frozen).saturating_add(trained(network.adapter_count(adapter)))
-        }
-    }
+    State::of(network, stage).total()
 }
 
 /// Bytes of the weights of a network.

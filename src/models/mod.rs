@@ -4,6 +4,8 @@
 //! weights load through [`weights`]: [`Sit`], [`Repa`] (SiT with projectors and
 //! an alignment loss), [`Rae`] (DiT^DH, with its decoder) and [`Mmdit`] (Stable Diffusion 3.5). Initial weights are a
 //! pure function of a seed ([`layers::WeightInit`]), the same on every device.
+#[cfg(feature = "experiment")]
+mod activations;
 mod any;
 mod condition;
 mod kept_in_f32;

@@ -7,6 +7,7 @@ use super::replace_labels;
 use super::size_limit::{self, MOST_BLOCKS};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::ops::{gated, layer_norm, modulate_norm, silu};
+use crate::recompute::{cut, recomputed};
 use crate::{Error, Problem, Result};
 use burn::module::Module;
 use burn::nn::{Embedding, Linear};
@@ -179,14 +180,14 @@ impl ResidualMlp {
         if let Some(table) = &self.labels {
             embedding = embedding + table.weight.val().select(0, labels.clone());
         }
-        let embedding = silu(embedding);
+        let embedding = cut(silu(embedding));
         let noisy = x.cast(self.input.weight.val().dtype());
-        let skip = self.skip.forward(embedding.clone()) * noisy.clone();
-        let mut x = linear(&self.input, noisy);
+        let skip = self.skip.forward(embedding.tensor()) * noisy.clone();
+        let mut x = cut(linear(&self.input, noisy));
         for block in &self.blocks {
-            x = block.forward(x, embedding.clone());
+            x = recomputed(block, &(x, embedding.clone()), |b, (x, c)| b.forward(x, c));
         }
-        (linear(&self.output, layer_norm(x, 1e-6)) + skip).cast(input_type)
+        (linear(&self.output, layer_norm(x.tensor(), 1e-6)) + skip).cast(input_type)
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`AdamW`] | Burn's AdamW, to the last bit |
 //! | [`averaged`] | (x − a) (1 − d) + a |
 //! | [`sum_of_squares`] | Σ x² |
+//! | [`times`](fn@times) | x · f |
 //!
 //! They work on `f32` on Burn's CPU backend, with autodiff or without, through Burn's backend extension. For other
 //! types and on other backends, and for shapes that they do not know, the plain Burn formula runs; that is decided at
@@ -47,6 +48,7 @@ mod silu;
 mod slices;
 mod squares;
 mod swiglu;
+mod times;
 
 pub use adamw::AdamW;
 pub use attention::{attention, self_attention};
@@ -59,3 +61,4 @@ pub use rotate::rotate;
 pub use silu::silu;
 pub use squares::sum_of_squares;
 pub use swiglu::swiglu;
+pub use times::times;

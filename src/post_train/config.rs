@@ -2,6 +2,7 @@
 use super::{CheckpointConfig, EarlyStopping, OptimizerConfig, ScheduleConfig, misfit};
 use crate::adapter::AdapterConfig;
 use crate::path::PathConfig;
+use crate::recompute::Checkpointing;
 use crate::timestep::{StrategyConfig, TimeShift};
 use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, TargetTime};
 use crate::{Error, Problem, Result, json};
@@ -50,6 +51,9 @@ pub struct StageConfig {
     pub accumulation: usize,
     /// The type of numbers that training computes in.
     pub precision: Precision,
+    /// Whether a block's activations are kept for the backward pass, or made anew in it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub checkpointing: Checkpointing,
     /// Steps between validations, at each of which there is a checkpoint.
     pub steps_per_epoch: usize,
     /// Further checkpoints, and which of them stay.
@@ -91,6 +95,7 @@ impl Default for StageConfig {
             batch_size: 128,
             accumulation: 1,
             precision: Precision::F32,
+            checkpointing: Checkpointing::None,
             steps_per_epoch: 500,
             checkpoints: CheckpointConfig::default(),
             early_stopping: None,
@@ -105,6 +110,9 @@ impl Default for StageConfig {
 }
 
 impl StageConfig {
+    /// Keys that say how a training is kept or computed, not what comes out.
+    pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["checkpoints", "checkpointing", "early_stopping", "on_non_finite"];
+
     /// Network evaluations of the whole stage: three for a sample that is trained on, as a backward pass counts twice.
     #[cfg(feature = "experiment")]
     pub(crate) fn evaluations(&self) -> usize {
@@ -117,7 +125,7 @@ impl StageConfig {
     #[cfg(feature = "experiment")]
     pub(crate) fn without_keeping(&self) -> Self {
         let (checkpoints, on_non_finite) = (CheckpointConfig::default(), NonFinitePolicy::default());
-        Self { checkpoints, on_non_finite, ..self.clone() }
+        Self { checkpoints, on_non_finite, checkpointing: Checkpointing::None, ..self.clone() }
     }
 
     /// The stage of a JSON file. Values out of range are found later, by [`problems`](Self::problems) or

@@ -372,8 +372,7 @@ impl Sitting<'_> {
         let Stage { config, objective, seed, made_of, .. } = self.stage;
         let mut configuration = serde_json::to_value(config).map_err(|e| Error::Invalid(format!("the stage: {e}")))?;
         if let Some(keys) = configuration.as_object_mut() {
-            // These say how a training is kept, not what comes out.
-            ["checkpoints", "early_stopping", "on_non_finite"].iter().for_each(|key| drop(keys.remove(*key)));
+            StageConfig::WITHOUT_EFFECT.iter().for_each(|key| drop(keys.remove(*key)));
         }
         let mut made_of = made_of.clone();
         made_of.insert("objective".into(), format!("{objective:?}").into());
@@ -397,6 +396,7 @@ impl Sitting<'_> {
             .with_objective(objective)
             .with_ema(config.ema)
             .with_precision(config.precision)
+            .with_checkpointing(config.checkpointing)
             .with_condition_dropout(config.condition_dropout)
             .with_micro_batches(self.parts())
             .with_devices(devices.len())

@@ -26,6 +26,9 @@ pub enum Fault {
     Data(String),
     /// Condition dropout was asked for, and the network's `drop_condition` returns `None`.
     NoNullCondition,
+    /// Checkpointing of blocks was asked for, and the network hands no block to
+    /// [`recomputed`](crate::recompute::recomputed).
+    NoBlocks,
     /// The network's prediction is not shaped like its input.
     PredictionShape(WrongShape),
     /// The weight of a batch does not fit its data.
@@ -60,6 +63,10 @@ impl std::fmt::Display for Fault {
             ),
             Self::Data(why) => f.write_str(why),
             Self::NoNullCondition => write!(f, "condition dropout: the network's `drop_condition` returns `None`"),
+            Self::NoBlocks => write!(
+                f,
+                "checkpointing = \"blocks\": the network hands no block to `recomputed`; take \"none\", or see `recompute`"
+            ),
             Self::PredictionShape(shape) => shape.fmt(f),
             Self::WeightShape { found, data } => write!(
                 f,

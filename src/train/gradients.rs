@@ -3,6 +3,8 @@
 //! Burn's own `GradientClippingConfig::Norm` clips each tensor by itself; this is the global norm of
 //! PyTorch's `clip_grad_norm_`.
 use super::norm::Norm;
+#[cfg(feature = "fused")]
+use crate::ops::times;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -35,13 +37,18 @@ pub fn scale<M: Module>(module: &M, gradients: GradientsParams, factor: f64) -> 
     impl ModuleVisitor for Scale {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-                self.scaled.register(param.id, gradient.mul_scalar(self.factor));
+                self.scaled.register(param.id, times(gradient, self.factor));
             }
         }
     }
     let mut scale = Scale { gradients, scaled: GradientsParams::new(), factor };
     module.visit(&mut scale);
     scale.scaled
+}
+
+#[cfg(not(feature = "fused"))]
+fn times<const D: usize>(x: Tensor<D>, factor: f64) -> Tensor<D> {
+    x.mul_scalar(factor)
 }
 
 /// The factor that clips a gradient of norm `norm` to `max`, 1 where it is short enough.

@@ -14,7 +14,7 @@ mod drawn_noise;
 mod draws;
 pub mod ema;
 mod fault;
-mod gradients;
+pub(crate) mod gradients;
 mod input;
 mod keys;
 mod loader;

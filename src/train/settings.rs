@@ -3,6 +3,7 @@ use super::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Objective,
 use crate::Problem;
 use crate::adapter::AdapterConfig;
 use crate::path::is_linear;
+use crate::recompute::Checkpointing;
 use crate::timestep::TimestepStrategy;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub(super) struct Settings {
     pub ema: EmaConfig,
     pub clip: Option<f64>,
     pub precision: Precision,
+    pub checkpointing: Checkpointing,
     pub adapter: Option<AdapterConfig>,
     pub condition_dropout: f64,
     pub input: Option<InputConfig>,
@@ -33,6 +35,7 @@ impl Settings {
             ema: EmaConfig::default(),
             clip: None,
             precision: Precision::F32,
+            checkpointing: Checkpointing::None,
             adapter: None,
             condition_dropout: 0.0,
             input: None,

@@ -8,6 +8,7 @@ use super::weights::Weights;
 use super::{Draws, Fault, FlowBatch, FlowOutput, NonFinitePolicy, ema, gradients};
 use crate::network::PredictionNetwork;
 use crate::random::SampleKey;
+use crate::recompute::{Checkpointing, Tape};
 use crate::timestep::TimestepStrategy;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleDisplay, Param, ParamGroup, ParamId};
@@ -136,6 +137,21 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         })
     }
 
+    /// As [`loss`](Self::loss) for the samples of `keys`, and what was cut on the way to it.
+    fn loss_on_tape(
+        &self,
+        batch: FlowBatch<D, N::Condition>,
+        draws: &Draws<D>,
+        keys: &[SampleKey],
+    ) -> Result<(Tensor<1>, Tape), Fault> {
+        let loss = || self.loss_with(batch, draws, Some(keys));
+        if self.settings.checkpointing == Checkpointing::None {
+            return Ok((loss()?, Tape::default()));
+        }
+        let (loss, tape) = Tape::record(loss);
+        if tape.is_empty() { loss.and(Err(Fault::NoBlocks)) } else { Ok((loss?, tape)) }
+    }
+
     /// The average, in the type of numbers of the weights.
     pub(crate) fn averaged(&self) -> N {
         self.settings.validation_precision().apply::<N, D>(self.ema())
@@ -254,12 +270,11 @@ where
         self.shared().keys.extend_from_slice(&keys);
         let batch = batch.drawn(&keys);
         let data = batch.data.clone();
-        let (loss, grads) = match self.loss_with(batch, &draws, Some(&keys)) {
-            Ok(loss) => {
+        let (loss, grads) = match self.loss_on_tape(batch, &draws, &keys) {
+            Ok((loss, tape)) => {
                 let mean = loss.clone().mean();
                 let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
-                let mut grads = mean.backward();
-                (loss, GradientsParams::from_module(&mut grads, self.network()))
+                (loss, tape.backward(mean, self.network()))
             }
             Err(fault) => (self.no_loss(fault, &data), GradientsParams::new()),
         };

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use super::{AntiDriftConfig, EmaConfig, InputConfig, MixFlowTrainStep, NonFinitePolicy, Objective, Precision};
 use crate::adapter::{self, AdapterConfig};
 use crate::network::PredictionNetwork;
+use crate::recompute::Checkpointing;
 use crate::timestep::TimestepStrategy;
 use crate::{Error, Result};
 use burn::module::ModuleDisplay;
@@ -52,6 +53,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
     /// Sets the type of numbers that training computes in; validation and sampling compute in that of the weights.
     pub fn with_precision(self, precision: Precision) -> Self {
         self.set(|settings| settings.precision = precision)
+    }
+
+    /// Sets which activations are kept for the backward pass. The network must hand its blocks to
+    /// [`recomputed`](crate::recompute::recomputed), else there is a [`Fault`](super::Fault).
+    pub fn with_checkpointing(self, checkpointing: Checkpointing) -> Self {
+        self.set(|settings| settings.checkpointing = checkpointing)
     }
 
     /// Freezes the network and trains adapters beside its weights, whose first numbers are a function of the seed; see

@@ -91,6 +91,17 @@ fn the_average_is_the_difference_formula() {
 }
 
 #[test]
+fn a_product_with_a_number_is_burns_to_the_last_bit() {
+    for count in [1, 1023, 20_011] {
+        let x = random(4, [count], &Device::flex());
+        let expected = x.clone().mul_scalar(0.123_456_789).into_data();
+        let held = x.clone();
+        assert_eq!(ops::times(x, 0.123_456_789).into_data(), expected);
+        assert_eq!(ops::times(held + 0.0, 0.123_456_789).into_data(), expected);
+    }
+}
+
+#[test]
 fn squares_are_added() {
     for count in [1, 4095, 20_011] {
         let x = random(3, [count], &Device::flex());

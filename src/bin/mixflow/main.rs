@@ -5,6 +5,8 @@ mod compare;
 mod evaluate;
 mod evidence;
 mod export;
+#[cfg(unix)]
+mod pages;
 mod place;
 mod post_train;
 mod replay;
@@ -45,7 +47,7 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Open everything that an experiment names, time one step, and train nothing.
-    Check(Experiment),
+    Check(check::Arguments),
     /// Post-train one model: the weights of `start` in, its average and samples out.
     PostTrain(post_train::Arguments),
     /// Post-train with and without MixFlow, and compare samples at every budget.
@@ -109,6 +111,8 @@ fn setting(text: &str) -> std::result::Result<String, String> {
 }
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    pages::keep();
     let cli = Cli::parse();
     say::set_quiet(cli.quiet);
     signals::listen();
@@ -133,7 +137,7 @@ const STOPPED: u8 = 130;
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Check(of) => of.run(|config, folder| check::run(config, folder, &of.config, &of.set)),
+        Command::Check(arguments) => check::run(&arguments),
         Command::PostTrain(of) => {
             of.experiment.run(|config, folder| post_train::run(config, folder, of.until, of.accept_data))
         }

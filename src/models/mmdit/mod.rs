@@ -30,6 +30,7 @@ use crate::models::sit::{FinalLayer, PatchEmbedding};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::ops::silu;
 use crate::path::reversed;
+use crate::recompute::{cut, passed, recomputed};
 use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -98,13 +99,17 @@ impl Mmdit {
         let input_type = noisy.dtype();
         let weight_type = self.context_embedder.weight.val().dtype();
         let (rows, columns) = (height / self.patch_size, width / self.patch_size);
-        let mut tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.positions(rows, columns);
-        let mut context = linear(&self.context_embedder, context.cast(weight_type));
-        let condition = self.condition(told, pooled.map(|p| p.cast(weight_type)));
+        let tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.positions(rows, columns);
+        let context = linear(&self.context_embedder, context.cast(weight_type));
+        let condition = cut(self.condition(told, pooled.map(|p| p.cast(weight_type))));
+        let mut streams = (cut(context), cut(tokens));
         for (_, block) in self.joint_blocks.iter().enumerate().filter(|(i, _)| !self.skipped.contains(i)) {
-            (context, tokens) = block.forward(context, tokens, condition.clone());
+            // Both streams read the condition.
+            let inputs = (streams, passed(&condition));
+            streams =
+                recomputed(block, &inputs, |b, ((context, tokens), condition)| b.forward(context, tokens, condition));
         }
-        let patches = self.final_layer.forward_activated(tokens, condition);
+        let patches = self.final_layer.forward_activated(streams.1.tensor(), condition.tensor());
         self.unpatchify(patches, channels, rows, columns).cast(input_type)
     }
 

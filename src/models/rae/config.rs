@@ -150,7 +150,7 @@ impl RaeConfig {
     }
 
     /// Hidden units of the gated MLP, rounded as officially.
-    pub(super) fn mlp_width(&self, part: usize) -> usize {
+    pub(in crate::models) fn mlp_width(&self, part: usize) -> usize {
         let plain = (self.hidden_size[part] as f64 * self.mlp_ratio) as usize;
         (2.0 / 3.0 * plain as f64) as usize
     }

@@ -33,6 +33,7 @@ use crate::models::sit::{LabelEmbedding, PatchEmbedding};
 use crate::network::{Prediction, PredictionNetwork};
 use crate::ops::silu;
 use crate::path::reversed;
+use crate::recompute::{Cut, cut, recomputed};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
@@ -88,15 +89,12 @@ impl Rae {
     /// The condition `[batch, tokens, head width]` of each token for the head, from the encoder blocks. Arguments as in
     /// [`Rae::forward`]; `noisy` has the type of the weights.
     pub fn encode(&self, noisy: Tensor<4>, reversed_time: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<3> {
-        let time = self.t_embedder.forward(reversed_time);
-        let condition = silu(time.clone() + self.y_embedder.forward(labels)).unsqueeze_dim::<3>(1);
-        let activated = silu(condition);
-        let mut tokens = self.s_embedder.forward(noisy) + self.pos_embed.val();
-        for block in &self.blocks[..self.encoder_depth] {
-            tokens = block.forward(tokens, activated.clone(), &self.enc_feat_rope);
-        }
+        let time = cut(self.t_embedder.forward(reversed_time));
+        let condition = silu(time.tensor() + self.y_embedder.forward(labels)).unsqueeze_dim::<3>(1);
+        let tokens = self.s_embedder.forward(noisy) + self.pos_embed.val();
+        let tokens = through(&self.blocks[..self.encoder_depth], &self.enc_feat_rope, tokens, cut(silu(condition)));
         // Only the time enters once more, not the label.
-        let tokens = silu(tokens + time.unsqueeze_dim::<3>(1));
+        let tokens = silu(tokens + time.tensor().unsqueeze_dim::<3>(1));
         match &self.s_projector {
             Some(projector) => linear(projector, tokens),
             None => tokens,
@@ -107,14 +105,22 @@ impl Rae {
     /// [`Rae::encode`].
     pub fn decode(&self, noisy: Tensor<4>, condition: Tensor<3>) -> Tensor<4> {
         let [batch, channels, height, width] = noisy.dims();
-        let activated = silu(condition);
-        let mut tokens = self.x_embedder.forward(noisy);
-        for block in &self.blocks[self.encoder_depth..] {
-            tokens = block.forward(tokens, activated.clone(), &self.dec_feat_rope);
-        }
-        let tokens = self.final_layer.forward(tokens, activated);
+        let activated = cut(silu(condition));
+        let tokens = self.x_embedder.forward(noisy);
+        let tokens = through(&self.blocks[self.encoder_depth..], &self.dec_feat_rope, tokens, activated.clone());
+        let tokens = self.final_layer.forward(tokens, activated.tensor());
         tokens.swap_dims(1, 2).reshape([batch, channels, height, width])
     }
+}
+
+/// `tokens` after `blocks`, all under one condition.
+fn through(blocks: &[RaeBlock], rope: &Rope, tokens: Tensor<3>, activated: Cut<3>) -> Tensor<3> {
+    let mut tokens = cut(tokens);
+    for block in blocks {
+        let parts = (block.clone(), rope.clone());
+        tokens = recomputed(&parts, &(tokens, activated.clone()), |(block, rope), (x, c)| block.forward(x, c, rope));
+    }
+    tokens.tensor()
 }
 
 impl PredictionNetwork<4> for Rae {

@@ -52,13 +52,10 @@ impl Repa {
     /// reversed `time` `[batch]` under `labels` `[batch]`, and the projected tokens `[batch, tokens, z_dim]` of every
     /// encoder.
     pub fn forward(&self, noisy: Tensor<4>, time: Tensor<1>, labels: Tensor<1, Int>) -> (Tensor<4>, Vec<Tensor<3>>) {
-        let mut projected = Vec::new();
-        let velocity = self.trunk.forward_observed(noisy, time, labels, |block, tokens| {
-            if block + 1 == self.encoder_depth {
-                projected = self.projectors.iter().map(|layers| project(layers, tokens.clone())).collect();
-            }
-        });
-        (velocity, projected)
+        let after = self.encoder_depth.checked_sub(1);
+        let (velocity, tokens) = self.trunk.forward_with_tokens(noisy, time, labels, after);
+        let projected = |tokens: Tensor<3>| self.projectors.iter().map(|p| project(p, tokens.clone())).collect();
+        (velocity, tokens.map_or(Vec::new(), projected))
     }
 }
 

@@ -21,6 +21,7 @@ pub use pos_embed::sincos_2d;
 use crate::models::layers::TimestepEmbedding;
 use crate::network::{Prediction, PredictionNetwork};
 use crate::ops::silu;
+use crate::recompute::{cut, passed, recomputed};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
@@ -51,29 +52,36 @@ impl Sit {
     ///
     /// Computes in the type of the weights; the result has the type of `noisy`.
     pub fn forward(&self, noisy: Tensor<4>, timestep: Tensor<1>, labels: Tensor<1, Int>) -> Tensor<4> {
-        self.forward_observed(noisy, timestep, labels, |_, _| ())
+        self.forward_with_tokens(noisy, timestep, labels, None).0
     }
 
-    /// [`Sit::forward`] that shows `observe` the number of each block and its output tokens `[batch, tokens, width]`.
-    pub fn forward_observed(
+    /// [`Sit::forward`], and the tokens `[batch, tokens, width]` after the block `after`, counted from 0, if there is one.
+    pub fn forward_with_tokens(
         &self,
         noisy: Tensor<4>,
         timestep: Tensor<1>,
         labels: Tensor<1, Int>,
-        mut observe: impl FnMut(usize, &Tensor<3>),
-    ) -> Tensor<4> {
+        after: Option<usize>,
+    ) -> (Tensor<4>, Option<Tensor<3>>) {
         let input_type = noisy.dtype();
         let [_, channels, height, width] = noisy.dims();
         let weight_type = self.pos_embed.val().dtype();
-        let mut tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.pos_embed.val();
-        let activated = silu(self.t_embedder.forward(timestep) + self.y_embedder.forward(labels));
+        let tokens = self.x_embedder.forward(noisy.cast(weight_type)) + self.pos_embed.val();
+        let mut activated = cut(silu(self.t_embedder.forward(timestep) + self.y_embedder.forward(labels)));
+        let (mut tokens, mut seen) = (cut(tokens), None);
         for (number, block) in self.blocks.iter().enumerate() {
-            tokens = block.forward_activated(tokens, activated.clone());
-            observe(number, &tokens);
+            tokens = recomputed(block, &(tokens, activated.clone()), |b, (x, c)| b.forward_activated(x, c));
+            if after == Some(number) {
+                seen = Some(tokens.tensor());
+                tokens = passed(&tokens);
+            }
+            if after.is_some() {
+                activated = passed(&activated);
+            }
         }
-        let tokens = self.final_layer.forward_activated(tokens, activated);
+        let tokens = self.final_layer.forward_activated(tokens.tensor(), activated.tensor());
         let image = self.unpatchify(tokens, height / self.patch_size, width / self.patch_size);
-        image.narrow(1, 0, channels).cast(input_type)
+        (image.narrow(1, 0, channels).cast(input_type), seen)
     }
 
     /// Tokens `[batch, rows * columns, p * p * channels]`, channels fastest, to an image.

@@ -1,0 +1,129 @@
+//! Gradient checkpointing: the same training to the last bit. What it saves is counted in `footprint.rs`.
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use burn::train::TrainStep;
+use burn_mixflow::experiment::Experiment;
+use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::network::{Prediction, PredictionNetwork};
+use burn_mixflow::recompute::Checkpointing;
+use burn_mixflow::timestep::StrategyConfig;
+use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The bits of all weights, raw and averaged, after a short training of a tiny checkpoint.
+fn weights(system: &str, changes: &Value) -> Vec<(String, Vec<u32>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("configs").join(system).join("tiny.json");
+    let mut json: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    json_patch::merge(&mut json, &json!({"post_train": {"steps": 4, "steps_per_epoch": 2}}));
+    json_patch::merge(&mut json, changes);
+    json.as_object_mut().unwrap().remove("$schema");
+    let config = ExperimentConfig::parse(&json.to_string()).unwrap();
+    let experiment = Experiment::open(config, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("recompute")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (start, _) = experiment.start().unwrap();
+    let trained = experiment.post_train(start, folder.path(), None).unwrap_or_else(|error| panic!("{error}"));
+    let mut bits = Bits::default();
+    trained.raw.visit(&mut bits);
+    trained.ema.visit(&mut bits);
+    bits.found
+}
+
+#[derive(Default)]
+struct Bits {
+    place: Vec<String>,
+    found: Vec<(String, Vec<u32>)>,
+}
+
+impl ModuleVisitor for Bits {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.place.push(name.into());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.place.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let bits = param.val().into_data().iter::<f32>().map(f32::to_bits).collect();
+        self.found.push((self.place.join("."), bits));
+    }
+}
+
+fn is_the_same_training(system: &str, changes: Value) {
+    let whole = weights(system, &changes);
+    let mut blocks = changes.clone();
+    json_patch::merge(&mut blocks, &json!({"post_train": {"checkpointing": "blocks"}}));
+    let recomputed = weights(system, &blocks);
+    assert_eq!(whole.len(), recomputed.len());
+    let differs = |((name, a), (_, b)): (&(String, Vec<u32>), &(String, Vec<u32>))| {
+        let most = a.iter().zip(b).map(|(a, b)| (f32::from_bits(*a) - f32::from_bits(*b)).abs()).fold(0.0, f32::max);
+        (a != b).then(|| format!("{name} by {most:.1e}"))
+    };
+    let differing: Vec<String> = whole.iter().zip(&recomputed).filter_map(differs).collect();
+    let first = &differing[..differing.len().min(8)];
+    assert!(differing.is_empty(), "{system} {changes}: {} of {} differ: {first:?}", differing.len(), whole.len());
+}
+
+#[test]
+fn sit_learns_the_same_to_the_last_bit() {
+    is_the_same_training("sit", json!({}));
+}
+
+#[test]
+fn repa_learns_the_same_to_the_last_bit() {
+    is_the_same_training("repa", json!({}));
+}
+
+#[test]
+fn rae_learns_the_same_to_the_last_bit() {
+    is_the_same_training("rae", json!({}));
+}
+
+#[test]
+fn stable_diffusion_learns_the_same_to_the_last_bit() {
+    is_the_same_training("sd35", json!({}));
+}
+
+#[test]
+fn in_bf16_too() {
+    let half = json!({"post_train": {"precision": "bf16"}});
+    for system in ["sit", "repa", "rae", "sd35"] {
+        is_the_same_training(system, half.clone());
+    }
+}
+
+#[test]
+fn so_it_is_with_adapters_accumulated_on_two_devices_and_with_further_passes() {
+    let adapter = json!({"kind": "lora", "rank": 2, "match": ["blocks"]});
+    is_the_same_training("sit", json!({"post_train": {"adapter": adapter}}));
+    is_the_same_training("rae", json!({"post_train": {"accumulation": 2}}));
+    is_the_same_training("sit", json!({"devices": ["cpu", "cpu"]}));
+    is_the_same_training("repa", json!({"post_train": {"strategy": {"kind": "standard"}, "anti_drift": {}}}));
+    is_the_same_training("sit", json!({"post_train": {"input": {"kind": "rollout", "steps": 1, "span": 0.5}}}));
+}
+
+#[derive(Module, Debug)]
+struct Whole {
+    layer: burn::nn::Linear,
+}
+
+impl PredictionNetwork<2> for Whole {
+    type Condition = ();
+
+    fn predict(&self, noisy: Tensor<2>, _: Tensor<1>, _: &()) -> Prediction<2> {
+        self.layer.forward(noisy).into()
+    }
+}
+
+#[test]
+fn a_network_that_hands_over_no_block_is_told_so() {
+    let device = Device::flex().autodiff();
+    let network = Whole { layer: burn::nn::LinearConfig::new(3, 3).init(&device) };
+    let strategy = StrategyConfig::mixflow(0.8).build(None).unwrap();
+    let step = MixFlowTrainStep::<_, 2>::builder(network, strategy).with_checkpointing(Checkpointing::Blocks);
+    let step = step.build().unwrap();
+    let output = TrainStep::step(&step, FlowBatch::new(Tensor::ones([2, 3], &device), ()));
+    assert!(output.grads.is_empty());
+    let fault = step.fault().unwrap().to_string();
+    assert!(fault.contains("`recomputed`") && fault.contains("take \"none\""), "{fault}");
+}
