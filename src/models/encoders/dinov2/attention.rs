@@ -49,7 +49,7 @@ impl SplitAttention {
         let parts = [self.query, self.key, self.value];
         let weights = parts.iter().map(|part| part.weight.val().detach()).collect();
         let biases = parts.iter().filter_map(|part| part.bias.as_ref()).map(|bias| bias.val().detach()).collect();
-        let [weight, bias] = [Param::from_tensor(Tensor::cat(weights, 1)), Param::from_tensor(Tensor::cat(biases, 0))];
+        let (weight, bias) = (Param::from_tensor(Tensor::cat(weights, 1)), Param::from_tensor(Tensor::cat(biases, 0)));
         Attention { qkv: Linear { weight, bias: Some(bias) }, proj: self.proj, heads: self.heads }
     }
 }

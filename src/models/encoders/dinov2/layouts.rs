@@ -1,7 +1,7 @@
 //! Weights in, whichever of the layouts they are in.
 use super::attention::SplitAttention;
 use super::block::Block;
-use super::{DinoV2, DinoV2Config, DinoV2Layout};
+use super::{DinoV2, DinoV2Config};
 use crate::models::layers::{Law, WeightInit};
 use crate::models::sit::PatchEmbedding;
 use crate::models::weights::{ImportOptions, ImportReport, KeyMap, WeightSource, import, tensor_shapes};
@@ -50,8 +50,8 @@ impl SplitDinoV2 {
 }
 
 impl DinoV2 {
-    /// A network with the weights of `file`, safetensors or PyTorch (feature `pytorch`), in any [`DinoV2Layout`]; which one, its
-    /// names say. Weights become f32. The report counts the tensors of the file; the mask token is left out.
+    /// A network with the weights of `file`, safetensors or PyTorch (feature `pytorch`), in any [`DinoV2Layout`](super::DinoV2Layout);
+    /// which one, its names say. Weights become f32. The report counts the tensors of the file; the mask token is left out.
     ///
     /// # Errors
     /// [`Error::Config`] with every violated condition of `config`; else as [`import`].

@@ -9,7 +9,8 @@ use burn::tensor::{Device, Tensor};
 use std::path::Path;
 
 /// Pixels of the image on the side of 16 patches, and what DINOv2 reads of them.
-const [IMAGE, READ]: [usize; 2] = [256, 224];
+const IMAGE: usize = 256;
+const READ: usize = 224;
 
 /// DINOv2's patch tokens after its last norm, as REPA's training computes them from each image.
 ///
