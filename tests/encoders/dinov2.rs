@@ -1,7 +1,7 @@
 //! DINOv2 against numbers of timm and transformers (`tests/python/record_encoders/dinov2.py`).
 use crate::formula::weight;
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use burn_mixflow::Error;
 use burn_mixflow::models::encoders::dinov2::{
     DinoV2, DinoV2Config, DinoV2Layout, RaeEncoder, RepaFeatures, pixels,

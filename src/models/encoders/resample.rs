@@ -54,7 +54,7 @@ pub fn bicubic(images: Tensor<4>, size: [usize; 2], kernel: Bicubic) -> Result<T
 impl Bicubic {
     /// The weights `[outputs, inputs]` of every input pixel in every output pixel.
     fn matrix(self, inputs: usize, outputs: usize, device: &Device) -> Tensor<2> {
-        // In f32 and in PyTorch's order: its places are rounded, which moves them by up to 1e-5 pixels.
+        // In f32, in PyTorch's order, and fused where its builds fuse: rounding moves places by up to 1e-5 pixels.
         let scale = inputs as f32 / outputs as f32;
         let mut weights = vec![0.0; outputs * inputs];
         for (i, row) in weights.chunks_exact_mut(inputs).enumerate() {
@@ -70,7 +70,7 @@ impl Bicubic {
 /// Adds the weights of the four pixels around the place of output pixel `i`.
 fn interpolating(scale: f32, i: usize, row: &mut [f32]) {
     const A: f32 = -0.75;
-    let place = scale * (i as f32 + 0.5) - 0.5;
+    let place = scale.mul_add(i as f32 + 0.5, -0.5);
     let before = place.floor();
     let past = (place - before).clamp(0.0, 1.0);
     let left = 1.0 - past;
@@ -104,12 +104,12 @@ fn antialiased(scale: f32, i: usize, row: &mut [f32]) {
 
 /// The kernel for 0 ≤ x ≤ 1.
 fn inner(x: f32, a: f32) -> f32 {
-    ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    ((a + 2.0).mul_add(x, -(a + 3.0)) * x).mul_add(x, 1.0)
 }
 
 /// The kernel for 1 ≤ x ≤ 2.
 fn outer(x: f32, a: f32) -> f32 {
-    ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
+    a.mul_add(x, -5.0 * a).mul_add(x, 8.0 * a).mul_add(x, -4.0 * a)
 }
 
 #[cfg(test)]
@@ -135,15 +135,21 @@ mod tests {
     }
 
     #[test]
-    fn straight_lines_stay_straight_away_from_the_edge() {
-        for kernel in KERNELS {
-            let (inputs, outputs) = (40, 25);
-            let ramp = |row: &[f32]| row.iter().enumerate().map(|(j, weight)| j as f32 * weight).sum::<f32>();
-            for (i, row) in weights(kernel, inputs, outputs).chunks(inputs).enumerate().skip(3).take(outputs - 6) {
-                let place = 1.6 * (i as f32 + 0.5) - 0.5;
-                // The antialiased weights, scaled to sum to 1, are not exact on a line.
-                assert!((ramp(row) - place).abs() < 0.02, "{kernel:?}, {i}: {} instead of {place}", ramp(row));
-            }
+    fn halving_weighs_the_two_pixels_beside_and_the_two_beyond() {
+        let [far, near] = [-0.093_75, 0.593_75];
+        let row = &weights(Bicubic::Interpolating, 8, 4)[8..16];
+        assert_eq!(row, [0.0, far, near, near, far, 0.0, 0.0, 0.0]);
+        // Beyond the edge, the pixel of the edge counts.
+        assert_eq!(weights(Bicubic::Interpolating, 8, 4)[..3], [far + near, near, far]);
+    }
+
+    #[test]
+    fn straight_lines_stay_straight_where_a_is_a_half() {
+        let (inputs, outputs) = (25, 40);
+        for (i, row) in weights(Bicubic::Antialiased, inputs, outputs).chunks(inputs).enumerate().skip(4).take(32) {
+            let place = 0.625 * (i as f32 + 0.5) - 0.5;
+            let found: f32 = row.iter().enumerate().map(|(j, weight)| j as f32 * weight).sum();
+            assert!((found - place).abs() < 1e-5, "{i}: {found} instead of {place}");
         }
     }
 
