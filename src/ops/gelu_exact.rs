@@ -1,7 +1,7 @@
 //! GELU by the error function: x Φ(x) = max(x, 0) − |x| Q(|x|), with the tail Q(z) = ½ erfc(z / √2) of the normal law.
 //!
-//! Q(z) = exp(−z² / 2) · u P(u) with u = 1 / (1 + 0.3 z), where P is the polynomial of degree 7 that fits best for z in [0, 14], to 1.5e-7 of Q:
-//! the form of Hastings (1955), with more terms.
+//! Q(z) = exp(−z² / 2) · u P(u) with u = 1 / (1 + 0.3 z), where P is the polynomial of degree 7 that fits best for z in
+//! [0, 14], to 1.5e-7 of Q: the form of Hastings (1955), with more terms.
 use super::pointwise::{self, Curve};
 use super::{lanes, slices};
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;

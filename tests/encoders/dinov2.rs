@@ -1,11 +1,8 @@
 //! DINOv2 against numbers of timm and transformers (`tests/python/record_encoders/dinov2.py`).
 use crate::formula::weight;
-use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 use burn_mixflow::Error;
-use burn_mixflow::models::encoders::dinov2::{
-    DinoV2, DinoV2Config, DinoV2Layout, RaeEncoder, RepaFeatures, pixels,
-};
+use burn_mixflow::models::encoders::dinov2::{DinoV2, DinoV2Config, DinoV2Layout, RaeEncoder, RepaFeatures, pixels};
 use burn_mixflow::models::encoders::resample::{Bicubic, bicubic};
 use burn_mixflow::models::weights::ImportReport;
 use safetensors::tensor::TensorView;
@@ -217,8 +214,9 @@ fn moved(config: &DinoV2Config, of: &Named, layout: DinoV2Layout) -> Named {
         let name = name.trim_start_matches("embeddings.");
         let name = name.replace("encoder.layer", "blocks").replace("layer_scale", "ls").replace("lambda1", "gamma");
         let name = name.replace("position_embeddings", "pos_embed").replace("layernorm", "norm");
-        let name = name.replace("patch_embeddings.projection", "patch_embed.proj").replace("reg_token", "register_tokens");
-        let name = name.replace("register_tokenss", "register_tokens").replace("attention.output.dense", "attn.proj");
+        let name = name.replace("patch_embeddings.projection", "patch_embed.proj");
+        let name = name.replace("attention.output.dense", "attn.proj");
+        let name = if name == "reg_token" { "register_tokens".into() } else { name };
         for (part, of) in ["query", "key", "value"].into_iter().enumerate() {
             if let Some((block, kind)) = name.split_once(&format!(".attention.attention.{of}.")) {
                 return third(&format!("{block}.attn.qkv.{kind}"), part);
@@ -265,7 +263,10 @@ fn a_file_may_have_a_prefix_and_must_have_every_tensor() {
         assert_eq!(report.prefix, "backbone.");
         let (lost, _, _) = file.remove(20);
         let error = load_from(&config, &file).unwrap_err().to_string();
-        assert!(error.contains(lost.trim_start_matches("backbone.")) && error.contains("is missing in the file"), "{error}");
+        assert!(
+            error.contains(lost.trim_start_matches("backbone.")) && error.contains("is missing in the file"),
+            "{error}"
+        );
     }
     let error = load_from(&small(0, 70), &tensors(&config, DinoV2Layout::Hub)).unwrap_err().to_string();
     assert!(error.contains("`register_tokens` is in the file, not in the model"), "{error}");
@@ -294,24 +295,17 @@ fn names_shapes_and_counts_are_those_of_the_packages() {
     assert_eq!(facts["base_counts"]["timm_registers"], 86_580_480 + 3_072 - 2 * 768);
 }
 
-struct Halved;
-
-impl ModuleMapper for Halved {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|tensor| tensor.cast(DType::BF16))
-    }
-}
-
 #[test]
 fn half_precision_is_near_and_comes_back_in_f32() {
     if !crate::device::computes_in(DType::BF16, "DINOv2 in half precision") {
         return;
     }
-    let encoder = RaeEncoder::new(loaded(&small(4, 70), DinoV2Layout::Transformers), 56).unwrap().map(&mut Halved);
+    let network = loaded(&small(4, 70), DinoV2Layout::Transformers).cast(FloatDType::BF16);
+    let encoder = RaeEncoder::new(network, 56).unwrap();
     let latents = encoder.encode(picture("rae.oblong", [2, 3, 61, 83])).unwrap();
     let apart = difference("rae.oblong", latents);
     assert!(apart > 0.0 && apart < 0.03, "{apart}");
-    let features = RepaFeatures::new(loaded(&small(0, 518), DinoV2Layout::Hub)).map(&mut Halved);
+    let features = RepaFeatures::new(loaded(&small(0, 518), DinoV2Layout::Hub).cast(FloatDType::BF16));
     let found = features.of(picture("repa.512", [2, 3, 512, 512]).narrow(0, 1, 1)).unwrap();
     let apart = difference("repa.512", subset(found, [1, 7, 1]));
     assert!(apart > 0.0 && apart < 0.03, "{apart}");

@@ -38,13 +38,16 @@ pub fn bicubic(images: Tensor<4>, size: [usize; 2], kernel: Bicubic) -> Result<T
     let [batch, channels, height, width] = images.dims();
     if [height, width].iter().chain(&size).any(|side| *side == 0) {
         let from = [height, width];
-        return Err(Error::Invalid(format!("resampling from {from:?} to {size:?} pixels: every side must be at least 1")));
+        return Err(Error::Invalid(format!(
+            "resampling from {from:?} to {size:?} pixels: every side must be at least 1"
+        )));
     }
     if [height, width] == size {
         return Ok(images);
     }
     let original: FloatDType = DType::into(images.dtype());
-    let [rows, columns] = [(height, size[0]), (width, size[1])].map(|(from, to)| kernel.matrix(from, to, &images.device()));
+    let [rows, columns] =
+        [(height, size[0]), (width, size[1])].map(|(from, to)| kernel.matrix(from, to, &images.device()));
     let flat = images.cast(FloatDType::F32).reshape([batch * channels * height, width]);
     let narrow = flat.matmul(columns.transpose()).reshape([batch * channels, height, size[1]]);
     let both = rows.unsqueeze::<3>().matmul(narrow);

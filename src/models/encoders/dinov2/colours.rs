@@ -42,6 +42,8 @@ pub(super) fn normalised(images: Tensor<4>) -> Tensor<4> {
 pub(super) fn three_colours(images: &Tensor<4>) -> Result<()> {
     match images.dims()[1] {
         COLOURS => Ok(()),
-        other => Err(Error::Invalid(format!("images with {other} channels: DINOv2 reads {COLOURS}, red, green and blue"))),
+        other => {
+            Err(Error::Invalid(format!("images with {other} channels: DINOv2 reads {COLOURS}, red, green and blue")))
+        }
     }
 }

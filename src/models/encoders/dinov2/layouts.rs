@@ -60,7 +60,8 @@ impl DinoV2 {
         let names: Vec<String> = tensor_shapes(file, WeightSource::Auto)?.into_keys().collect();
         let ends_in = |end: &str| names.iter().any(|name| name == end || name.ends_with(&format!(".{end}")));
         let unused = ["embeddings.mask_token", "mask_token"].into_iter().find(|name| ends_in(name));
-        let options = ImportOptions { allow_unused: unused.map(String::from).into_iter().collect(), ..Default::default() };
+        let options =
+            ImportOptions { allow_unused: unused.map(String::from).into_iter().collect(), ..Default::default() };
         let init = &mut WeightInit::new(0, device);
         let positions = config.positions();
         if ends_in("embeddings.position_embeddings") {

@@ -1,6 +1,6 @@
 //! The parameters of a DINOv2 under the names of each layout, counted without allocating any.
-use super::config::COLOURS;
 use super::DinoV2Config;
+use super::config::COLOURS;
 use crate::models::layers::{ParameterList, as_size, count, product};
 
 /// Who wrote a file of weights, and so which names are in it.

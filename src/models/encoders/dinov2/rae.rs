@@ -49,7 +49,9 @@ impl RaeEncoder {
     pub fn new(network: DinoV2, side: usize) -> Result<Self> {
         let patch = network.patch_size();
         if side == 0 || !side.is_multiple_of(patch) {
-            return Err(Error::Invalid(format!("side = {side}: must be a positive multiple of the patch, {patch} pixels")));
+            return Err(Error::Invalid(format!(
+                "side = {side}: must be a positive multiple of the patch, {patch} pixels"
+            )));
         }
         Ok(Self { network, side })
     }
