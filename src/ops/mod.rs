@@ -10,6 +10,7 @@
 //! | [`gated`] | residual + gate · x |
 //! | [`linear`](fn@linear), [`linear_gelu`] | x W + b, GELU(x W + b) |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
+//! | [`gelu`] | x Φ(x), by the error function |
 //! | [`silu`](fn@silu), [`swiglu`](fn@swiglu) | x σ(x), SiLU(a) · b |
 //! | [`rotate`](fn@rotate) | pairs (a cos − b sin, b cos + a sin) |
 //! | [`AdamW`] | Burn's AdamW, to the last bit |
@@ -37,6 +38,7 @@ mod attention;
 mod average;
 mod gate;
 mod gelu;
+mod gelu_exact;
 mod lanes;
 mod linear;
 mod norm;
@@ -55,6 +57,7 @@ pub use attention::{attention, self_attention};
 pub use average::averaged;
 pub use gate::gated;
 pub use gelu::gelu_tanh;
+pub use gelu_exact::gelu;
 pub use linear::{linear, linear_gelu};
 pub use norm::{affine_layer_norm, layer_norm, modulate, modulate_norm, rms_norm};
 pub use rotate::rotate;

@@ -37,7 +37,8 @@ fn unary(name: &str, fused: Unary, plain: Unary) {
 
 #[test]
 fn gelu() {
-    unary("gelu", ops::gelu_tanh, plain::gelu_tanh);
+    unary("gelu by tanh", ops::gelu_tanh, plain::gelu_tanh);
+    unary("gelu", ops::gelu, burn::tensor::activation::gelu);
 }
 
 #[test]
