@@ -129,20 +129,16 @@ impl WithSimd for Change<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let (rate, shift) = (s.splat_f32s(self.rate), s.splat_f32s(self.shift));
-        let scaled = #[inline(always)]
-        |x| s.mul_add_e_f32s(x, rate, shift);
-        match self.silu {
-            false => lanes::map(s, self.x, scaled),
-            true => lanes::map(
-                s,
-                self.x,
-                #[inline(always)]
-                |x| {
-                    let y = scaled(x);
-                    s.mul_f32s(y, lanes::sigmoid(s, y))
-                },
-            ),
-        }
+        let silu = self.silu;
+        lanes::map(
+            s,
+            self.x,
+            #[inline(always)]
+            |x| {
+                let y = s.mul_add_e_f32s(x, rate, shift);
+                if silu { s.mul_f32s(y, lanes::sigmoid(s, y)) } else { y }
+            },
+        );
     }
 }
 

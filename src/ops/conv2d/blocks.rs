@@ -7,8 +7,13 @@ use std::sync::Mutex;
 
 /// Blocks that a large result has at least.
 const SHARED_BY: usize = 8;
-/// Cells in a block from which products are fast: twice as many as the product keeps in registers.
-const FEWEST: usize = 48;
+/// Numbers side by side that a product keeps in registers on AVX2; with AVX-512 they are four times as many.
+const REGISTERS: usize = 24;
+/// Columns of a block: rows are better taken together, of which a product needs three for whole registers where
+/// columns are a power of two.
+const WIDEST: usize = 128;
+/// Cells in a block from which products are fast.
+const FEWEST: usize = 2 * REGISTERS;
 
 /// Squares of `side` × `side` places of the result, the last ones of a row or column perhaps cut.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +33,13 @@ impl Cells {
         Self { side, down, across, rows: geometry.batch * down }
     }
 
-    /// Rows and columns of cells in a block, with about `most` cells in it, fewer where few would share the work.
+    /// Rows and columns of cells in a block of at most about `most` cells, fewer where few would share the work.
     fn of_block(self, most: usize) -> [usize; 2] {
         let most = most.min((self.rows * self.across).div_ceil(SHARED_BY)).max(FEWEST);
-        let columns = self.across.div_ceil(self.across.div_ceil(most));
-        let rows = (most / columns).max(1);
-        [self.rows.div_ceil(self.rows.div_ceil(rows)), columns]
+        let columns = self.across.div_ceil(self.across.div_ceil(most.min(WIDEST / self.side)));
+        let unused = |rows: &usize| (rows * columns).next_multiple_of(REGISTERS) as f64 / (rows * columns) as f64;
+        let rows = (1..=(most / columns).clamp(1, self.rows)).rev().min_by(|a, b| unused(a).total_cmp(&unused(b)));
+        [rows.unwrap_or(1), columns]
     }
 
     /// Cells in the largest block of [`blocks`].

@@ -49,8 +49,36 @@ fn copy_steps(places: &mut [f32], row: Option<&[f32]>, from: isize, step: usize)
         copy_window(places, row, from);
         return;
     };
-    for (i, place) in places.iter_mut().enumerate() {
-        let at = from + (i * step) as isize;
-        *place = usize::try_from(at).ok().and_then(|at| row.get(at)).copied().unwrap_or(0.0);
+    // The first place that lies inside, and the first behind.
+    let place = |at: isize| (at - from).max(0).unsigned_abs().div_ceil(step).min(places.len());
+    let (start, end) = (place(0), place(row.len() as isize));
+    places[..start].fill(0.0);
+    places[end..].fill(0.0);
+    let inside = row.iter().skip((from + (start * step) as isize).max(0).unsigned_abs()).step_by(step);
+    places[start..end].iter_mut().zip(inside).for_each(|(place, number)| *place = *number);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_begin_and_end_outside() {
+        let row = [1.0, 2.0, 3.0, 4.0, 5.0];
+        for (from, step, expected) in [
+            (-1, 2, [0.0, 2.0, 4.0, 0.0]),
+            (0, 2, [1.0, 3.0, 5.0, 0.0]),
+            (-5, 3, [0.0, 0.0, 2.0, 5.0]),
+            (-99, 2, [0.0; 4]),
+            (5, 2, [0.0; 4]),
+            (3, 2, [4.0, 0.0, 0.0, 0.0]),
+            (1, 1, [2.0, 3.0, 4.0, 5.0]),
+        ] {
+            let mut places = [9.0; 4];
+            copy_steps(&mut places, Some(&row), from, step);
+            assert_eq!(places, expected, "{from} {step}");
+            copy_steps(&mut places, None, from, step);
+            assert_eq!(places, [0.0; 4]);
+        }
     }
 }

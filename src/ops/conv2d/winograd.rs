@@ -14,8 +14,8 @@ use rayon::prelude::*;
 
 /// Places of a transformed window.
 const PLACES: usize = 16;
-/// Transformed numbers that a task holds: 8 MiB.
-const HELD: usize = 1 << 21;
+/// Cells in a block: with 512 channels in and out a task holds 12 MiB of transformed numbers, with 128 it holds 3.
+const MOST: usize = 192;
 /// Cells are padded to multiples of the widest vector.
 const LANES: usize = 16;
 
@@ -25,10 +25,9 @@ pub(super) fn convolved(x: &[f32], weight: &[f32], bias: &[f32], geometry: &Geom
     let (inputs, outputs) = (geometry.inputs, geometry.outputs);
     let weight = transformed(weight, geometry);
     let cells = Cells::new(geometry, 2);
-    let most = HELD / (PLACES * (inputs + outputs));
     let mut result = slices::cleared(geometry.result_shape().into_iter().product());
-    let blocks = blocks(&mut result, geometry, cells, most);
-    let scratch = || Scratch::new(geometry, cells.largest(most).next_multiple_of(LANES));
+    let blocks = blocks(&mut result, geometry, cells, MOST);
+    let scratch = || Scratch::new(geometry, cells.largest(MOST).next_multiple_of(LANES));
     shared(blocks, scratch, |scratch, block| {
         let count = block.cells();
         let Scratch { rows, windows, products, width } = scratch;
@@ -120,22 +119,14 @@ impl WithSimd for Windows<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
         let rows = self.rows.each_ref().map(|row| as_arrays::<2, _>(S::as_simd_f32s(row).0).0);
-        let [a, b, c, d] = array::<[&mut [f32]; 4], 4>(fours(self.windows));
-        for (windows, [one, other], is_sum) in
-            [(a, [0, 2], false), (b, [1, 2], true), (c, [2, 1], false), (d, [1, 3], false)]
-        {
-            let [w0, w1, w2, w3] = windows.map(|window| S::as_mut_simd_f32s(window).0);
-            let both = #[inline(always)]
-            |x: S::f32s, y: S::f32s| if is_sum { s.add_f32s(x, y) } else { s.sub_f32s(x, y) };
+        let mut windows = self.windows.into_iter().map(|window| S::as_mut_simd_f32s(window).0);
+        for (one, other, is_sum) in [(0, 2, false), (1, 2, true), (2, 1, false), (1, 3, false)] {
+            let [w0, w1, w2, w3] = array(&mut windows);
             let near = rows[one].iter().zip(rows[other]);
             let far = rows[4 + one].iter().zip(rows[4 + other]);
-            let windows = w0.iter_mut().zip(w1).zip(w2.iter_mut().zip(w3));
-            for ((near, far), ((w0, w1), (w2, w3))) in near.zip(far).zip(windows) {
-                let pair = #[inline(always)]
-                |(x, y): (&[S::f32s; 2], &[S::f32s; 2])| {
-                    s.deinterleave_shfl_f32s([both(x[0], y[0]), both(x[1], y[1])])
-                };
-                let ([d0, d1], [d2, d3]) = (pair(near), pair(far));
+            let to = w0.iter_mut().zip(w1).zip(w2.iter_mut().zip(w3));
+            for (((x, y), (z, w)), ((w0, w1), (w2, w3))) in near.zip(far).zip(to) {
+                let ([d0, d1], [d2, d3]) = (columns(s, is_sum, *x, *y), columns(s, is_sum, *z, *w));
                 *w0 = s.sub_f32s(d0, d2);
                 *w1 = s.add_f32s(d1, d2);
                 *w2 = s.sub_f32s(d2, d1);
@@ -145,9 +136,14 @@ impl WithSimd for Windows<'_> {
     }
 }
 
-fn fours<T>(items: [T; PLACES]) -> impl Iterator<Item = [T; 4]> {
-    let mut items = items.into_iter();
-    std::iter::from_fn(move || Some([items.next()?, items.next()?, items.next()?, items.next()?]))
+/// Two neighbouring columns of x + y or x − y.
+#[inline(always)]
+fn columns<S: Simd>(s: S, is_sum: bool, x: [S::f32s; 2], y: [S::f32s; 2]) -> [S::f32s; 2] {
+    let both = match is_sum {
+        true => [s.add_f32s(x[0], y[0]), s.add_f32s(x[1], y[1])],
+        false => [s.sub_f32s(x[0], y[0]), s.sub_f32s(x[1], y[1])],
+    };
+    s.deinterleave_shfl_f32s(both)
 }
 
 /// Aᵀ m A + b of the products of a channel: the rows of results above and below, cells side by side.
@@ -162,61 +158,85 @@ impl WithSimd for Results<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let products = self.products.map(|place| S::as_simd_f32s(place).0);
+        let m = self.products.map(|place| S::as_simd_f32s(place).0);
         let [above, below] = self.rows.map(|row| as_arrays_mut::<2, _>(S::as_mut_simd_f32s(row).0).0);
         let bias = s.splat_f32s(self.bias);
-        let sum = #[inline(always)]
-        |x, y, z| s.add_f32s(s.add_f32s(x, y), z);
-        let rest = #[inline(always)]
-        |x, y, z| s.sub_f32s(s.sub_f32s(x, y), z);
         for (i, (above, below)) in above.iter_mut().zip(below).enumerate() {
-            let m: [[S::f32s; 4]; 4] = std::array::from_fn(
-                #[inline(always)]
-                |row| std::array::from_fn(
-                    #[inline(always)]
-                    |column| products[4 * row + column][i]),
-            );
-            let upper: [S::f32s; 4] = std::array::from_fn(
-                #[inline(always)]
-                |j| sum(m[0][j], m[1][j], m[2][j]),
-            );
-            let lower: [S::f32s; 4] = std::array::from_fn(
-                #[inline(always)]
-                |j| rest(m[1][j], m[2][j], m[3][j]),
-            );
-            for (row, [y0, y1, y2, y3]) in [(above, upper), (below, lower)] {
-                let pair = [s.add_f32s(sum(y0, y1, y2), bias), s.add_f32s(rest(y1, y2, y3), bias)];
-                *row = s.interleave_shfl_f32s(pair);
+            let [a, e] = shorter(s, [m[0][i], m[4][i], m[8][i], m[12][i]]);
+            let [b, f] = shorter(s, [m[1][i], m[5][i], m[9][i], m[13][i]]);
+            let [c, g] = shorter(s, [m[2][i], m[6][i], m[10][i], m[14][i]]);
+            let [d, h] = shorter(s, [m[3][i], m[7][i], m[11][i], m[15][i]]);
+            let ([y0, y1], [y2, y3]) = (shorter(s, [a, b, c, d]), shorter(s, [e, f, g, h]));
+            *above = s.interleave_shfl_f32s([s.add_f32s(y0, bias), s.add_f32s(y1, bias)]);
+            *below = s.interleave_shfl_f32s([s.add_f32s(y2, bias), s.add_f32s(y3, bias)]);
+        }
+    }
+}
+
+/// Aᵀ times four numbers.
+#[inline(always)]
+fn shorter<S: Simd>(s: S, [a, b, c, d]: [S::f32s; 4]) -> [S::f32s; 2] {
+    [s.add_f32s(a, s.add_f32s(b, c)), s.sub_f32s(s.sub_f32s(b, c), d)]
+}
+
+/// G g Gᵀ of all kernels, `[place, output, input]`.
+fn transformed(weight: &[f32], geometry: &Geometry) -> Vec<f32> {
+    let arch = Arch::new();
+    let (inputs, outputs) = (geometry.inputs, geometry.outputs);
+    let mut places = slices::cleared(PLACES * outputs * inputs);
+    let mut rows: Vec<_> = places.chunks_exact_mut(outputs * inputs).map(|place| place.chunks_exact_mut(inputs)).collect();
+    let rows: Vec<[&mut [f32]; PLACES]> = (0..outputs).map(|_| array(rows.iter_mut().filter_map(Iterator::next))).collect();
+    let all = rows.into_par_iter().zip(weight.par_chunks_exact(9 * inputs)).with_min_len(slices::worth(9 * inputs));
+    all.for_each_init(
+        || vec![0.0; 9 * inputs],
+        |turned, (to, kernels)| {
+            for (i, kernel) in kernels.as_chunks::<9>().0.iter().enumerate() {
+                for (number, row) in kernel.iter().zip(turned.chunks_exact_mut(inputs)) {
+                    row[i] = *number;
+                }
+            }
+            arch.dispatch(Kernels { kernels: array(turned.chunks_exact(inputs)), to });
+        },
+    );
+    places
+}
+
+/// G g Gᵀ of kernels whose numbers of one place stand side by side.
+struct Kernels<'a> {
+    kernels: [&'a [f32]; 9],
+    to: [&'a mut [f32]; PLACES],
+}
+
+impl WithSimd for Kernels<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) {
+        let Self { kernels: g, mut to } = self;
+        for at in (0..g[0].len()).step_by(S::F32_LANES) {
+            let end = g[0].len().min(at + S::F32_LANES);
+            let x = longer(s, [number(s, g[0], at), number(s, g[3], at), number(s, g[6], at)]);
+            let y = longer(s, [number(s, g[1], at), number(s, g[4], at), number(s, g[7], at)]);
+            let z = longer(s, [number(s, g[2], at), number(s, g[5], at), number(s, g[8], at)]);
+            for row in 0..4 {
+                for (column, u) in longer(s, [x[row], y[row], z[row]]).into_iter().enumerate() {
+                    s.partial_store_f32s(&mut to[4 * row + column][at..end], u);
+                }
             }
         }
     }
 }
 
-/// G g Gᵀ of all kernels, `[place, output, input]`.
-fn transformed(weight: &[f32], geometry: &Geometry) -> Vec<f32> {
-    let (inputs, outputs) = (geometry.inputs, geometry.outputs);
-    let mut places = slices::cleared(PLACES * outputs * inputs);
-    let mut rows: Vec<_> = places.chunks_exact_mut(outputs * inputs).map(|place| place.chunks_exact_mut(inputs)).collect();
-    let rows: Vec<[&mut [f32]; PLACES]> = (0..outputs).map(|_| array(rows.iter_mut().filter_map(Iterator::next))).collect();
-    let kernels = weight.par_chunks_exact(9 * inputs);
-    rows.into_par_iter().zip(kernels).with_min_len(slices::worth(9 * inputs)).for_each(|(mut rows, kernels)| {
-        for (i, kernel) in kernels.as_chunks::<9>().0.iter().enumerate() {
-            for (row, number) in rows.iter_mut().zip(of_kernel(kernel).as_flattened()) {
-                row[i] = *number;
-            }
-        }
-    });
-    places
-}
-
-/// G g Gᵀ of one kernel.
-fn of_kernel([a, b, c, d, e, f, g, h, i]: &[f32; 9]) -> [[f32; 4]; 4] {
-    let [x, y, z] = [[a, d, g], [b, e, h], [c, f, i]].map(|column| longer(column.map(|number| *number)));
-    std::array::from_fn(|row| longer([x[row], y[row], z[row]]))
+/// As many numbers from `at` on as a vector has, or as there are.
+#[inline(always)]
+fn number<S: Simd>(s: S, row: &[f32], at: usize) -> S::f32s {
+    s.partial_load_f32s(&row[at..row.len().min(at + S::F32_LANES)])
 }
 
 /// G times three numbers.
-fn longer([a, b, c]: [f32; 3]) -> [f32; 4] {
-    let (outer, middle) = (0.5 * (a + c), 0.5 * b);
-    [a, outer + middle, outer - middle, c]
+#[inline(always)]
+fn longer<S: Simd>(s: S, [a, b, c]: [S::f32s; 3]) -> [S::f32s; 4] {
+    let half = s.splat_f32s(0.5);
+    let (outer, middle) = (s.mul_f32s(half, s.add_f32s(a, c)), s.mul_f32s(half, b));
+    [a, s.add_f32s(outer, middle), s.sub_f32s(outer, middle), c]
 }
