@@ -1,4 +1,5 @@
-//! Operations that walk memory once where Burn walks it many times, each with a backward pass of its own.
+//! Operations that walk memory once where Burn walks it many times, each with a backward pass of its own but where it says
+//! "forward".
 //!
 //! | operation | formula |
 //! |---|---|
@@ -11,6 +12,8 @@
 //! | [`linear`](fn@linear), [`linear_gelu`] | x W + b, GELU(x W + b) |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
 //! | [`gelu`] | x Φ(x), by the error function |
+//! | [`conv2d`](fn@conv2d) | a 2D convolution, forward |
+//! | [`group_norm`](fn@group_norm), [`group_norm_silu`] | GN(x) weight + bias, SiLU of it, forward |
 //! | [`silu`](fn@silu), [`swiglu`](fn@swiglu) | x σ(x), SiLU(a) · b |
 //! | [`rotate`](fn@rotate) | pairs (a cos − b sin, b cos + a sin) |
 //! | [`AdamW`] | Burn's AdamW, to the last bit |
@@ -36,9 +39,11 @@
 mod adamw;
 mod attention;
 mod average;
+mod conv2d;
 mod gate;
 mod gelu;
 mod gelu_exact;
+mod group_norm;
 mod lanes;
 mod linear;
 mod norm;
@@ -55,9 +60,11 @@ mod times;
 pub use adamw::AdamW;
 pub use attention::{attention, self_attention};
 pub use average::averaged;
+pub use conv2d::conv2d;
 pub use gate::gated;
 pub use gelu::gelu_tanh;
 pub use gelu_exact::gelu;
+pub use group_norm::{group_norm, group_norm_silu};
 pub use linear::{linear, linear_gelu};
 pub use norm::{affine_layer_norm, layer_norm, modulate, modulate_norm, rms_norm};
 pub use rotate::rotate;

@@ -46,7 +46,16 @@ impl FileTensor {
     /// What is wrong, without the name of the file and of the tensor.
     pub fn read(self) -> Result<TensorData, String> {
         let unread = format!("its numbers are {}, which is not read", self.type_name);
-        bridge::into_data(self.numbers.ok_or(unread)?).map_err(|e| e.to_string())
+        let data = bridge::into_data(self.numbers.ok_or(unread)?).map_err(|e| e.to_string())?;
+        let (bytes, _, dtype) = data.into_parts();
+        TensorData::try_from_bytes(bytes, self.shape, dtype).map_err(|e| e.to_string())
+    }
+
+    /// The same numbers in another shape, of as many.
+    #[cfg(feature = "models")]
+    pub fn reshaped(mut self, shape: impl Into<Vec<usize>>) -> Self {
+        self.shape = shape.into();
+        self
     }
 
     /// The bytes that its numbers take in memory.

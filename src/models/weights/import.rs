@@ -8,7 +8,7 @@ use super::names::covers;
 use super::recognise::{Model, Set, Wanted};
 use super::report::lines;
 use super::{ImportReport, KeyMap, WeightSource, detect, official};
-use crate::tensor_file::{self, FileTensor};
+use crate::tensor_file::{self, FileTensor, Stored};
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::store::burn_pack::Tensor as StoredTensor;
@@ -78,9 +78,19 @@ pub fn import<M: Module>(
     options: &ImportOptions,
     names: KeyMap<'_>,
 ) -> Result<(M, ImportReport)> {
+    import_stored(module, file, tensor_file::open(file)?, options, names)
+}
+
+/// As [`import`], of tensors of `file` that may have got other names and shapes since they were opened.
+pub(crate) fn import_stored<M: Module>(
+    module: &M,
+    file: &Path,
+    stored: Stored,
+    options: &ImportOptions,
+    names: KeyMap<'_>,
+) -> Result<(M, ImportReport)> {
     let expected: BTreeMap<String, StoredTensor> =
         official(module, names).into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
-    let stored = tensor_file::open(file)?;
     let contents = Contents::of(&stored);
     let unfit = |message: String| Error::Weights(format!("{}: {message}", file.display()));
     let model = Model::of(expected.keys().map(String::as_str));

@@ -22,6 +22,7 @@ pub use adapter::{AdapterLayouts, Part, Rows, add_adapter, export_adapter};
 pub use export::{ExportType, export_safetensors, export_safetensors_as};
 #[cfg(feature = "experiment")]
 pub(crate) use finite::not_finite_in;
+pub(crate) use import::import_stored;
 pub use import::{ImportOptions, import};
 pub use names::KeyMap;
 pub use report::ImportReport;
