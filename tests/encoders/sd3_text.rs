@@ -15,7 +15,9 @@ use std::path::Path;
 
 /// Ends of a text in a vocabulary of 600 tokens.
 const ENDS: [u32; 2] = [598, 599];
-const [L, G, T5]: [usize; 3] = [8, 12, 32];
+const L: usize = 8;
+const G: usize = 12;
+const T5: usize = 32;
 
 fn sizes() -> SdTextSizes {
     let clip_l = ClipTextConfig {

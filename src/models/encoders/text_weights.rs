@@ -2,7 +2,7 @@
 use crate::Result;
 use crate::models::layers::{Law, WeightInit};
 use crate::models::weights::{ImportReport, Stream};
-use burn::module::{Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Element, Shape, Tensor, TensorData, bf16};
 use rayon::prelude::*;
@@ -57,7 +57,7 @@ impl TextWeights<'_> {
     pub(super) fn table(&mut self, name: &str, [rows, width]: [usize; 2], std: f64) -> Result<Param<Tensor<2>>> {
         match self {
             Self::Seeded(init) => Ok(init.weight([rows, width], rows, width, Law::Normal { std }).no_grad()),
-            Self::Stored(file) => file.parameter(name, [rows, width]),
+            Self::Stored(file) => file.parameter(name),
         }
     }
 
@@ -74,7 +74,7 @@ impl TextWeights<'_> {
     pub(super) fn vector(&mut self, name: &str, width: usize, start: f32) -> Result<Param<Tensor<1>>> {
         match self {
             Self::Seeded(init) => Ok(init.constant(vec![start; width], [width]).no_grad()),
-            Self::Stored(file) => file.parameter(name, [width]),
+            Self::Stored(file) => file.parameter(name),
         }
     }
 
@@ -96,10 +96,10 @@ impl FileWeights {
         self.stream.report()
     }
 
-    fn parameter<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>> {
+    fn parameter<const D: usize>(&mut self, name: &str) -> Result<Param<Tensor<D>>> {
         let place = (self.place)(name);
         let data = self.part(place)?;
-        Ok(self.made(data, shape))
+        Ok(self.made(data))
     }
 
     fn matrix(&mut self, name: &str, [inputs, outputs]: [usize; 2]) -> Result<Param<Tensor<2>>> {
@@ -107,7 +107,7 @@ impl FileWeights {
         let is_turned = place.part == FilePart::Turned;
         let data = self.part(place)?;
         let data = if is_turned { data } else { turned(data, [outputs, inputs]) };
-        Ok(self.made(data, [inputs, outputs]))
+        Ok(self.made(data))
     }
 
     /// Reads a part of a tensor of the file.
@@ -124,9 +124,8 @@ impl FileWeights {
         Ok(rows)
     }
 
-    fn made<const D: usize>(&self, data: TensorData, shape: [usize; D]) -> Param<Tensor<D>> {
-        let tensor = Tensor::from_data(data, (&self.device, self.dtype)).reshape(shape);
-        Param::initialized(ParamId::new(), tensor)
+    fn made<const D: usize>(&self, data: TensorData) -> Param<Tensor<D>> {
+        Param::initialized(ParamId::new(), Tensor::from_data(data, (&self.device, self.dtype)))
     }
 }
 

@@ -6,7 +6,9 @@
 Weights are the formula of `formula.py`. With `--full` the T5 layer of full width is recorded too, which takes 3 GB of memory.
 """
 import argparse
+import collections
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -23,7 +25,7 @@ torch.set_grad_enabled(False)
 VOCABULARY = 1000
 BEGIN, END = VOCABULARY - 2, VOCABULARY - 1
 # Of hidden states every so many tokens and channels are kept, beside the mean and the mean square of all.
-STEP = (7, 13)
+STEP = (11, 17)
 
 
 def summary(arrays, name, hidden):
@@ -62,8 +64,9 @@ def record_clip(arrays, listed):
         found = model.text_model(input_ids=tokens, output_hidden_states=True)
         arrays[f"clip_{size}.tokens"] = tokens.numpy()
         summary(arrays, f"clip_{size}.penultimate", found.hidden_states[-2])
-        arrays[f"clip_{size}.pooled"] = found.pooler_output.numpy()
-        arrays[f"clip_{size}.projected"] = model.text_projection(found.pooler_output).numpy()
+        summary(arrays, f"clip_{size}.pooled", found.pooler_output[:, None])
+        if size == "g":
+            summary(arrays, f"clip_{size}.projected", model.text_projection(found.pooler_output)[:, None])
         listed[f"clip_{size}"] = names(model)
 
 
@@ -76,7 +79,7 @@ def record_open_clip(arrays, listed):
     tokens = clip_tokens(0)
     hidden = []
     handle = tower.transformer.resblocks[0].register_forward_hook(lambda module, inputs, output: hidden.append(output))
-    arrays["open_clip.projected"] = tower(tokens).numpy()
+    summary(arrays, "open_clip.projected", tower(tokens)[:, None])
     handle.remove()
     states = hidden[0] if hidden[0].shape[0] == tokens.shape[0] else hidden[0].transpose(0, 1)
     arrays["open_clip.tokens"] = tokens.numpy()
@@ -108,9 +111,6 @@ def record_t5(arrays, listed, size, lengths):
         arrays[f"{name}.tokens"] = tokens.numpy()
         summary(arrays, name, model(input_ids=tokens).last_hidden_state)
     listed[f"t5_{size}"] = [entry for entry in names(model) if entry[0] != "encoder.embed_tokens.weight"]
-    attention = model.encoder.block[0].layer[0].SelfAttention
-    keys = torch.arange(-300, 301)
-    arrays["t5.buckets"] = attention._relative_position_bucket(keys, num_buckets=32, max_distance=128).numpy()
 
 
 PROMPTS = [
@@ -135,17 +135,34 @@ CORPUS = [
 ]
 
 
+def merged(words, count):
+    """So many merges of the most frequent pairs, the first in the alphabet of several."""
+    words = {(*word[:-1], word[-1] + "</w>"): n for word, n in words.items()}
+    merges = []
+    for _ in range(count):
+        pairs = collections.Counter()
+        for word, n in words.items():
+            pairs.update({pair: word_count * n for pair, word_count in collections.Counter(zip(word, word[1:])).items()})
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        joined = collections.Counter()
+        for word, n in words.items():
+            parts = []
+            for part in word:
+                if parts and (parts[-1], part) == best:
+                    parts[-1] += part
+                else:
+                    parts.append(part)
+            joined[tuple(parts)] += n
+        words = joined
+    return merges
+
+
 def clip_tokenizer(folder):
     """Pairs of bytes merged as often as the corpus says, in the order of CLIP's vocabulary."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import pre_tokenizers
 
-    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trained.train_from_iterator(
-        [word for line in CORPUS for word in line.split()],
-        trainers.BpeTrainer(vocab_size=460, end_of_word_suffix="</w>", initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
-    )
-    merges = [tuple(merge) for merge in json.loads(trained.to_str())["model"]["merges"]]
+    merges = merged(collections.Counter(word for line in CORPUS for word in line.replace("'", " '").split()), 100)
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = letters + [letter + "</w>" for letter in letters] + ["".join(merge) for merge in merges]
     vocabulary = list(dict.fromkeys(vocabulary)) + ["<|startoftext|>", "<|endoftext|>"]
@@ -158,13 +175,12 @@ def clip_tokenizer(folder):
 
 
 def t5_tokenizer(folder):
-    """Pieces of words by their likelihood."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-
-    trained = Tokenizer(models.Unigram())
-    trained.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    trained.train_from_iterator(CORPUS * 3, trainers.UnigramTrainer(vocab_size=120, unk_token="<unk>", special_tokens=["<pad>", "</s>", "<unk>"]))
-    pieces = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"]]
+    """Pieces of words as likely as they are frequent, which is not how T5's were found."""
+    words = ["\u2581" + word for line in CORPUS for word in line.split()]
+    pieces = collections.Counter(word[i:j] for word in words for i in range(len(word)) for j in range(i + 1, len(word) + 1))
+    kept = sorted((piece, count) for piece, count in pieces.items() if len(piece) == 1 or count > 2)
+    total = sum(count for _, count in kept)
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)] + [(piece, math.log(count / total)) for piece, count in kept]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=4)
     found = {prompt: tokenizer(prompt)["input_ids"] for prompt in PROMPTS}
     whole = json.loads(tokenizer.backend_tokenizer.to_str())
