@@ -128,13 +128,13 @@ fn loadable(data: TensorData, path: String) -> StoredTensor {
 }
 
 /// The tensors to load, and what is known of the import before they are read.
-struct Sorted {
-    fitting: Vec<(String, FileTensor)>,
-    report: ImportReport,
+pub(super) struct Sorted {
+    pub(super) fitting: Vec<(String, FileTensor)>,
+    pub(super) report: ImportReport,
 }
 
 /// Why a set does not fit.
-struct Unfit {
+pub(super) struct Unfit {
     /// What the file is instead, and how many problems there are.
     first: String,
     problems: Vec<String>,
@@ -143,7 +143,7 @@ struct Unfit {
 }
 
 impl Unfit {
-    fn told(self, contents: &Contents) -> String {
+    pub(super) fn told(self, contents: &Contents) -> String {
         let list = lines(&self.problems, self.listed);
         let advice: String = self.advice.iter().map(|advice| format!("\n{advice}")).collect();
         format!("{}{list}\n{contents}{advice}", self.first)
@@ -151,7 +151,11 @@ impl Unfit {
 }
 
 /// Compares names, shapes and types of a set with those of the model.
-fn sorted(set: Set, expected: &BTreeMap<String, StoredTensor>, options: &ImportOptions) -> Result<Sorted, Unfit> {
+pub(super) fn sorted(
+    set: Set,
+    expected: &BTreeMap<String, StoredTensor>,
+    options: &ImportOptions,
+) -> Result<Sorted, Unfit> {
     let Set { source, under, beside, prefix, inner, tensors: stored } = set;
     let systems = [detect(stored.keys().map(String::as_str)), detect(expected.keys().map(String::as_str))];
     let has_one = stored.keys().any(|name| expected.contains_key(name));

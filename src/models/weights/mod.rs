@@ -14,6 +14,7 @@ mod names;
 mod recognise;
 mod report;
 mod source;
+mod stream;
 mod system;
 
 #[cfg(feature = "experiment")]
@@ -27,6 +28,7 @@ pub use import::{ImportOptions, import};
 pub use names::KeyMap;
 pub use report::ImportReport;
 pub use source::{WeightSource, tensor_shapes};
+pub(crate) use stream::{Opened, Stream};
 pub use system::detect;
 
 use burn::module::Module;

@@ -1,0 +1,36 @@
+//! The type of the numbers of a text encoder.
+use crate::{Error, Result};
+use burn::tensor::{DType, Device};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The type of the weights of a text encoder, in which it also computes. Norms and softmax are f32 in both.
+///
+/// f16 is none of them, since T5 overflows in it: files of f16 are read as either.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TextPrecision {
+    /// 32 bits: what Stability's code computes in.
+    #[default]
+    F32,
+    /// 16 bits: half the memory, and on a GPU a fraction of the time.
+    Bf16,
+}
+
+impl TextPrecision {
+    /// The type for `device`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device does not compute in it.
+    pub(super) fn on(self, device: &Device) -> Result<DType> {
+        let dtype = match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        };
+        if device.supports_dtype(dtype) {
+            return Ok(dtype);
+        }
+        let message = format!("does not compute in {dtype:?}: take \"f32\"");
+        Err(Error::Device { name: format!("{device:?}"), message })
+    }
+}
