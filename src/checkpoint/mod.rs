@@ -10,7 +10,7 @@ mod part;
 mod retention;
 mod sets;
 
-#[cfg(feature = "experiment")]
+#[cfg(feature = "data")]
 pub(crate) use identity::differences;
 pub use identity::{Identity, architecture};
 pub(crate) use manifest::{Accepted, Best, History, Rollback};

@@ -36,6 +36,12 @@ pub(crate) struct Listing {
     pub others: BTreeMap<String, usize>,
 }
 
+/// A name as a folder is listed: with `/`, from the folder on.
+pub(super) fn plain(name: &str) -> String {
+    let name = name.replace('\\', "/");
+    name.trim_start_matches("./").to_string()
+}
+
 impl Listing {
     /// Lists the files below `folder` with one of `extensions`, in any case.
     ///
@@ -100,7 +106,7 @@ impl Listing {
 }
 
 /// The first of many names or problems, one a line, and how many more there are.
-pub(super) fn first<S: AsRef<str>>(all: &[S]) -> String {
+pub(crate) fn first<S: AsRef<str>>(all: &[S]) -> String {
     let mut lines: Vec<String> = all.iter().take(MOST_LISTED).map(|line| format!("\n  {}", line.as_ref())).collect();
     if all.len() > MOST_LISTED {
         lines.push(format!("\n  and {} more", all.len() - MOST_LISTED));

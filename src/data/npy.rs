@@ -1,4 +1,5 @@
-//! NumPy's `.npy`: versions 1 and 2, bytes or little-endian floats of 2, 4 or 8 bytes in C order, and nothing else.
+//! NumPy's `.npy`: versions 1 and 2, bytes or little-endian floats of 2, 4 or 8 bytes in C order, and nothing else. What is
+//! written has the bytes that NumPy writes.
 //!
 //! Written here because the crates for it bring a parser of Python literals or a version of `ndarray`.
 use super::mistaken::instead;
@@ -54,6 +55,33 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<TensorData, String> {
         return Err(format!("{} bytes of numbers do not fill the shape {shape:?}", data.len()));
     }
     TensorData::try_from_bytes_vec(data.to_vec(), shape, dtype).map_err(|e| e.to_string())
+}
+
+/// Digits that NumPy leaves room for in the first side, so that an array can grow in its file.
+const GROWTH: usize = 21;
+/// Numbers begin at a multiple of this.
+const ALIGNMENT: usize = 64;
+
+/// The header that NumPy writes before the numbers of an array in C order, such as `<f4` or `|u1`.
+pub(crate) fn header_of(descr: &str, shape: &[usize]) -> Vec<u8> {
+    let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let comma = if sides.len() == 1 { "," } else { "" };
+    let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({}{comma}), }}", sides.join(", "));
+    text.push_str(&" ".repeat(sides.first().map_or(0, |side| GROWTH.saturating_sub(side.len()))));
+    // Magic, version and length have ten bytes, the end of the line one. There is always a space.
+    let padding = ALIGNMENT - (10 + text.len() + 1) % ALIGNMENT;
+    text.push_str(&" ".repeat(padding));
+    text.push('\n');
+    let length = (text.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &length, text.as_bytes()].concat()
+}
+
+/// A file of floats of 4 bytes.
+pub(crate) fn of_floats(shape: &[usize], values: &[f32]) -> Vec<u8> {
+    let mut bytes = header_of("<f4", shape);
+    bytes.reserve(4 * values.len());
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
 }
 
 /// The text of the value of `key` in the header, which is a Python dictionary on one line.
@@ -120,5 +148,19 @@ mod tests {
         let mut third = bytes.clone();
         third[6] = 3;
         assert!(parse(&third).is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_numbers_are_aligned() {
+        for shape in [&[][..], &[3], &[8, 32, 32], &[123_456_789, 1, 2, 3]] {
+            let bytes = header_of("<f4", shape);
+            assert_eq!((bytes.len() % 64, bytes.last()), (0, Some(&b'\n')));
+            assert_eq!(header(&bytes).unwrap().shape, shape);
+        }
+        let array = parse(&of_floats(&[2, 2], &[1.0, -2.0, 0.5, 1e-30])).unwrap();
+        assert_eq!(
+            (array.shape().to_vec(), array.try_to_vec::<f32>().unwrap()),
+            (vec![2, 2], vec![1.0, -2.0, 0.5, 1e-30])
+        );
     }
 }

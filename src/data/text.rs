@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// What to do about UTF-16, which is told by its own mark.
-pub(super) fn utf8(bytes: &[u8]) -> Result<&[u8], String> {
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&[u8], String> {
     if bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF") {
         return Err("is text in UTF-16: save it as UTF-8".into());
     }

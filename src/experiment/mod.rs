@@ -24,6 +24,8 @@ mod opened;
 pub mod plot;
 mod post_train;
 pub mod progress;
+pub mod prompts;
+pub mod sample_files;
 mod samples;
 pub mod sets;
 pub mod slow_flow;

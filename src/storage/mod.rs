@@ -106,9 +106,10 @@ pub(crate) fn flush(folder: &Path) -> Result<()> {
 /// Where `file` is written before it is renamed: a name of its own for every process and thread.
 fn scratch(file: &Path) -> PathBuf {
     static WRITES: AtomicU64 = AtomicU64::new(0);
-    let mut name = file.as_os_str().to_owned();
-    name.push(format!(".{}-{}.{UNFINISHED}", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
-    name.into()
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    // Names may have 255 bytes, this one too.
+    let (name, process) = (&name[..name.floor_char_boundary(200)], std::process::id());
+    file.with_file_name(format!("{name}.{process}-{}.{UNFINISHED}", WRITES.fetch_add(1, Ordering::Relaxed)))
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
@@ -153,7 +154,8 @@ mod tests {
         write(&file, b"first").unwrap();
         write(&file, b"second").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"second");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        write(&folder.path().join(format!("{}é", "n".repeat(253))), b"long").unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]

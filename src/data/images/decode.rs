@@ -6,6 +6,7 @@ use super::animation::is_animated;
 use super::jpeg;
 use crate::data::mistaken::instead;
 use image::imageops::{FilterType, crop_imm, resize};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use std::io::Cursor;
 use std::path::Path;
@@ -49,6 +50,21 @@ impl Target {
 /// # Errors
 /// What is wrong with the file.
 pub(crate) fn upright(file: &Path) -> Result<RgbImage, String> {
+    let (mut picture, orientation) = read(file)?;
+    picture.apply_orientation(orientation);
+    Ok(on_white(picture))
+}
+
+/// The picture of a file as `Image.open(file).convert("RGB")` of Pillow gives it: not turned, and what is transparent shows
+/// the colour that is stored there.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(in crate::data) fn as_stored(file: &Path) -> Result<RgbImage, String> {
+    read(file).map(|(picture, _)| picture.into_rgb8())
+}
+
+fn read(file: &Path) -> Result<(DynamicImage, Orientation), String> {
     let bytes = std::fs::read(file).map_err(|e| e.to_string())?;
     // By its content: many pictures have the name of another format.
     let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| e.to_string())?;
@@ -77,9 +93,8 @@ pub(crate) fn upright(file: &Path) -> Result<RgbImage, String> {
         return Err(format!("says that it has {width} × {height} pixels, {size} MiB: must be at most {most} MiB"));
     }
     let orientation = decoder.orientation().map_err(|e| e.to_string())?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
-    picture.apply_orientation(orientation);
-    Ok(on_white(picture))
+    let picture = DynamicImage::from_decoder(decoder).map_err(|e| e.to_string())?;
+    Ok((picture, orientation))
 }
 
 /// Eight bits a channel; what is transparent shows white.

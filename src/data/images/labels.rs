@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Format`] naming pictures without a class and names without a picture.
-pub(super) fn of(labels: &ImageLabels, folder: &Path, names: &[String]) -> Result<Classes> {
+pub(in crate::data) fn of(labels: &ImageLabels, folder: &Path, names: &[String]) -> Result<Classes> {
     match labels {
         ImageLabels::None => Ok(Classes { labels: vec![0; names.len()], names: Vec::new() }),
         ImageLabels::Folders => by_folder(folder, names),

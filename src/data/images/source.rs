@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Pictures that cannot be read here; to leave them out silently would be to train on other data than there are.
-const FOREIGN: [&str; 9] = ["avif", "bmp", "gif", "heic", "heif", "jxl", "svg", "tif", "tiff"];
+pub(in crate::data) const FOREIGN: [&str; 9] = ["avif", "bmp", "gif", "heic", "heif", "jxl", "svg", "tif", "tiff"];
 
 /// How large a set may be to be kept.
 #[derive(Debug, Clone, Copy)]

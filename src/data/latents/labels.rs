@@ -1,5 +1,5 @@
 //! The list of latents and their classes: `dataset.json`, as REPA and StyleGAN write it.
-use crate::data::listing::{Listing, first, is_hidden};
+use crate::data::listing::{Listing, first, is_hidden, plain};
 use crate::data::text::utf8;
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -69,12 +69,6 @@ pub(super) fn labelled(folder: &Path, classes: usize, most_bad: usize) -> Result
 fn parse(text: &[u8]) -> Result<Labels, String> {
     let must = r#"must be {"labels": [["NAME", CLASS], …]} with whole numbers as classes"#;
     serde_json::from_slice(utf8(text)?).map_err(|e| format!("{e}: {must}"))
-}
-
-/// A name as the folder is listed: with `/`, from the folder on.
-fn plain(name: &str) -> String {
-    let name = name.replace('\\', "/");
-    name.trim_start_matches("./").to_string()
 }
 
 /// The `.npy` and `.safetensors` files below a folder, at least one, but that of the empty prompt.
