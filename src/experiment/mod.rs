@@ -14,6 +14,7 @@ mod files;
 mod fits;
 mod gamma;
 mod generate;
+pub mod gfid;
 mod kept_weights;
 mod memory;
 mod metric;
