@@ -52,8 +52,10 @@ fn tensors(config: &InceptionConfig) -> Tensors {
 fn save(file: &Path, tensors: &Tensors) {
     let bytes: Vec<Vec<u8>> =
         tensors.values().map(|(_, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
-    let view = |((name, (shape, _)), bytes)| (name, TensorView::new(Dtype::F32, Vec::clone(shape), bytes).unwrap());
-    let views: Vec<(&String, TensorView<'_>)> = tensors.iter().zip(&bytes).map(view).collect();
+    let mut views = Vec::new();
+    for ((name, (shape, _)), bytes) in tensors.iter().zip(&bytes) {
+        views.push((name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    }
     safetensors::serialize_to_file(views, None, file).unwrap();
 }
 

@@ -16,7 +16,10 @@ fn student_quantile(degrees: usize) -> Option<f64> {
     let n = degrees.checked_sub(1)?;
     let z = NORMAL;
     let expansion = |n: f64| {
-        z + (z.powi(3) + z) / (4.0 * n) + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * n * n)
+        let first = (z.powi(3) + z) / 4.0;
+        let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
+        let third = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
+        z + (first + (second + third / n) / n) / n
     };
     Some(STUDENT.get(n).copied().unwrap_or_else(|| expansion(degrees as f64)))
 }

@@ -47,26 +47,24 @@ pub(super) fn with_array<T>(file: &Path, name: &str, read: impl FnOnce(Array<'_>
     read(&mut BufReader::with_capacity(BUFFER, opened))
 }
 
-/// The numbers of a small array of floats in f64, with its shape.
-pub(super) fn floats(file: &Path, name: &str) -> Result<(Vec<usize>, Vec<f64>)> {
+/// The numbers of an array of floats in f64, which must have this `shape`; `whose` says whose it is.
+pub(super) fn floats(file: &Path, name: &str, shape: &[usize], whose: &str) -> Result<Vec<f64>> {
     with_array(file, name, |array| {
         let wrong = |message: String| Error::format(file, format!("`{name}` {message}"));
+        if array.shape != shape {
+            return Err(wrong(format!("has shape {:?}: {whose} is {shape:?}", array.shape)));
+        }
         let size = match array.dtype {
             DType::F64 => 8,
             DType::F32 => 4,
             other => return Err(wrong(format!("holds {other:?}: must be float64 or float32"))),
         };
-        let count = array.shape.iter().try_fold(size, |n: usize, side| n.checked_mul(*side));
-        let mut bytes = Vec::new();
-        array.numbers.read_to_end(&mut bytes).map_err(|e| Error::io(file, e))?;
-        if count != Some(bytes.len()) {
-            return Err(wrong(format!("has {} bytes that do not fill the shape {:?}", bytes.len(), array.shape)));
-        }
-        let values: Vec<f64> = match size {
+        let mut bytes = vec![0; size * shape.iter().product::<usize>()];
+        array.numbers.read_exact(&mut bytes).map_err(|e| wrong(format!("does not fill the shape {shape:?}: {e}")))?;
+        Ok(match size {
             8 => bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
             _ => bytes.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-        };
-        Ok((array.shape, values))
+        })
     })
 }
 

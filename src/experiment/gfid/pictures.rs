@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 /// Pictures of a batch, and their bytes, at most.
 const BATCH: usize = 64;
 const MOST_BYTES: usize = 1 << 26;
+/// Pixels of a picture at most.
+const MOST_PIXELS: usize = 1 << 27;
 
 /// The pictures of a folder or of an array.
 #[derive(Debug)]
@@ -48,9 +50,14 @@ impl Pictures {
             return Err(Error::format(path, format!("holds {found}: must hold pictures, called `{PICTURES}`")));
         }
         npz::with_array(path, PICTURES, |array| match (array.dtype, &array.shape[..]) {
-            (DType::U8, [count, height, width, channels @ (1 | 3)]) if *count * *height * *width > 0 => {
-                let (count, sides) = (*count, [*height, *width]);
-                Ok(Self { path: path.into(), count, sides, stored: Stored::Array(*channels) })
+            (DType::U8, &[count, height, width, channels @ (1 | 3)]) if ![count, height, width].contains(&0) => {
+                // Who writes a header may claim any size.
+                if height.saturating_mul(width) > MOST_PIXELS {
+                    let most = "a picture must have at most 2^27 pixels";
+                    return Err(Error::format(path, format!("`{PICTURES}` has shape {:?}: {most}", array.shape)));
+                }
+                let stored = Stored::Array(channels);
+                Ok(Self { path: path.into(), count, sides: [height, width], stored })
             }
             (dtype, shape) => {
                 let must = "must be bytes (uint8) [pictures, height, width, 3]";

@@ -84,14 +84,11 @@ impl GfidReference {
 
 /// A mean and a covariance of a file.
 fn gaussian(file: &Path, [mean, covariance]: [&str; 2], dimensions: usize) -> Result<Law> {
-    let ((mean_shape, mean_values), (shape, covariance_values)) =
-        (npz::floats(file, mean)?, npz::floats(file, covariance)?);
-    if mean_shape != [dimensions] || shape != [dimensions, dimensions] {
-        let found = format!("`{mean}` has shape {mean_shape:?} and `{covariance}` {shape:?}");
-        let must = format!("of this network they are [{dimensions}] and [{dimensions}, {dimensions}]");
-        return Err(Error::format(file, format!("{found}: {must}")));
-    }
-    Ok(Law::Gaussian { mean: mean_values, covariance: covariance_values })
+    let whose = "that of this network";
+    Ok(Law::Gaussian {
+        mean: npz::floats(file, mean, &[dimensions], whose)?,
+        covariance: npz::floats(file, covariance, &[dimensions, dimensions], whose)?,
+    })
 }
 
 fn of_pictures(

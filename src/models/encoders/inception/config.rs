@@ -54,9 +54,9 @@ impl InceptionConfig {
         list.0
     }
 
-    /// The number of parameters as PyTorch counts them: without running averages. 23,885,486 for the official network.
+    /// The numbers in a file of weights, running averages and batch counters included: 23,885,486 for the official network.
     pub fn parameter_count(&self) -> usize {
-        as_size(count(&self.parameters(), |name| !name.contains("bn.running_") && !name.ends_with(BATCHES)))
+        as_size(count(&self.parameters(), |_| true))
     }
 
     /// Length of the pooled features, which FID compares: 2048 for the official network.
