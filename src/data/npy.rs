@@ -4,6 +4,8 @@
 //! Written here because the crates for it bring a parser of Python literals or a version of `ndarray`.
 use super::mistaken::instead;
 use burn::tensor::{DType, TensorData};
+#[cfg(feature = "experiment")]
+use std::io::Read;
 
 /// Bytes in which every header that [`header`] accepts has ended.
 pub(super) const LONGEST_HEADER: u64 = 70_000;
@@ -45,6 +47,28 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header<'_>, String> {
     let side = |s: &str| s.parse::<usize>().map_err(|_| format!("the shape {shape} is not made of numbers"));
     let shape = sides.split(',').map(str::trim).filter(|s| !s.is_empty()).map(side).collect::<Result<Vec<_>, _>>()?;
     Ok(Header { dtype, shape, data })
+}
+
+/// The type and shape of an array, whose numbers are what `reader` gives next.
+#[cfg(feature = "experiment")]
+pub(crate) fn read_header(reader: &mut impl Read) -> Result<(DType, Vec<usize>), String> {
+    let mut bytes = Vec::new();
+    let mut more = |bytes: &mut Vec<u8>, count: u64| {
+        // What ends too early is recognised with what there is of it.
+        reader.by_ref().take(count).read_to_end(bytes).map(|_| ()).map_err(|e| e.to_string())
+    };
+    // The length of version 2 is longer by two bytes.
+    more(&mut bytes, 10)?;
+    let rest = match bytes[..] {
+        [_, _, _, _, _, _, 2, ..] => {
+            more(&mut bytes, 2)?;
+            bytes.get(8..12).map_or(0, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+        }
+        _ => bytes.get(8..10).map_or(0, |b| u64::from(u16::from_le_bytes([b[0], b[1]]))),
+    };
+    more(&mut bytes, rest.min(LONGEST_HEADER))?;
+    let header = header(&bytes)?;
+    Ok((header.dtype, header.shape))
 }
 
 /// The numbers of a file.
@@ -116,6 +140,11 @@ mod tests {
         second.extend((header.len() as u32).to_le_bytes());
         second.extend(&bytes[10..]);
         assert_eq!(parse(&second).unwrap(), array);
+        for bytes in [&bytes, &second] {
+            let mut rest = &bytes[..];
+            assert_eq!(read_header(&mut rest), Ok((DType::F32, vec![2, 1])));
+            assert_eq!(rest, data);
+        }
         for shape in ["(2,)", "(1, 2, 1)"] {
             assert!(parse(&file(&header.replace("(2, 1)", shape), &data)).is_ok(), "{shape}");
         }
@@ -145,6 +174,7 @@ mod tests {
         }
         let bytes = file(good, &data);
         assert!((0..bytes.len()).all(|length| parse(&bytes[..length]).is_err()));
+        assert!((0..bytes.len() - data.len()).all(|length| read_header(&mut &bytes[..length]).is_err()));
         let mut third = bytes.clone();
         third[6] = 3;
         assert!(parse(&third).is_err());

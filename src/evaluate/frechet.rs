@@ -5,7 +5,7 @@
 use super::Moments;
 use crate::{Error, Result};
 use faer::linalg::solvers::EvdError;
-use faer::{Mat, Side};
+use faer::{Mat, MatRef, Side};
 
 /// One side of Fréchet distances, decomposed once: `μ₁`, `tr Σ₁` and `B = U diag(√s)` of `Σ₁ = U diag(s) Uᵀ`.
 ///
@@ -23,12 +23,36 @@ impl FrechetReference {
     /// # Errors
     /// [`Error::Invalid`] for fewer than two samples, or if the eigensolver does not converge.
     pub fn new(moments: &Moments) -> Result<Self> {
-        let covariance = moments.covariance_lower()?;
+        Self::of_lower(moments.mean().to_vec(), moments.covariance_lower()?)
+    }
+
+    /// The side with this mean and this covariance (row by row, symmetric), as published statistics give them.
+    /// # Errors
+    /// [`Error::Invalid`] if the covariance has another size than the mean asks for, a number is not finite, it is not
+    /// symmetric to 1e-6 of its largest entry, or the eigensolver does not converge.
+    pub fn of_gaussian(mean: Vec<f64>, covariance: &[f64]) -> Result<Self> {
+        let n = mean.len();
+        if n == 0 || covariance.len() != n * n {
+            let message = format!("a mean of {n} and a covariance of {} numbers: must be n and n²", covariance.len());
+            return Err(Error::Invalid(message));
+        }
+        if !mean.iter().chain(covariance).all(|value| value.is_finite()) {
+            return Err(Error::Invalid("mean and covariance: every number must be finite".into()));
+        }
+        let covariance = MatRef::from_row_major_slice(covariance, n, n);
+        let largest = covariance.norm_max();
+        if (covariance - covariance.transpose()).norm_max() > 1e-6 * largest {
+            return Err(Error::Invalid("covariance: must be symmetric".into()));
+        }
+        Self::of_lower(mean, covariance.to_owned())
+    }
+
+    fn of_lower(mean: Vec<f64>, covariance: Mat<f64>) -> Result<Self> {
         let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(failed)?;
         let (vectors, values) = (eigen.U(), eigen.S().column_vector());
         // Rounding turns zero eigenvalues slightly negative.
         let root = Mat::from_fn(vectors.nrows(), vectors.ncols(), |i, j| vectors[(i, j)] * values[j].max(0.0).sqrt());
-        Ok(Self { mean: moments.mean().to_vec(), trace: trace(&covariance), root })
+        Ok(Self { mean, trace: trace(&covariance), root })
     }
 
     /// The squared distance to the Gaussian with these moments, as [`frechet_distance`].
@@ -117,6 +141,20 @@ mod tests {
             / repeats as f64;
         let bias = (d as f64 + d as f64 * (d as f64 + 1.0) / 4.0) * 2.0 / n as f64;
         assert!((mean - bias).abs() < 0.15 * bias, "{mean} {bias}");
+    }
+
+    #[test]
+    fn published_statistics_are_as_good_as_samples() {
+        let rows = |seed: usize| (0..30 * 4).map(|i| ((i * 37 + seed * i * i) % 101) as f32 / 10.0).collect::<Vec<_>>();
+        let (a, b) = (moments(&rows(3), 4), moments(&rows(5), 4));
+        let given = FrechetReference::of_gaussian(a.mean().to_vec(), &a.covariance().unwrap()).unwrap();
+        assert_eq!(given.distance(&b).unwrap(), frechet_distance(&a, &b).unwrap());
+        let says = |mean: &[f64], covariance: &[f64]| {
+            FrechetReference::of_gaussian(mean.to_vec(), covariance).unwrap_err().to_string()
+        };
+        assert!(says(&[1.0, 2.0], &[1.0; 3]).contains("n²"));
+        assert!(says(&[1.0, f64::NAN], &[1.0; 4]).contains("finite"));
+        assert!(says(&[1.0, 2.0], &[1.0, 0.5, 0.25, 1.0]).contains("symmetric"));
     }
 
     #[test]

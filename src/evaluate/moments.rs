@@ -81,9 +81,33 @@ impl Moments {
         if other.count > 0 {
             let shift = self.shift(&other.mean, other.count);
             self.scatter += &other.scatter;
-            self.add_products(&shift);
+            self.add_products(&shift, 1.0);
         }
         Ok(())
+    }
+
+    /// The moments of what this has seen and `part` has not, where all that `part` has seen is in this: the inverse of
+    /// [`merge`](Self::merge), for a jackknife.
+    /// # Errors
+    /// [`Error::Invalid`] if the dimensions differ, or `part` has seen more.
+    pub fn without(&self, part: &Self) -> Result<Self> {
+        if self.dimensions() != part.dimensions() || self.count < part.count {
+            let [(n, a), (m, b)] = [self, part].map(|moments| (moments.count, moments.dimensions()));
+            let message = format!("{m} samples of {b} dimensions of {n} of {a}: must be a part of them");
+            return Err(Error::Invalid(message));
+        }
+        if self.count == part.count {
+            return Ok(Self::new(self.dimensions()));
+        }
+        let [all, taken] = [self.count, part.count].map(|count| count as f64);
+        let rest = all - taken;
+        let means = self.mean.iter().zip(&part.mean);
+        let mean: Vec<f64> = means.map(|(all_mean, mean)| (all * all_mean - taken * mean) / rest).collect();
+        let factor = (rest * taken / all).sqrt();
+        let shift: Vec<f64> = part.mean.iter().zip(&mean).map(|(b, a)| (b - a) * factor).collect();
+        let mut left = Self { count: self.count - part.count, mean, scatter: &self.scatter - &part.scatter };
+        left.add_products(&shift, -1.0);
+        Ok(left)
     }
 
     /// The covariance with denominator `n − 1`, a symmetric matrix stored row by row.
@@ -116,7 +140,7 @@ impl Moments {
         }
         // Chan's rank-one term is one more column of the same product.
         columns.extend(self.shift(&mean, count));
-        self.add_products(&columns);
+        self.add_products(&columns, 1.0);
     }
 
     /// Moves count and mean to include a group, and returns `δ √(n_a n_b / (n_a + n_b))`.
@@ -130,8 +154,8 @@ impl Moments {
         delta.iter().map(|delta| delta * factor).collect()
     }
 
-    /// Adds `C Cᵀ` to the scatter for `C` of shape `[dimensions, any]`, given column by column.
-    fn add_products(&mut self, columns: &[f64]) {
+    /// Adds `factor · C Cᵀ` to the scatter for `C` of shape `[dimensions, any]`, given column by column.
+    fn add_products(&mut self, columns: &[f64], factor: f64) {
         let dimensions = self.dimensions();
         let columns = MatRef::from_column_major_slice(columns, dimensions, columns.len() / dimensions);
         matmul(
@@ -142,7 +166,7 @@ impl Moments {
             BlockStructure::Rectangular,
             columns.transpose(),
             BlockStructure::Rectangular,
-            1.0,
+            factor,
             get_global_parallelism(),
         );
     }
@@ -199,6 +223,23 @@ mod tests {
         assert_close(left.mean(), &mean);
         assert_close(&left.covariance().unwrap(), &covariance);
         assert!(left.merge(&Moments::new(5)).is_err());
+    }
+
+    #[test]
+    fn taking_a_part_away_leaves_the_rest() {
+        let rows = values(4 * 50, 100.0);
+        let of = |rows: &[f32]| {
+            let mut moments = Moments::new(4);
+            moments.push(rows).unwrap();
+            moments
+        };
+        let (whole, part) = (of(&rows), of(&rows[..4 * 13]));
+        let (left, expected) = (whole.without(&part).unwrap(), of(&rows[4 * 13..]));
+        assert_eq!(left.count(), 37);
+        assert_close(left.mean(), expected.mean());
+        assert_close(&left.covariance().unwrap(), &expected.covariance().unwrap());
+        assert_eq!(whole.without(&whole).unwrap().count(), 0);
+        assert!(part.without(&whole).is_err() && whole.without(&Moments::new(3)).is_err());
     }
 
     #[test]

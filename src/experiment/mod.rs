@@ -15,6 +15,7 @@ mod fits;
 mod footprint;
 mod gamma;
 mod generate;
+pub mod gfid;
 mod kept_weights;
 mod memory;
 mod metric;

@@ -4,7 +4,9 @@ use burn_mixflow::evaluate::{
     InceptionScore, Moments, Splits, frechet_distance, inception_score, inception_score_of_logits, neighbour_radii,
     precision_recall,
 };
+use burn_mixflow::models::encoders::inception::{FidConvention, InceptionConfig};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const FILE: &str = "fid/fid.safetensors";
 /// Largest relative difference where both sides are computed in f64.
@@ -115,6 +117,32 @@ fn golden_fid_inception_score_equals_the_reference() {
         let found = inception_score(&shuffled, classes, Splits::Count(count)).unwrap();
         close("torch-fidelity", &[found.mean, found.deviation], &figures(&expected), EXACT);
     }
+}
+
+#[test]
+fn golden_fid_both_resizes_equal_the_reference() {
+    let file = Arrays::golden(FILE);
+    let input = single(file.get("tf_resize_in"));
+    for (name, convention) in [
+        ("tf_resize_out_13x5", FidConvention::TensorFlow),
+        ("torch_bilinear_out_13x5", FidConvention::PytorchFid),
+    ] {
+        let found = convention.resize(&input, [7, 9], [13, 5]).unwrap();
+        let found: Vec<f64> = found.into_iter().map(f64::from).collect();
+        close(name, &found, &file.get(name).values, ROUNDED);
+    }
+}
+
+#[test]
+fn golden_fid_names_shapes_and_count_are_those_of_the_weights() {
+    let recorded = json("fid/inception_params.json");
+    let (_, expected) = recorded.as_object().unwrap().iter().find(|(name, _)| name.contains("fid_inception_v3")).unwrap();
+    let expected: BTreeMap<String, Vec<usize>> = serde_json::from_value(expected.clone()).unwrap();
+    let config = InceptionConfig::default();
+    let count = &json("manifest.json")["systems"]["fid"]["files"]["fid/inception_params.json"]["n_params"];
+    let (_, count) = count.as_object().unwrap().iter().find(|(name, _)| name.contains("fid_inception_v3")).unwrap();
+    assert_eq!(config.parameters().into_iter().collect::<BTreeMap<_, _>>(), expected);
+    assert_eq!(Some(config.parameter_count() as u64), count.as_u64());
 }
 
 /// `numpy.random.RandomState(seed).permutation(count)`, which torch-fidelity shuffles with: MT19937, and a Fisher–Yates

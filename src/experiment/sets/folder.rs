@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The pictures of a folder, sorted by name.
 #[derive(Debug, Clone)]
-pub(super) struct Pictures {
+pub(in crate::experiment) struct Pictures {
     pub files: Vec<PathBuf>,
     /// `[channels, height, width]`: 1 channel if all are grey, else 3.
     pub shape: [usize; 3],

@@ -12,7 +12,7 @@
 //! An array is `[samples, dimensions]` floats, `[samples, height, width, channels]` bytes or
 //! `[samples, channels, height, width]` floats.
 mod arrays;
-mod folder;
+pub(super) mod folder;
 mod measure;
 mod options;
 mod report;
