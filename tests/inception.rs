@@ -3,11 +3,11 @@
 //! Weights and pictures are formulas of their names (`formula`), as `tests/python/record_encoders/inception.py` has them.
 #[path = "inception/adm.rs"]
 mod adm;
+#[path = "inception/features.rs"]
+mod features;
 #[path = "inception/files.rs"]
 mod files;
 mod formula;
-#[path = "inception/features.rs"]
-mod features;
 #[path = "inception/measures.rs"]
 mod measures;
 #[path = "inception/weights.rs"]

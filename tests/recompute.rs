@@ -98,7 +98,10 @@ fn so_it_is_with_adapters_accumulated_on_two_devices_and_with_further_passes() {
     is_the_same_training("sit", json!({"post_train": {"adapter": adapter}}));
     is_the_same_training("rae", json!({"post_train": {"accumulation": 2}}));
     is_the_same_training("sit", json!({"devices": ["cpu", "cpu"]}));
-    is_the_same_training("repa", json!({"post_train": {"strategy": {"kind": "standard", "gamma": null}, "anti_drift": {}}}));
+    is_the_same_training(
+        "repa",
+        json!({"post_train": {"strategy": {"kind": "standard", "gamma": null}, "anti_drift": {}}}),
+    );
     is_the_same_training("sit", json!({"post_train": {"input": {"kind": "rollout", "steps": 1, "span": 0.5}}}));
 }
 

@@ -31,7 +31,7 @@ impl std::fmt::Display for HeldOut {
 
 impl HeldOut {
     /// The violated condition, at `path.held_out`.
-    pub(super) fn problems(&self, path: &str) -> Vec<Problem> {
+    pub(crate) fn problems(&self, path: &str) -> Vec<Problem> {
         let holds = match *self {
             Self::Count(count) => count >= 1,
             Self::Share(share) => share > 0.0 && share <= 0.5,

@@ -9,6 +9,7 @@ mod compare;
 mod condition;
 pub mod config;
 mod distances;
+pub mod encode;
 mod estimate;
 mod files;
 mod fits;

@@ -8,6 +8,7 @@
 mod activations;
 mod any;
 mod condition;
+pub mod encoders;
 mod kept_in_f32;
 pub mod layers;
 pub mod mmdit;

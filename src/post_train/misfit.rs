@@ -14,7 +14,7 @@ const PROBE: &str = "\u{1}probe";
 ///
 /// # Errors
 /// [`Error::Config`] with the whole path of the first key that is wrong; `whole` stands for the top.
-pub(super) fn read<T: DeserializeOwned>(value: &Value, whole: &str) -> Result<T> {
+pub(crate) fn read<T: DeserializeOwned>(value: &Value, whole: &str) -> Result<T> {
     if !value.is_object() {
         let message = ": must be an object, of keys and values".into();
         return Err(Error::Config(vec![Problem { path: whole.into(), message }]));

@@ -8,7 +8,7 @@ mod cut_renderer;
 mod device;
 mod fault_report;
 pub mod gamma;
-mod misfit;
+pub(crate) mod misfit;
 mod optimizer;
 mod replay;
 mod save_cuts;

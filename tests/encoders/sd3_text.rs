@@ -248,7 +248,9 @@ mod prompts {
             assert!(message.contains("AutoTokenizer") && message.contains("save_pretrained"), "{message}");
         }
         assert!(matches!(T5Tokenizer::open(&file("nowhere")), Err(Error::Io { .. })));
-        for json in ["", "{", "[]", "{}", r#"{"model": {}}"#, r#"{"version": "1.0", "model": {"type": "BPE", "vocab": {}}}"#] {
+        for json in
+            ["", "{", "[]", "{}", r#"{"model": {}}"#, r#"{"version": "1.0", "model": {"type": "BPE", "vocab": {}}}"#]
+        {
             std::fs::write(file("tokenizer.json"), json).unwrap();
             assert!(clip(folder.path()).contains("tokenizer.json: is no tokenizer ("), "{json}");
             assert!(t5(folder.path()).contains("tokenizer.json: is no tokenizer ("), "{json}");

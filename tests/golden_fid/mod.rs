@@ -123,10 +123,9 @@ fn golden_fid_inception_score_equals_the_reference() {
 fn golden_fid_both_resizes_equal_the_reference() {
     let file = Arrays::golden(FILE);
     let input = single(file.get("tf_resize_in"));
-    for (name, convention) in [
-        ("tf_resize_out_13x5", FidConvention::TensorFlow),
-        ("torch_bilinear_out_13x5", FidConvention::PytorchFid),
-    ] {
+    for (name, convention) in
+        [("tf_resize_out_13x5", FidConvention::TensorFlow), ("torch_bilinear_out_13x5", FidConvention::PytorchFid)]
+    {
         let found = convention.resize(&input, [7, 9], [13, 5]).unwrap();
         let found: Vec<f64> = found.into_iter().map(f64::from).collect();
         close(name, &found, &file.get(name).values, ROUNDED);
@@ -136,7 +135,8 @@ fn golden_fid_both_resizes_equal_the_reference() {
 #[test]
 fn golden_fid_names_shapes_and_count_are_those_of_the_weights() {
     let recorded = json("fid/inception_params.json");
-    let (_, expected) = recorded.as_object().unwrap().iter().find(|(name, _)| name.contains("fid_inception_v3")).unwrap();
+    let (_, expected) =
+        recorded.as_object().unwrap().iter().find(|(name, _)| name.contains("fid_inception_v3")).unwrap();
     let expected: BTreeMap<String, Vec<usize>> = serde_json::from_value(expected.clone()).unwrap();
     let config = InceptionConfig::default();
     let count = &json("manifest.json")["systems"]["fid"]["files"]["fid/inception_params.json"]["n_params"];

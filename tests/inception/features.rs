@@ -48,7 +48,8 @@ fn bytes_and_tensors_alone_and_together_give_the_same() {
     assert_eq!(together.pool.dims(), [count, network.config().pool_dimensions()]);
     assert_eq!(together.spatial.dims(), [count, Inception::SPATIAL_DIMENSIONS]);
     assert_eq!(together.logits.dims(), [count, 1008]);
-    for (((name, all), (_, tensor)), (_, last)) in parts(&together).into_iter().zip(parts(&of_tensor)).zip(parts(&last)) {
+    for (((name, all), (_, tensor)), (_, last)) in parts(&together).into_iter().zip(parts(&of_tensor)).zip(parts(&last))
+    {
         assert_eq!(all, tensor, "{name}");
         close(name, &all[all.len() - last.len()..], &last, 1e-6);
     }

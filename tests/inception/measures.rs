@@ -1,8 +1,6 @@
 //! Pictures to FID, KID, precision, recall and Inception Score as torch-fidelity has them, and the same of given features.
 use crate::{formula, golden, network, pictures};
-use burn_mixflow::evaluate::{
-    Splits, frechet_distance_of_samples, inception_score_of_logits, kid, precision_recall,
-};
+use burn_mixflow::evaluate::{Splits, frechet_distance_of_samples, inception_score_of_logits, kid, precision_recall};
 use burn_mixflow::experiment::gfid::{GfidOptions, GfidReference, GfidReport, GfidSamples, measure_gfid};
 use burn_mixflow::experiment::progress::Silent;
 use burn_mixflow::models::encoders::inception::{Inception, InceptionConfig};

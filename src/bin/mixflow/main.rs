@@ -2,6 +2,7 @@
 mod check;
 mod choose_gamma;
 mod compare;
+mod encode;
 mod evaluate;
 mod evidence;
 mod export;
@@ -58,6 +59,8 @@ enum Command {
     SlowFlow(Experiment),
     /// Sample from a finished run.
     Sample(sample::Arguments),
+    /// Turn a folder of pictures into latents, features and embedded captions to train on.
+    Encode(encode::Arguments),
     /// Measure every distance between two sets of samples.
     Evaluate(evaluate::Arguments),
     /// Write the weights of a finished run under their official names.
@@ -149,6 +152,7 @@ fn run(command: Command) -> Result<()> {
         Command::SlowFlow(of) => of.run(slow_flow::run),
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Encode(arguments) => encode::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Evidence => evidence::run(),
         Command::Schema => {

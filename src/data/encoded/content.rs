@@ -1,7 +1,7 @@
 //! What one file holds, and its bytes.
 use super::{EncodedPart, StoredFloats};
+use crate::Result;
 use crate::data::{Array, TextItem, npy};
-use crate::{Error, Result};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use safetensors::Dtype;

@@ -108,9 +108,8 @@ mod tests {
     #[test]
     fn the_error_and_the_bias_are_those_of_repeated_draws() {
         let (reference, repeats, count) = (law(&gaussian(20_000, 1, 0.5)), 60, 400);
-        let draws: Vec<Frechet> = (0..repeats)
-            .map(|i| distance(&reference, &gaussian(count, 100 + i, 0.0), DIM, true, i).unwrap())
-            .collect();
+        let draws: Vec<Frechet> =
+            (0..repeats).map(|i| distance(&reference, &gaussian(count, 100 + i, 0.0), DIM, true, i).unwrap()).collect();
         let mean = |of: &dyn Fn(&Frechet) -> f64| draws.iter().map(of).sum::<f64>() / repeats as f64;
         let value = mean(&|one| one.value);
         let real = (mean(&|one| (one.value - value).powi(2))).sqrt();

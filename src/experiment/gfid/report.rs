@@ -113,7 +113,9 @@ impl GfidReport {
             );
         }
         if self.sfid.is_none() || self.precision.is_none() {
-            text.push_str("The reference has not all that the other measures need: `mu_s` and `sigma_s`, or pictures.\n");
+            text.push_str(
+                "The reference has not all that the other measures need: `mu_s` and `sigma_s`, or pictures.\n",
+            );
         }
         if self.width_divisor != 1 {
             let _ = writeln!(

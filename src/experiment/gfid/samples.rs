@@ -47,7 +47,8 @@ impl GfidSamples {
         let (expected, width) = (*self.sides.get_or_insert(sides), network.config().pool_dimensions());
         if expected != sides || width != self.pool_dimensions {
             let [[height, width], [h, w]] = [expected, sides];
-            let message = format!("pictures of {h}×{w} after pictures of {height}×{width}, or features of another network");
+            let message =
+                format!("pictures of {h}×{w} after pictures of {height}×{width}, or features of another network");
             return Err(Error::Invalid(message));
         }
         let output = network.forward_bytes(pictures, sides)?;

@@ -48,6 +48,9 @@ pub struct PromptSet {
     prompts: Vec<Prompt>,
 }
 
+/// The prompt of a line, or what is wrong with it.
+type PromptOfLine = fn(&str) -> Result<String, String>;
+
 impl PromptSet {
     /// Reads GenEval's prompts from a `.jsonl` file, T2I-CompBench's from a `.txt` file: of each line what stands before a tab.
     ///
@@ -55,8 +58,7 @@ impl PromptSet {
     /// [`Error::Format`] for another kind of file, a line without what GenEval's scorer needs, or no prompt; [`Error::Io`].
     pub fn read(file: impl Into<PathBuf>) -> Result<Self> {
         let file = file.into();
-        let (benchmark, read): (_, fn(&str) -> Result<String, String>) = match file.extension().and_then(|e| e.to_str())
-        {
+        let (benchmark, read): (_, PromptOfLine) = match file.extension().and_then(|e| e.to_str()) {
             Some("jsonl") => (Benchmark::GenEval, of_geneval),
             Some("txt") => (Benchmark::CompBench, of_compbench),
             _ => {

@@ -28,5 +28,15 @@
 //! assert_eq!(latents.dims(), [1, 768, 16, 16]);
 //! # Ok::<(), burn_mixflow::Error>(())
 //! ```
+pub mod autoencoder_kl;
+pub mod clip_text;
 pub mod dinov2;
+pub mod inception;
 pub mod resample;
+pub mod sd3_text;
+pub mod t5;
+mod text_precision;
+mod text_tokens;
+mod text_weights;
+
+pub use text_precision::TextPrecision;

@@ -184,8 +184,10 @@ fn transformed(weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     let arch = Arch::new();
     let (inputs, outputs) = (geometry.inputs, geometry.outputs);
     let mut places = slices::cleared(PLACES * outputs * inputs);
-    let mut rows: Vec<_> = places.chunks_exact_mut(outputs * inputs).map(|place| place.chunks_exact_mut(inputs)).collect();
-    let rows: Vec<[&mut [f32]; PLACES]> = (0..outputs).map(|_| array(rows.iter_mut().filter_map(Iterator::next))).collect();
+    let mut rows: Vec<_> =
+        places.chunks_exact_mut(outputs * inputs).map(|place| place.chunks_exact_mut(inputs)).collect();
+    let rows: Vec<[&mut [f32]; PLACES]> =
+        (0..outputs).map(|_| array(rows.iter_mut().filter_map(Iterator::next))).collect();
     let all = rows.into_par_iter().zip(weight.par_chunks_exact(9 * inputs)).with_min_len(slices::worth(9 * inputs));
     all.for_each_init(
         || vec![0.0; 9 * inputs],
@@ -212,7 +214,7 @@ impl WithSimd for Kernels<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self { kernels: g, mut to } = self;
+        let Self { kernels: g, to } = self;
         for at in (0..g[0].len()).step_by(S::F32_LANES) {
             let end = g[0].len().min(at + S::F32_LANES);
             let x = longer(s, [number(s, g[0], at), number(s, g[3], at), number(s, g[6], at)]);

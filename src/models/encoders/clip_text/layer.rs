@@ -52,7 +52,12 @@ pub(super) struct ClipLayer {
 
 impl ClipLayer {
     /// The layer whose parameters are `name.…`.
-    pub(super) fn made(config: &ClipTextConfig, name: &str, weights: &mut TextWeights<'_>, deviation: f64) -> Result<Self> {
+    pub(super) fn made(
+        config: &ClipTextConfig,
+        name: &str,
+        weights: &mut TextWeights<'_>,
+        deviation: f64,
+    ) -> Result<Self> {
         let (width, hidden, epsilon) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let mut layer = |rest: &str, sides| weights.linear(&format!("{name}.{rest}"), sides, deviation);
         Ok(Self {

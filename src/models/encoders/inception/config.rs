@@ -1,7 +1,7 @@
 //! The width of the network and its parameters, listed and counted without allocating any.
 use super::layout::Layout;
-use crate::models::layers::{ParameterList, as_size, count};
 use crate::Problem;
+use crate::models::layers::{ParameterList, as_size, count};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -42,7 +42,7 @@ impl Block {
 
 impl Branch {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.chain.iter().fold(self.pool.forward(x), |x, layer| conv(x, layer));
+        let x = self.chain.iter().fold(self.pool.forward(x), conv);
         match &self.fork[..] {
             [] => x,
             fork => Tensor::cat(fork.iter().map(|layer| conv(x.clone(), layer)).collect(), 1),
@@ -56,9 +56,7 @@ impl Pool {
         let (mean, max) = (AvgPoolOptions::new([3, 3]), MaxPoolOptions::new([3, 3]));
         match self {
             Self::None => x,
-            Self::Mean => {
-                avg_pool2d(x, mean.with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false))
-            }
+            Self::Mean => avg_pool2d(x, mean.with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false)),
             Self::Max => max_pool2d(x, max.with_stride([1, 1]).with_padding([1, 1])),
             Self::MaxOfSecond => max_pool2d(x, max.with_stride([2, 2])),
         }

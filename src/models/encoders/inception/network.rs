@@ -113,12 +113,7 @@ impl Inception {
         pool.to_device(&classes.device()).matmul(classes.transpose())
     }
 
-    fn batches(
-        &self,
-        count: usize,
-        sides: [usize; 2],
-        row: impl Fn([usize; 3], &mut [f32]) + Sync,
-    ) -> InceptionOutput {
+    fn batches(&self, count: usize, sides: [usize; 2], row: impl Fn([usize; 3], &mut [f32]) + Sync) -> InceptionOutput {
         let device = self.classes.val().device();
         let batch = |start: usize| {
             let together = TOGETHER.min(count - start);
@@ -141,7 +136,7 @@ impl Inception {
     fn network(&self, values: Vec<f32>, count: usize, device: &Device) -> InceptionOutput {
         let mut x = Tensor::<4>::from_data(TensorData::new(values, [count, COLOURS, SIDE, SIDE]), device);
         for layers in &self.stem {
-            x = layers.iter().fold(x, |x, layer| conv(x, layer));
+            x = layers.iter().fold(x, conv);
             x = Pool::MaxOfSecond.forward(x);
         }
         let mut spatial = None;

@@ -26,7 +26,9 @@ impl std::fmt::Display for FidConvention {
             Self::TensorFlow => {
                 "that of the TensorFlow graph (ADM's evaluator, torch-fidelity): TF1 bilinear resize, (x − 128)/128"
             }
-            Self::PytorchFid => "that of pytorch-fid: half-pixel bilinear resize, x/127.5 − 1; not that of ADM's evaluator",
+            Self::PytorchFid => {
+                "that of pytorch-fid: half-pixel bilinear resize, x/127.5 − 1; not that of ADM's evaluator"
+            }
         })
     }
 }
@@ -85,7 +87,8 @@ impl FidConvention {
     pub fn resize(self, planes: &[f32], from: [usize; 2], to: [usize; 2]) -> Result<Vec<f32>> {
         let [height, width] = from;
         if from.contains(&0) || to.contains(&0) || !planes.len().is_multiple_of(height * width) {
-            let message = format!("{} values in planes of {from:?} to {to:?}: must be whole planes, no side 0", planes.len());
+            let message =
+                format!("{} values in planes of {from:?} to {to:?}: must be whole planes, no side 0", planes.len());
             return Err(Error::Invalid(message));
         }
         Ok(self.resize_with(planes.len() / (height * width), from, to, |plane, y, row| {
@@ -148,7 +151,8 @@ mod tests {
     #[test]
     fn a_picture_of_the_size_is_only_scaled() {
         let (pictures, sides) = (2, [SIDE, SIDE]);
-        let byte = |picture: usize, colour: usize, y: usize, x: usize| ((picture * 7 + colour * 31 + y * 3 + x) % 256) as f32;
+        let byte =
+            |picture: usize, colour: usize, y: usize, x: usize| ((picture * 7 + colour * 31 + y * 3 + x) % 256) as f32;
         for convention in [FidConvention::TensorFlow, FidConvention::PytorchFid] {
             let found = convention.prepare(pictures, sides, |[picture, colour, y], row| {
                 row.iter_mut().enumerate().for_each(|(x, v)| *v = byte(picture, colour, y, x));

@@ -5,10 +5,13 @@ use crate::models::encoders::t5::{T5Encoder, T5EncoderConfig};
 use crate::models::weights::ImportReport;
 use crate::{Error, Problem, Result};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The sizes of the three encoders; the defaults are those of Stable Diffusion 3 and 3.5.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct SdTextSizes {
     /// CLIP-L, whose pooled vector is taken without projection.
     pub clip_l: ClipTextConfig,

@@ -1,0 +1,213 @@
+//! From a folder of pictures to the latents, features and embedded captions that a training reads.
+//!
+//! Groups of pictures are shared between devices. Every file is there whole or not at all, and a call that was killed goes on
+//! where it was, with the same bytes: a group is computed as a whole whenever one of its files is missing.
+mod config;
+mod networks;
+
+pub use config::{AutoencoderConfig, EncodeConfig, FeaturesConfig, RaeEncoderConfig, TextConfig};
+
+use self::networks::Networks;
+use super::progress::{Progress, Task};
+use crate::data::encoded::{EncodedFolder, EncodedPart, EncodingIdentity};
+use crate::data::to_encode::{PictureSource, Skipped, SourcePicture};
+use crate::models::encoders::autoencoder_kl::{SD1_SCALE, SD3_SCALE, SD3_SHIFT};
+use crate::{Error, Result, digest, storage, tensor_file};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// The file with the `data` section, for `"extends"`.
+const DATA: &str = "data.json";
+
+/// What an encoding came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncodingReport {
+    /// Pictures that were encoded by this call.
+    pub encoded: usize,
+    /// Those that were there already.
+    pub there: usize,
+    /// Those that could not be read, and why.
+    pub skipped: Vec<Skipped>,
+    /// What is worth knowing of the pictures and the weights.
+    pub notes: Vec<String>,
+    /// The file with the `data` section of an experiment on them.
+    pub data: PathBuf,
+}
+
+/// Encodes all pictures of `config` that are not encoded yet.
+///
+/// # Errors
+/// Those of opening the pictures, the devices and the weights; [`Error::Invalid`] for a folder that holds another encoding;
+/// [`Error::Io`] and [`Error::Format`] naming a file that cannot be written.
+pub fn encode(config: &EncodeConfig, progress: &dyn Progress) -> Result<EncodingReport> {
+    Error::if_any(config.problems())?;
+    let source = PictureSource::open(config.pictures.clone())?;
+    let mut networks = Vec::new();
+    let mut notes = source.notes().to_vec();
+    for (i, device) in config.devices.iter().enumerate() {
+        let (loaded, said) = Networks::load(config, &device.open()?)?;
+        notes.extend(said.into_iter().filter(|_| i == 0));
+        networks.push(loaded);
+    }
+    let Some(first) = networks.first() else { return Err(Error::Invalid("no device".into())) };
+    let parts = first.parts(config)?;
+    let folder = EncodedFolder::open(&config.to, EncodingIdentity::new(&source, parts.clone(), made_by(config)?))?;
+    first.write_null_text(&folder)?;
+
+    let pending: BTreeSet<usize> = folder.pending()?.into_iter().collect();
+    let groups: BTreeSet<usize> = pending.iter().map(|index| index / config.batch).collect();
+    let job = Job {
+        config,
+        source: &source,
+        folder: &folder,
+        groups: groups.into_iter().collect(),
+        pending: &pending,
+        next: AtomicUsize::new(0),
+        done: AtomicU64::new(0),
+        skipped: Mutex::new(Vec::new()),
+        task: Task::begin(progress, "encoding pictures", pending.len() as u64),
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = networks.iter().map(|networks| scope.spawn(|| job.work(networks))).collect();
+        // Every one ends before the first error is told.
+        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+        for end in ended {
+            end.map_err(|_| Error::Invalid("a thread that encodes pictures panicked".into()))??;
+        }
+        Ok::<_, Error>(())
+    })?;
+    let mut skipped = job.skipped.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    skipped.sort_by_key(|one| one.index);
+    folder.finish(source.labels(), &skipped)?;
+    let data = config.to.join(DATA);
+    let section = serde_json::to_string_pretty(&json!({"data": data_section(config, &parts, source.classes())}));
+    storage::write(&data, section.map_err(|e| Error::Invalid(e.to_string()))?.as_bytes())?;
+    let encoded = pending.len() - skipped.iter().filter(|one| pending.contains(&one.index)).count();
+    Ok(EncodingReport { encoded, there: source.total() - pending.len(), skipped, notes, data })
+}
+
+/// The groups that are to be computed, shared by all devices.
+struct Job<'a> {
+    config: &'a EncodeConfig,
+    source: &'a PictureSource,
+    folder: &'a EncodedFolder,
+    groups: Vec<usize>,
+    pending: &'a BTreeSet<usize>,
+    next: AtomicUsize,
+    done: AtomicU64,
+    skipped: Mutex<Vec<Skipped>>,
+    task: Task<'a>,
+}
+
+impl Job<'_> {
+    fn work(&self, networks: &Networks) -> Result<()> {
+        while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let end = self.source.total().min((group + 1) * self.config.batch);
+            let indices: Vec<usize> = (group * self.config.batch..end).collect();
+            let read = self.source.read_many(&indices);
+            let pictures: Vec<&SourcePicture> = read.iter().filter_map(|picture| picture.as_ref().ok()).collect();
+            let captions = pictures.iter().map(|picture| self.source.caption(picture.index).map(str::to_string));
+            let captions: Option<Vec<String>> = captions.collect();
+            if !pictures.is_empty() {
+                let keep = self.config.keep_pictures;
+                networks.write(&pictures, captions.as_deref(), self.pending, keep, self.folder)?;
+            }
+            let made = indices.iter().filter(|index| self.pending.contains(index)).count() as u64;
+            let failed = read.iter().filter_map(|picture| picture.as_ref().err().cloned());
+            self.skipped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(failed);
+            self.task.at(self.done.fetch_add(made, Ordering::Relaxed) + made);
+        }
+        Ok(())
+    }
+}
+
+/// What decides the numbers beside the pictures: sizes and weights of each network, and how many are encoded at a time.
+fn made_by(config: &EncodeConfig) -> Result<BTreeMap<String, Value>> {
+    let mut found = BTreeMap::from([("batch".to_string(), json!(config.batch))]);
+    let mut add = |name: &str, network: Value, files: &[&Path]| {
+        let hashes = files.iter().map(|file| content(file)).collect::<Result<Vec<_>>>()?;
+        found.insert(name.to_string(), json!({"network": network, "files": hashes}));
+        Ok::<_, Error>(())
+    };
+    if let Some(part) = &config.autoencoder {
+        add("autoencoder", json!(part.network), &[&part.weights.file])?;
+    }
+    if let Some(part) = &config.rae {
+        add("rae", json!([part.network, part.side]), &[&part.file])?;
+    }
+    if let Some(part) = &config.features {
+        add("features", json!(part.network), &[&part.file])?;
+    }
+    if let Some(TextConfig { files, sizes }) = &config.text {
+        let network = json!([sizes, files.precision, files.t5_length, files.batch]);
+        add("text", network, &[&files.clip_l, &files.clip_g, &files.t5, &files.clip_tokenizer, &files.t5_tokenizer])?;
+    }
+    Ok(found)
+}
+
+/// A hash of what a file holds; of a folder of what its files hold.
+fn content(path: &Path) -> Result<String> {
+    let mut files = match path.is_dir() {
+        true => {
+            let entries = std::fs::read_dir(path).map_err(|e| Error::io(path, e))?;
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<std::io::Result<Vec<_>>>()
+                .map_err(|e| Error::io(path, e))?
+        }
+        false => tensor_file::files(path).unwrap_or_else(|_| vec![path.to_path_buf()]),
+    };
+    files.retain(|file| file.is_file());
+    files.sort();
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    for file in files {
+        let mut open = std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+        loop {
+            match open.read(&mut buffer).map_err(|e| Error::io(&file, e))? {
+                0 => break,
+                count => hash.update(&buffer[..count]),
+            }
+        }
+    }
+    Ok(digest::hex(hash.finalize(), 32))
+}
+
+/// The `data` section of an experiment on what was encoded.
+fn data_section(config: &EncodeConfig, parts: &[EncodedPart], classes: usize) -> Value {
+    let below = |name: &str| config.to.join(name);
+    let mut section = json!({"kind": "latents", "classes": classes, "held_out": config.held_out});
+    for part in parts {
+        let folder = below(part.folder());
+        match part {
+            EncodedPart::Posterior { shape } => {
+                let [scale, shift] = if shape[0] == 16 { [SD3_SCALE, SD3_SHIFT] } else { [SD1_SCALE, 0.0] };
+                section["folder"] = json!(folder);
+                section["shape"] = json!(shape);
+                section["posterior"] = json!(true);
+                section["scale"] = json!(scale);
+                section["shift"] = json!(shift);
+            }
+            // RAE's latents are what is trained on, where both are made.
+            EncodedPart::Latents { shape } => {
+                section["folder"] = json!(folder);
+                section["shape"] = json!(shape);
+                section["posterior"] = json!(false);
+                section["scale"] = json!(1.0);
+                section["shift"] = json!(0.0);
+            }
+            EncodedPart::Features { .. } => section["features"] = json!([folder]),
+            EncodedPart::Text { .. } => section["text"] = json!(folder),
+            EncodedPart::Pictures { size } if section.get("folder").is_none() => {
+                section = json!({"kind": "images", "folder": folder, "size": size, "held_out": config.held_out});
+            }
+            EncodedPart::Pictures { .. } => {}
+        }
+    }
+    section
+}
