@@ -23,6 +23,16 @@ pub enum PixelRule {
 }
 
 impl PixelRule {
+    /// The rule of a system: `"SiT"`, `"REPA"`, `"RAE"` or `"SD3.5"`.
+    pub fn of_system(system: &str) -> Option<Self> {
+        match system {
+            "SiT" => Some(Self::Rounded),
+            "REPA" | "SD3.5" => Some(Self::Truncated),
+            "RAE" => Some(Self::TruncatedUnit),
+            _ => None,
+        }
+    }
+
     /// The byte of a value. Beyond the range it is 0 or 255; what is not a number is 0.
     pub fn byte(self, value: f32) -> u8 {
         let scaled = match self {
@@ -62,6 +72,8 @@ mod tests {
             assert_eq!(values, expected);
         }
         assert_eq!(RULES.map(|rule| rule.byte(f32::NAN)), [0; 3]);
+        assert_eq!(["SiT", "SD3.5", "RAE"].map(PixelRule::of_system), RULES.map(Some));
+        assert_eq!(PixelRule::of_system("DiT"), None);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub enum Captions {
 #[serde(rename_all = "snake_case")]
 pub enum PictureReading {
     /// As SiT, REPA and RAE read them, `Image.open(file).convert("RGB")`: not turned as the EXIF says, and what is transparent
-    /// shows the colour stored there.
+    /// shows the colour stored there. Sixteen bits are rounded to eight; Pillow cuts them at 255.
     #[default]
     AsStored,
     /// Turned as its EXIF says, transparency laid on white, as `data.kind = "images"` reads them.

@@ -84,6 +84,11 @@ def main(folder):
     for photo in ["china", "flower"]:
         square = adm_crop(Image.open(data / f"{photo}.jpg").convert("RGB"), 64)
         Image.fromarray(square).save(folder / f"pictures-{photo}-64.png", optimize=True)
+    # Colours at half the resolution, as in most files of ImageNet.
+    small = Image.open(data / "china.jpg").convert("RGB").resize((120, 80), Image.Resampling.BOX)
+    small.save(folder / "pictures-420.jpg", quality=75, subsampling=2)
+    square = adm_crop(Image.open(folder / "pictures-420.jpg").convert("RGB"), 80)
+    Image.fromarray(square).save(folder / "pictures-420-80.png", optimize=True)
     golden = {
         "versions": {"Pillow": PIL.__version__, "numpy": np.__version__, "torch": torch.__version__},
         "crops": crops,
