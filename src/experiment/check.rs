@@ -9,8 +9,6 @@ use super::opened::{Experiment, Reading};
 use super::progress::Progress;
 use crate::adapter::{AdapterConfig, LoraConfig};
 use crate::data::{DataSplit, Form, Inspection};
-use crate::models::rae::DECODER_OFFICIAL_NAMES;
-use crate::models::weights::{KeyMap, import};
 use crate::post_train::DeviceName;
 use crate::{Error, Problem, Result};
 use burn::module::Module;
@@ -279,13 +277,8 @@ impl Experiment {
                 .and_then(|network| network.import(&weak.weights.file, &weak.weights.options()));
             report.note("sample.weak", imported, |(_, imported)| imported.to_string());
         }
-        if let Some(decoder) = &sample.decoder {
-            let names = KeyMap(DECODER_OFFICIAL_NAMES);
-            let imported = decoder
-                .network
-                .init(self.device())
-                .and_then(|network| import(&network, &decoder.weights.file, &decoder.weights.options(), names));
-            report.note("sample.decoder", imported, |(_, imported)| imported.to_string());
+        if let Some((key, loaded)) = self.pixel_decoder() {
+            report.note(key, loaded, |(_, imported)| imported.to_string());
         }
     }
 

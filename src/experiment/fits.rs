@@ -151,7 +151,11 @@ impl Machine {
         let pixels = sample.decoder.as_ref().map_or(0, |decoder| {
             product([decoder.network.num_patches, decoder.network.patch_size, decoder.network.patch_size, 3])
         });
-        let each = product(shape).saturating_add(pixels).saturating_mul(NUMBER);
+        let decoded = sample.autoencoder.as_ref().map_or(0, |part| {
+            let side = part.network.pixels_per_latent();
+            product([3, side, side, shape[1], shape[2]])
+        });
+        let each = product(shape).saturating_add(pixels.max(decoded)).saturating_mul(NUMBER);
         let bytes = each.saturating_mul(sample.count as u128);
         let condition = format!("the samples take {}, {}", about(bytes), self.has());
         self.unless(bytes, "sample", "count", sample.count, condition)

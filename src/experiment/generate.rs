@@ -3,8 +3,6 @@ use super::config::LabelSampling;
 use super::opened::Experiment;
 use super::progress::Task;
 use super::samples::Samples;
-use crate::models::rae::DECODER_OFFICIAL_NAMES;
-use crate::models::weights::{KeyMap, import};
 use crate::models::{Network, NetworkCondition};
 use crate::path::TrainingInterval;
 use crate::random::{Purpose, SampleKey, normal};
@@ -105,14 +103,9 @@ impl Experiment {
             return Err(Error::Invalid(message.into()));
         }
         let latents = self.data().scaling.to_stored(latents);
-        let pixels = match &sample.decoder {
+        let pixels = match self.pixel_decoder() {
             None => None,
-            Some(decoder) => {
-                let (weights, names) = (&decoder.weights, KeyMap(DECODER_OFFICIAL_NAMES));
-                let network = decoder.network.init(self.device())?;
-                let (network, _) = import(&network, &weights.file, &weights.options(), names)?;
-                Some(network.decode(latents.clone())?.clamp(0.0, 1.0))
-            }
+            Some((_, decoder)) => Some(decoder?.0.decode(&latents)?),
         };
         Ok(Samples { form: self.config().data.form(), latents, labels, pixels })
     }

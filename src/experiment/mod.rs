@@ -23,6 +23,7 @@ mod metric;
 mod network_misfits;
 mod one_sided;
 mod opened;
+mod pixels;
 pub mod plot;
 mod post_train;
 pub mod progress;

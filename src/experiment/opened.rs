@@ -334,7 +334,9 @@ fn weight_files(config: &ExperimentConfig) -> Vec<(&'static str, PathBuf)> {
     };
     let weak = sample.weak.as_ref().map(|weak| ("sample.weak.weights.file", weak.weights.file.clone()));
     let decoder = sample.decoder.as_ref().map(|decoder| ("sample.decoder.weights.file", decoder.weights.file.clone()));
-    start.into_iter().chain(weak).chain(decoder).collect()
+    let autoencoder = sample.autoencoder.as_ref();
+    let autoencoder = autoencoder.map(|part| ("sample.autoencoder.weights.file", part.weights.file.clone()));
+    start.into_iter().chain(weak).chain(decoder).chain(autoencoder).collect()
 }
 
 /// Every file and folder that a configuration names and that is not there.

@@ -30,7 +30,7 @@ pub use definition::Definition;
 pub use flow::FlowConfig;
 pub use gamma_search::GammaSearchConfig;
 pub use probe::ProbeConfig;
-pub use sample::{DecoderConfig, LabelSampling, SampleConfig, WeakConfig};
+pub use sample::{AutoencoderConfig, DecoderConfig, LabelSampling, SampleConfig, WeakConfig};
 pub use start::{ExactConfig, RunConfig, StartConfig, WeightsConfig};
 
 use crate::Problem;

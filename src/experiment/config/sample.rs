@@ -2,7 +2,9 @@
 use super::start::WeightsConfig;
 use super::{ExperimentConfig, add};
 use crate::Problem;
+use crate::data::Form;
 use crate::models::NetworkConfig;
+use crate::models::encoders::autoencoder_kl::AutoencoderKlConfig;
 use crate::models::rae::RaeDecoderConfig;
 use crate::sample::{MOST_SAMPLES, SamplerConfig, SolverConfig, WeakGuidanceConfig};
 use schemars::JsonSchema;
@@ -29,6 +31,9 @@ pub struct SampleConfig {
     /// RAE's decoder, so that samples become pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoder: Option<DecoderConfig>,
+    /// The autoencoder of Stable Diffusion, so that samples of SiT, REPA and Stable Diffusion 3.5 become pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoencoder: Option<AutoencoderConfig>,
 }
 
 impl Default for SampleConfig {
@@ -41,6 +46,7 @@ impl Default for SampleConfig {
             weak: None,
             skipped_layers: vec![7, 8, 9],
             decoder: None,
+            autoencoder: None,
         }
     }
 }
@@ -73,6 +79,17 @@ pub struct DecoderConfig {
     /// Its sizes.
     #[serde(default)]
     pub network: RaeDecoderConfig,
+    /// Its weights.
+    pub weights: WeightsConfig,
+}
+
+/// An autoencoder of Stable Diffusion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AutoencoderConfig {
+    /// Its sizes; those of `sd-vae-ft-ema` and `sd-vae-ft-mse` if left out.
+    #[serde(default)]
+    pub network: AutoencoderKlConfig,
     /// Its weights.
     pub weights: WeightsConfig,
 }
@@ -113,6 +130,21 @@ impl ExperimentConfig {
         }
         if sample.decoder.is_some() && !matches!(network, NetworkConfig::Rae(_)) {
             add(&mut problems, format!("{path}.decoder"), ": belongs to a network of kind \"rae\"");
+        }
+        if let Some(autoencoder) = &sample.autoencoder {
+            problems.extend(autoencoder.weights.problems(&format!("{path}.autoencoder.weights")));
+            let key = format!("{path}.autoencoder.network");
+            problems.extend(autoencoder.network.problems(&key));
+            if let Some([channels, _, _]) = declared.shape {
+                let (found, must) = (autoencoder.network.latent_channels, format!("must be {channels}, as in the data"));
+                Problem::unless(&mut problems, found == channels, &key, "latent_channels", found, must);
+            }
+            if self.data.form() != Form::Latents {
+                add(&mut problems, format!("{path}.autoencoder"), ": decodes latents, which the data are not");
+            }
+            if sample.decoder.is_some() {
+                add(&mut problems, format!("{path}.autoencoder"), ": cannot stand beside `decoder`, which decodes too");
+            }
         }
         problems
     }

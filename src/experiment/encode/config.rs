@@ -1,8 +1,7 @@
 //! The JSON of an encoding: which pictures, what becomes of them, and where it goes.
 use crate::data::HeldOut;
 use crate::data::to_encode::PictureSourceConfig;
-use crate::experiment::config::WeightsConfig;
-use crate::models::encoders::autoencoder_kl::AutoencoderKlConfig;
+use crate::experiment::config::AutoencoderConfig;
 use crate::models::encoders::dinov2::DinoV2Config;
 use crate::models::encoders::sd3_text::{SdTextConfig, SdTextSizes};
 use crate::post_train::{DeviceName, misfit};
@@ -58,17 +57,6 @@ fn batch() -> usize {
 
 fn held_out() -> HeldOut {
     HeldOut::Share(0.05)
-}
-
-/// An autoencoder of Stable Diffusion.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AutoencoderConfig {
-    /// Its sizes; those of `sd-vae-ft-ema` and `sd-vae-ft-mse` if left out.
-    #[serde(default)]
-    pub network: AutoencoderKlConfig,
-    /// Its weights.
-    pub weights: WeightsConfig,
 }
 
 /// DINOv2 with registers, as RAE reads pictures.

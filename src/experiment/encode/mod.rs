@@ -5,7 +5,7 @@
 mod config;
 mod networks;
 
-pub use config::{AutoencoderConfig, EncodeConfig, FeaturesConfig, RaeEncoderConfig, TextConfig};
+pub use config::{EncodeConfig, FeaturesConfig, RaeEncoderConfig, TextConfig};
 
 use self::networks::Networks;
 use super::progress::{Progress, Task};
