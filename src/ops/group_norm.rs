@@ -108,7 +108,8 @@ impl WithSimd for Measure<'_> {
 /// Mean and biased variance, out of pieces of a fixed size: Σ (x − mean)² is that of each piece and of their means.
 fn mean_and_variance(arch: Arch, group: &[f32]) -> [f64; 2] {
     let count = group.len() as f64;
-    let pieces: Vec<_> = group.chunks(slices::CHUNK).map(|piece| (piece.len() as f64, arch.dispatch(Measure(piece)))).collect();
+    let pieces: Vec<_> =
+        group.chunks(slices::CHUNK).map(|piece| (piece.len() as f64, arch.dispatch(Measure(piece)))).collect();
     let mean = pieces.iter().map(|(_, [sum, _])| sum).sum::<f64>() / count;
     // The piece was centred with a rounded mean, which is no further from its own than rounding.
     let squares = pieces.iter().map(|(count, [sum, squares])| squares + count * (sum / count - mean).powi(2));

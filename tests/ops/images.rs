@@ -39,7 +39,11 @@ fn options(stride: [usize; 2], [above, below, left, right]: [usize; 4]) -> ConvO
 }
 
 /// An image, a kernel whose sums are of the size of the image, and a bias.
-fn numbers(image: [usize; 4], [outputs, height, width]: [usize; 3], device: &Device) -> (Tensor<4>, Tensor<4>, Tensor<1>) {
+fn numbers(
+    image: [usize; 4],
+    [outputs, height, width]: [usize; 3],
+    device: &Device,
+) -> (Tensor<4>, Tensor<4>, Tensor<1>) {
     let depth = (image[1] * height * width) as f64;
     let weight = random(1, [outputs, image[1], height, width], device) / depth.sqrt();
     (random(0, image, device), weight, random(2, [outputs], device))
@@ -117,7 +121,8 @@ fn group_norms_are_the_formula() {
         let channels = shape[1];
         let (weight, bias) = (random(1, [channels], &device), random(2, [channels], &device));
         let plain = {
-            let x: Tensor<3> = x.clone().cast(DType::F64).reshape([shape[0], groups, channels / groups * shape[2] * shape[3]]);
+            let x: Tensor<3> =
+                x.clone().cast(DType::F64).reshape([shape[0], groups, channels / groups * shape[2] * shape[3]]);
             let centred = x.clone() - x.mean_dim(2);
             let normed = centred.clone() / (centred.square().mean_dim(2) + 1e-6).sqrt();
             let of_channel = |t: &Tensor<1>| t.clone().reshape([1, channels, 1, 1]);
@@ -126,7 +131,11 @@ fn group_norms_are_the_formula() {
         let name = format!("{shape:?} {groups}");
         close(&name, ops::group_norm(x.clone(), weight.clone(), bias.clone(), groups, 1e-6), plain.clone());
         let kept = x.clone();
-        close(&name, ops::group_norm_silu(x, weight.clone(), bias.clone(), groups, 1e-6), activation::silu(plain.clone()));
+        close(
+            &name,
+            ops::group_norm_silu(x, weight.clone(), bias.clone(), groups, 1e-6),
+            activation::silu(plain.clone()),
+        );
         let tracked = Device::flex().autodiff();
         let x = leaf(&kept, &tracked);
         let y = ops::group_norm_silu(x.clone(), leaf(&weight, &tracked), leaf(&bias, &tracked), groups, 1e-6);

@@ -53,9 +53,7 @@ pub(crate) fn conv2d(layer: &Conv2d, image: Tensor<4>) -> Tensor<4> {
 /// `layer` on an image, or on anything else whose second dimension is the channels.
 pub(crate) fn group_norm<const D: usize>(layer: &GroupNorm, image: Tensor<D>) -> Tensor<D> {
     match (&layer.gamma, &layer.beta) {
-        (Some(weight), Some(bias)) => {
-            ops::group_norm(image, weight.val(), bias.val(), layer.num_groups, layer.epsilon)
-        }
+        (Some(weight), Some(bias)) => ops::group_norm(image, weight.val(), bias.val(), layer.num_groups, layer.epsilon),
         _ => layer.forward(image),
     }
 }

@@ -90,7 +90,11 @@ pub(super) fn blocks<'a>(result: &'a mut [f32], geometry: &Geometry, cells: Cell
 }
 
 /// Does `work` on all blocks, on all cores, each with its own `scratch`.
-pub(super) fn shared<S>(blocks: Vec<Block<'_>>, scratch: impl Fn() -> S + Sync, work: impl Fn(&mut S, Block<'_>) + Sync) {
+pub(super) fn shared<S>(
+    blocks: Vec<Block<'_>>,
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, Block<'_>) + Sync,
+) {
     let workers = rayon::current_num_threads().min(blocks.len());
     let queue = Mutex::new(blocks.into_iter());
     let next = || queue.lock().expect("no worker panics while it takes a block").next();

@@ -29,7 +29,8 @@ use burn::tensor::{DType, Tensor, module};
 /// As Burn's `conv2d`, for channels that do not fit.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvOptions<2>) -> Tensor<4> {
     let here = |side: Option<Side>| side == Some(Side::Flex);
-    let is_here = here(slices::side(&x)) && here(slices::side(&weight)) && bias.as_ref().is_none_or(|b| here(slices::side(b)));
+    let is_here =
+        here(slices::side(&x)) && here(slices::side(&weight)) && bias.as_ref().is_none_or(|b| here(slices::side(b)));
     let fits = |bias: &Tensor<1>| bias.dims() == [weight.dims()[0]];
     match Geometry::of(x.dims(), weight.dims(), &options) {
         Some(geometry) if is_here && bias.as_ref().is_none_or(fits) => {

@@ -38,7 +38,8 @@ pub(super) fn convolved(x: &[f32], weight: &[f32], bias: &[f32], geometry: &Geom
         let all = windows.chunks_exact(inputs * *width).zip(products.chunks_exact_mut(outputs * *width));
         for ((windows, products), weight) in all.zip(weight.chunks_exact(outputs * inputs)) {
             let windows = MatRef::from_row_major_slice_with_stride(windows, inputs, count, *width);
-            let to = MatMut::from_row_major_slice_with_stride_mut(products, outputs, count, *width);
+            // faer's own constructor of rows with a stride, `from_row_major_slice_with_stride_mut`, gives columns in 0.24.4.
+            let to = MatMut::from_column_major_slice_with_stride_mut(products, count, outputs, *width).transpose_mut();
             let weight = MatRef::from_row_major_slice(weight, outputs, inputs);
             matmul(to, Accum::Replace, weight, windows, 1.0, Par::Seq);
         }
@@ -184,8 +185,10 @@ fn transformed(weight: &[f32], geometry: &Geometry) -> Vec<f32> {
     let arch = Arch::new();
     let (inputs, outputs) = (geometry.inputs, geometry.outputs);
     let mut places = slices::cleared(PLACES * outputs * inputs);
-    let mut rows: Vec<_> = places.chunks_exact_mut(outputs * inputs).map(|place| place.chunks_exact_mut(inputs)).collect();
-    let rows: Vec<[&mut [f32]; PLACES]> = (0..outputs).map(|_| array(rows.iter_mut().filter_map(Iterator::next))).collect();
+    let mut rows: Vec<_> =
+        places.chunks_exact_mut(outputs * inputs).map(|place| place.chunks_exact_mut(inputs)).collect();
+    let rows: Vec<[&mut [f32]; PLACES]> =
+        (0..outputs).map(|_| array(rows.iter_mut().filter_map(Iterator::next))).collect();
     let all = rows.into_par_iter().zip(weight.par_chunks_exact(9 * inputs)).with_min_len(slices::worth(9 * inputs));
     all.for_each_init(
         || vec![0.0; 9 * inputs],

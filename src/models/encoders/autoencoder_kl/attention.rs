@@ -28,7 +28,8 @@ impl Attention {
     pub fn forward(&self, image: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = image.dims();
         let pixels = height * width;
-        let tokens: Tensor<3> = group_norm(&self.group_norm, image.clone()).reshape([batch, channels, pixels]).swap_dims(1, 2);
+        let tokens: Tensor<3> =
+            group_norm(&self.group_norm, image.clone()).reshape([batch, channels, pixels]).swap_dims(1, 2);
         let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v]
             .map(|layer| linear(layer, tokens.clone()).reshape([batch, 1, pixels, channels]));
         let mixed: Tensor<3> = ops::attention(q, k, v).reshape([batch, pixels, channels]);

@@ -131,12 +131,15 @@ impl Found {
     pub fn official(&self, stored: Stored, config: &AutoencoderKlConfig) -> Stored {
         let known = known(self.layout, config);
         let renamed = |name: String| {
-            let mut split = self.prefixes.iter().filter_map(|prefix| Some((prefix, name.strip_prefix(prefix.as_str())?)));
+            let mut split =
+                self.prefixes.iter().filter_map(|prefix| Some((prefix, name.strip_prefix(prefix.as_str())?)));
             let found = split.find_map(|(prefix, name)| Some(format!("{prefix}{}", known.get(name)?)));
             found.unwrap_or(name)
         };
         let squeezed = |name: &str, tensor: FileTensor| match tensor.shape[..] {
-            [rows, columns, 1] | [rows, columns, 1, 1] if of_attention(name).is_some() => tensor.reshaped([rows, columns]),
+            [rows, columns, 1] | [rows, columns, 1, 1] if of_attention(name).is_some() => {
+                tensor.reshaped([rows, columns])
+            }
             _ => tensor,
         };
         let official = |(name, tensor)| {
@@ -214,7 +217,10 @@ mod tests {
                 }
             }
         }
-        assert_eq!(Found::among(["blocks.0.attn.qkv.weight".to_string()].iter(), &AutoencoderKlConfig::sd1(), ""), None);
+        assert_eq!(
+            Found::among(["blocks.0.attn.qkv.weight".to_string()].iter(), &AutoencoderKlConfig::sd1(), ""),
+            None
+        );
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl AutoencoderKl {
         let empty = config.build(Law::Zeros, device)?;
         let mut stored = tensor_file::open(file)?;
         let mut options = options.clone();
-        let within = options.prefix.as_ref().map_or(String::new(), |prefix| format!("{}.", prefix.trim_end_matches('.')));
+        let within =
+            options.prefix.as_ref().map_or(String::new(), |prefix| format!("{}.", prefix.trim_end_matches('.')));
         let found = Found::among(stored.keys(), config, &within);
         if let Some(found) = &found {
             stored = found.official(stored, config);
@@ -44,7 +45,9 @@ impl AutoencoderKl {
         loaded.map_err(|error| match (error, found) {
             (Error::Weights(message), Some(Found { layout, .. })) if layout != Layout::Diffusers => {
                 let whose = layout.whose();
-                Error::Weights(format!("{message}\nnames of the file are {whose}, and are told here as diffusers has them"))
+                Error::Weights(format!(
+                    "{message}\nnames of the file are {whose}, and are told here as diffusers has them"
+                ))
             }
             (error, _) => error,
         })

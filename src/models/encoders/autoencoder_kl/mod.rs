@@ -110,7 +110,8 @@ impl AutoencoderKl {
             None => features,
         };
         let moments = moments.cast(input_type);
-        let [mean, log_variance] = [0, 1].map(|half| moments.clone().narrow(1, half * self.latent_channels, self.latent_channels));
+        let [mean, log_variance] =
+            [0, 1].map(|half| moments.clone().narrow(1, half * self.latent_channels, self.latent_channels));
         let [least, most] = LOG_VARIANCE;
         Ok(Posterior { mean, std: (log_variance.clamp(least, most) * 0.5).exp() })
     }
