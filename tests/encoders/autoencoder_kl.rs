@@ -145,8 +145,8 @@ fn names_and_shapes_are_those_of_diffusers_in_its_order() {
         serde_json::from_value::<Listed>(facts["sd3"]["other"].clone()).unwrap().into_iter().collect();
     expected.retain(|(name, _)| !without.contains(name));
     for (name, shape) in &mut expected {
-        if let Some(known) = other.get(name) {
-            shape.clone_from(known);
+        if let Some(other) = other.get(name) {
+            shape.clone_from(other);
         }
     }
     assert_eq!(config("sd3"), AutoencoderKlConfig::sd3());

@@ -38,7 +38,8 @@ pub(super) fn convolved(x: &[f32], weight: &[f32], bias: &[f32], geometry: &Geom
         let all = windows.chunks_exact(inputs * *width).zip(products.chunks_exact_mut(outputs * *width));
         for ((windows, products), weight) in all.zip(weight.chunks_exact(outputs * inputs)) {
             let windows = MatRef::from_row_major_slice_with_stride(windows, inputs, count, *width);
-            let to = MatMut::from_row_major_slice_with_stride_mut(products, outputs, count, *width);
+            // faer's own constructor of rows with a stride, `from_row_major_slice_with_stride_mut`, gives columns in 0.24.4.
+            let to = MatMut::from_column_major_slice_with_stride_mut(products, count, outputs, *width).transpose_mut();
             let weight = MatRef::from_row_major_slice(weight, outputs, inputs);
             matmul(to, Accum::Replace, weight, windows, 1.0, Par::Seq);
         }
