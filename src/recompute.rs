@@ -2,10 +2,12 @@
 //! arXiv 1604.06174).
 //!
 //! A network hands its blocks to [`recomputed`], and what passes between them is a [`Cut`]. While a train step asks for it
-//! ([`Checkpointing::Blocks`]), the graph of a block is dropped when it has run; its backward pass runs it again. What stays
-//! in memory is a tensor per cut and the graph of one block. A step computes each block twice forward, which is about a third
-//! more work. Gradients are the same to the last bit, since every operation is the same. At all other times [`recomputed`] only
-//! calls the block.
+//! ([`Checkpointing::Blocks`]), a block runs without a graph; its backward pass runs it again, with one. What stays in memory
+//! is a tensor per cut and the graph of one block. A step computes each block twice forward, which is about a third more
+//! work. At all other times [`recomputed`] only calls the block.
+//!
+//! Gradients are the same to the last bit where a block without a graph gives the same bits as one with it: in f32 on a CPU.
+//! In bf16, and on other devices, Burn has kernels of its own for what needs no graph, which may round otherwise.
 //!
 //! ```
 //! use burn::module::Module;
@@ -29,7 +31,7 @@
 use crate::train::gradients;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -102,9 +104,7 @@ where
     // Not there while the block runs: what is inside of it is not cut.
     let Some(mut tape) = TAPE.take() else { return O::whole(block(module, inputs.tensors())) };
     let known = tape.leaves.len();
-    // With a graph, though it is dropped at once: Burn has kernels of its own for what needs none, which round otherwise.
-    let after = O::record(block(module, inputs.tensors()), &mut tape);
-    drop_unused_graphs(module);
+    let after = O::record(O::tracked(block(&module.valid(), I::inner(inputs.tensors()))), &mut tape);
     let (module, inputs, part) = (module.clone(), inputs.clone(), after.clone());
     let run = move || match part.is_reached() {
         true => part.product(block(&module, inputs.tensors())),
@@ -113,13 +113,6 @@ where
     tape.parts.push(Part { known, run: Box::new(run) });
     TAPE.set(Some(tape));
     after
-}
-
-/// Burn drops the graphs of tensors that are gone when any graph is walked; here it is the smallest one.
-fn drop_unused_graphs<M: Module>(module: &M) {
-    if let Some(device) = module.devices().into_iter().next().filter(Device::is_autodiff) {
-        let _ = Tensor::<1>::zeros([1], &device).require_grad().sum().backward();
-    }
 }
 
 /// One [`Cut`], or several.
@@ -132,6 +125,12 @@ pub trait Cuts: Clone + Sized + 'static {
 
     #[doc(hidden)]
     fn whole(tensors: Self::Tensors) -> Self;
+
+    #[doc(hidden)]
+    fn inner(tensors: Self::Tensors) -> Self::Tensors;
+
+    #[doc(hidden)]
+    fn tracked(inner: Self::Tensors) -> Self::Tensors;
 
     #[doc(hidden)]
     fn record(tensors: Self::Tensors, tape: &mut Tape) -> Self;
@@ -154,6 +153,14 @@ impl<const D: usize> Cuts for Cut<D> {
         Self::whole(tensors)
     }
 
+    fn inner(tensors: Tensor<D>) -> Tensor<D> {
+        tensors.inner()
+    }
+
+    fn tracked(inner: Tensor<D>) -> Tensor<D> {
+        Tensor::from_inner(inner).require_grad()
+    }
+
     /// What needs no gradient is not cut.
     fn record(tensor: Tensor<D>, tape: &mut Tape) -> Self {
         if !tensor.is_tracked() {
@@ -169,10 +176,11 @@ impl<const D: usize> Cuts for Cut<D> {
         self.leaf.as_ref().is_some_and(|leaf| leaf.gradient.borrow().is_some())
     }
 
-    /// Σ before · gradient, whose own gradient by `before` is the gradient that arrived after the cut.
+    /// Σ before · gradient, whose own gradient by `before` is the gradient that arrived after the cut; none where nothing before
+    /// needs one, as in a frozen network.
     fn product(&self, before: Tensor<D>) -> Option<Tensor<1>> {
         let gradient = self.leaf.as_ref()?.gradient.borrow_mut().take()?;
-        Some((before * Tensor::from_inner(gradient)).sum())
+        before.is_tracked().then(|| (before * Tensor::from_inner(gradient)).sum())
     }
 }
 
@@ -185,6 +193,14 @@ impl<A: Cuts, B: Cuts> Cuts for (A, B) {
 
     fn whole((a, b): Self::Tensors) -> Self {
         (A::whole(a), B::whole(b))
+    }
+
+    fn inner((a, b): Self::Tensors) -> Self::Tensors {
+        (A::inner(a), B::inner(b))
+    }
+
+    fn tracked((a, b): Self::Tensors) -> Self::Tensors {
+        (A::tracked(a), B::tracked(b))
     }
 
     fn record((a, b): Self::Tensors, tape: &mut Tape) -> Self {

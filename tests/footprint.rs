@@ -187,5 +187,5 @@ fn repa_and_a_residual_mlp_are_as_said() {
         "z_dims": [768], "projector_dim": 512});
     is_as_said(network, [4, 32, 32], json!({"batch_size": 8}));
     let network = json!({"kind": "residual_mlp", "width": 512, "depth": 6, "size": 16, "channels": 4});
-    is_as_said(network, [4, 16, 16], json!({"batch_size": 512}));
+    is_as_said(network, [4, 16, 16], json!({"batch_size": 2048}));
 }

@@ -190,6 +190,9 @@ impl StageConfig {
         must(divides, "steps_per_epoch", &epoch, &format!("must divide steps = {steps}"));
         let dropout = self.condition_dropout;
         must((0.0..=1.0).contains(&dropout), "condition_dropout", &dropout, "must be in [0, 1]");
+        let alone = self.checkpointing == Checkpointing::None || self.anti_drift.is_none();
+        let condition = "must be \"none\" beside `anti_drift`, whose second pass goes through the graph of the first";
+        must(alone, "checkpointing", &"\"blocks\"", condition);
         problems.extend(self.ema.problems(&under("ema")));
         problems.extend(self.optimizer.problems(&under("optimizer")));
         problems.extend(self.schedule.problems(&under("schedule"), self.steps));

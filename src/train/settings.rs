@@ -64,6 +64,9 @@ impl Settings {
         let devices = self.devices;
         let shared = devices > 0 && micro.is_multiple_of(devices);
         Problem::unless(&mut problems, shared, "", "devices", devices, format!("must divide micro_batches = {micro}"));
+        let alone = self.checkpointing == Checkpointing::None || self.anti_drift.is_none();
+        let condition = "must be \"none\" beside `anti_drift`, whose second pass goes through the graph of the first";
+        Problem::unless(&mut problems, alone, "", "checkpointing", "\"blocks\"", condition);
         problems.extend(self.adapter.iter().flat_map(|adapter| adapter.problems("adapter", self.precision)));
         problems.extend(self.on_non_finite.problems("on_non_finite"));
         problems.extend(self.input.iter().flat_map(|input| input.problems("input")));

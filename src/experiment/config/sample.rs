@@ -136,7 +136,8 @@ impl ExperimentConfig {
             let key = format!("{path}.autoencoder.network");
             problems.extend(autoencoder.network.problems(&key));
             if let Some([channels, _, _]) = declared.shape {
-                let (found, must) = (autoencoder.network.latent_channels, format!("must be {channels}, as in the data"));
+                let (found, must) =
+                    (autoencoder.network.latent_channels, format!("must be {channels}, as in the data"));
                 Problem::unless(&mut problems, found == channels, &key, "latent_channels", found, must);
             }
             if self.data.form() != Form::Latents {
