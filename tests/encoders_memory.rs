@@ -35,9 +35,9 @@ fn no_number_is_held_twice() {
         })
         .collect();
     let largest = weights.iter().map(|(.., bytes)| bytes.len()).max().unwrap();
-    let views = weights.iter().map(|(name, shape, bytes)| {
-        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-    });
+    let views = weights
+        .iter()
+        .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
     safetensors::serialize_to_file(views, None, &file).unwrap();
     drop(weights);
     for (precision, size) in [(TextPrecision::F32, 4), (TextPrecision::Bf16, 2)] {

@@ -225,7 +225,8 @@ fn padding_is_not_seen() {
 fn bf16_is_near_and_f16_files_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let [file, half] = ["clip", "half"].map(|name| folder.path().join(name));
-    let config = recorded(ClipTextConfig { hidden_size: 96, intermediate_size: 384, num_attention_heads: 12, ..small() });
+    let config =
+        recorded(ClipTextConfig { hidden_size: 96, intermediate_size: 384, num_attention_heads: 12, ..small() });
     write(&file, &parts(&config.parameters(), is_table, DType::F32));
     write(&half, &parts(&config.parameters(), is_table, DType::F16));
     let exact = embedded(&load(&config, &file, F32).0);
@@ -270,7 +271,10 @@ fn files_that_do_not_fit_are_errors_that_say_why() {
     assert!(text.contains("the network is of another size than the file"), "{text}");
 
     let mut deeper = whole();
-    deeper.push(Part { name: "text_model.encoder.layers.3.mlp.fc1.bias".into(), data: TensorData::new(vec![0.0_f32; 20], [20]) });
+    deeper.push(Part {
+        name: "text_model.encoder.layers.3.mlp.fc1.bias".into(),
+        data: TensorData::new(vec![0.0_f32; 20], [20]),
+    });
     let text = message(&config, &deeper);
     assert!(text.contains("`text_model.encoder.layers.3.mlp.fc1.bias` is in the file, not in the model"), "{text}");
 

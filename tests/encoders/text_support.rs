@@ -39,7 +39,9 @@ impl Golden {
         let view = stored.tensor(name).expect(name);
         let bytes = view.data();
         match view.dtype() {
-            Dtype::F32 => bytes.chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("4 bytes")))).collect(),
+            Dtype::F32 => {
+                bytes.chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().expect("4 bytes")))).collect()
+            }
             Dtype::F64 => bytes.chunks(8).map(|b| f64::from_le_bytes(b.try_into().expect("8 bytes"))).collect(),
             Dtype::I64 => bytes.chunks(8).map(|b| i64::from_le_bytes(b.try_into().expect("8 bytes")) as f64).collect(),
             other => panic!("{name}: {other:?}"),
@@ -72,7 +74,11 @@ impl Golden {
         let recorded = self.numbers(&format!("{name}.mean"));
         close(&format!("{name}.square"), &[square], &recorded[1..], tolerance);
         let scale = square.sqrt();
-        assert!((mean - recorded[0]).abs() <= tolerance * slack() * scale, "{name}.mean: {mean} instead of {}", recorded[0]);
+        assert!(
+            (mean - recorded[0]).abs() <= tolerance * slack() * scale,
+            "{name}.mean: {mean} instead of {}",
+            recorded[0]
+        );
         let mut part = Vec::new();
         for row in 0..batch {
             for token in (0..tokens).step_by(STEP[0]) {
@@ -91,7 +97,11 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 pub fn distance(found: &[f64], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(0.0f64, |a, v| a.max(v.abs()));
-    found.iter().zip(expected).map(|(f, e)| (f - e).abs() / largest).fold(0.0, |a, d| if d.is_nan() { d } else { a.max(d) })
+    found
+        .iter()
+        .zip(expected)
+        .map(|(f, e)| (f - e).abs() / largest)
+        .fold(0.0, |a, d| if d.is_nan() { d } else { a.max(d) })
 }
 
 /// Fails where a difference exceeds `tolerance` times the largest expected entry, or is not a number.

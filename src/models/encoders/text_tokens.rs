@@ -21,7 +21,10 @@ impl TokenLimits {
             return invalid("there must be at least one row, of at least one token".into());
         };
         if let Some(row) = rows.iter().position(|row| row.len() != length) {
-            return invalid(format!("row {row} has {} and row 0 has {length}: pad them to one length", rows[row].len()));
+            return invalid(format!(
+                "row {row} has {} and row 0 has {length}: pad them to one length",
+                rows[row].len()
+            ));
         }
         if let Some(longest) = self.longest.filter(|longest| length > *longest) {
             return invalid(format!("{length} in a row, the encoder takes at most {longest}: cut them"));

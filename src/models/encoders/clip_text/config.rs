@@ -143,8 +143,12 @@ mod tests {
 
     #[test]
     fn every_problem_is_named() {
-        let config =
-            ClipTextConfig { num_attention_heads: 7, intermediate_size: 0, layer_norm_eps: f64::NAN, ..Default::default() };
+        let config = ClipTextConfig {
+            num_attention_heads: 7,
+            intermediate_size: 0,
+            layer_norm_eps: f64::NAN,
+            ..Default::default()
+        };
         let paths: Vec<_> = config.problems("clip").into_iter().map(|p| p.path).collect();
         assert_eq!(paths, ["clip.intermediate_size", "clip.num_attention_heads", "clip.layer_norm_eps"]);
         assert!(matches!(config.init(&Device::flex()), Err(Error::Config(list)) if list.len() == 3));

@@ -30,7 +30,8 @@ const FUSED: [&str; 3] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_p
 impl ClipLayout {
     /// The layout of a file: the first in which it has the table of tokens of this size, else what its names look like.
     pub(super) fn of(opened: &Opened, config: &ClipTextConfig) -> Self {
-        let has = |layout: &Self| layout.parameters(config).first().is_some_and(|(name, shape)| opened.has(name, shape));
+        let has =
+            |layout: &Self| layout.parameters(config).first().is_some_and(|(name, shape)| opened.has(name, shape));
         let found = [Self::Official, Self::Bare, Self::OpenClip].into_iter().find(has);
         let is_open_clip = |name: &str| name.contains("transformer.resblocks.");
         found.unwrap_or(if opened.names().any(is_open_clip) { Self::OpenClip } else { Self::Official })
@@ -71,9 +72,9 @@ impl ClipLayout {
     pub(super) fn place(self) -> fn(&str) -> Place {
         match self {
             Self::Official => |name| Place { name: name.into(), part: FilePart::All },
-            Self::Bare => |name| {
-                Place { name: name.strip_prefix(TEXT_MODEL).unwrap_or(name).into(), part: FilePart::All }
-            },
+            Self::Bare => {
+                |name| Place { name: name.strip_prefix(TEXT_MODEL).unwrap_or(name).into(), part: FilePart::All }
+            }
             Self::OpenClip => open_clip,
         }
     }
@@ -110,7 +111,8 @@ mod tests {
     #[test]
     fn every_layout_has_every_number_once() {
         let config = ClipTextConfig { num_hidden_layers: 2, ..ClipTextConfig::g() };
-        let numbers = |list: &[(String, Vec<usize>)]| list.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        let numbers =
+            |list: &[(String, Vec<usize>)]| list.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         for layout in [ClipLayout::Official, ClipLayout::Bare, ClipLayout::OpenClip] {
             let list = layout.parameters(&config);
             let names: BTreeSet<&str> = list.iter().map(|(name, _)| name.as_str()).collect();

@@ -35,7 +35,8 @@ impl ClipTokenizer {
             Found::Whole(file) => (read(&file)?, file),
             Found::Parts(folder) => (of_parts(&folder)?, folder),
             Found::Nothing => {
-                let message = format!("holds neither {TOKENIZER} nor {VOCABULARY} and {MERGES}: get them beside the weights");
+                let message =
+                    format!("holds neither {TOKENIZER} nor {VOCABULARY} and {MERGES}: get them beside the weights");
                 return Err(Error::format(path, message));
             }
         };

@@ -108,8 +108,7 @@ impl T5EncoderConfig {
         let width = self.d_model;
         let deviation = (product([self.num_heads, self.d_kv]) as f64).sqrt().recip();
         let shared = weights.table(SHARED, [self.vocab_size, width], 1.0)?;
-        let distances =
-            weights.table(DISTANCES, [self.relative_attention_num_buckets, self.num_heads], deviation)?;
+        let distances = weights.table(DISTANCES, [self.relative_attention_num_buckets, self.num_heads], deviation)?;
         let blocks = (0..self.num_layers).map(|i| T5Block::made(self, &format!("encoder.block.{i}.layer"), weights));
         let blocks = blocks.collect::<Result<_>>()?;
         Ok(T5Encoder {
