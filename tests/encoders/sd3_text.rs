@@ -13,7 +13,7 @@ use burn_mixflow::models::encoders::t5::{T5Encoder, T5EncoderConfig};
 use burn_mixflow::models::weights::ExportType;
 use std::path::Path;
 
-/// Ends of a text in a vocabulary of 600 tokens.
+/// Ends of a text in a vocabulary of 700 tokens.
 const ENDS: [u32; 2] = [598, 599];
 const L: usize = 8;
 const G: usize = 12;
@@ -21,7 +21,7 @@ const T5: usize = 32;
 
 fn sizes() -> SdTextSizes {
     let clip_l = ClipTextConfig {
-        vocab_size: 600,
+        vocab_size: 700,
         hidden_size: L,
         intermediate_size: 16,
         num_hidden_layers: 2,
@@ -30,7 +30,7 @@ fn sizes() -> SdTextSizes {
     };
     let clip_g = ClipTextConfig { hidden_size: G, projection_dim: Some(6), ..clip_l.clone() };
     let t5 = T5EncoderConfig {
-        vocab_size: 600,
+        vocab_size: 700,
         d_model: T5,
         d_kv: 8,
         d_ff: 40,
@@ -227,7 +227,7 @@ mod prompts {
         let begun: String = long.chars().take(226).collect();
         assert_eq!((tokens.t5.clone(), tokens.cut_of_t5), (text.tokens(&begun).unwrap().t5, 0));
         assert!(tokens.t5.len() > 77 && tokens.cut_of_clip > 0);
-        let whole = SdTextConfig { t5_length: T5Length::diffusers(), ..config };
+        let whole = SdTextConfig { t5_length: T5Length::fixed(256), ..config };
         let (text, _) = SdText::load(&whole, &sizes(), &device()).unwrap();
         let tokens = text.tokens(long).unwrap();
         assert_eq!(tokens.t5.len(), 256);

@@ -1,10 +1,10 @@
 //! The type of the numbers of a text encoder.
 use crate::{Error, Result};
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The type of the weights of a text encoder, in which it also computes. Norms and softmax are f32 in both.
+/// The type of the weights of a text encoder, in which it also computes. Norms and activations are computed in f32 in both.
 ///
 /// f16 is none of them, since T5 overflows in it: files of f16 are read as either.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,4 +33,10 @@ impl TextPrecision {
         let message = format!("does not compute in {dtype:?}: take \"f32\"");
         Err(Error::Device { name: format!("{device:?}"), message })
     }
+}
+
+/// A function of `x` that is computed in f32 and rounded to the type of `x`.
+pub(super) fn in_f32<const D: usize>(x: Tensor<D>, function: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
+    let original: FloatDType = DType::into(x.dtype());
+    function(x.cast(FloatDType::F32)).cast(original)
 }

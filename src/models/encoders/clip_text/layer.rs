@@ -1,13 +1,14 @@
 //! One layer: x += attention(LN(x)), then x += MLP(LN(x)).
 use super::{ClipActivation, ClipTextConfig};
 use crate::Result;
+use crate::models::encoders::text_precision::in_f32;
 use crate::models::encoders::text_weights::TextWeights;
 use crate::models::layers::linear;
 use crate::ops;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, Tensor, activation, module};
+use burn::tensor::{FloatDType, Tensor, activation, module};
 
 /// A layer norm with scale and shift, computed in f32 whatever the type of the weights.
 #[derive(Module, Debug)]
@@ -26,11 +27,8 @@ impl ClipNorm {
 
     /// Norms the last dimension of `x`.
     pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let (weight, bias) = (self.weight.val(), self.bias.val());
-        if x.dtype() == DType::F32 {
-            return ops::affine_layer_norm(x, weight, bias, self.epsilon);
-        }
-        ops::layer_norm(x, self.epsilon) * weight.unsqueeze() + bias.unsqueeze()
+        let [weight, bias] = [&self.weight, &self.bias].map(|parameter| parameter.val().cast(FloatDType::F32));
+        in_f32(x, |x| ops::affine_layer_norm(x, weight, bias, self.epsilon))
     }
 }
 
@@ -78,10 +76,13 @@ impl ClipLayer {
     pub(super) fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
         let tokens = self.attention(self.layer_norm1.forward(tokens.clone())) + tokens;
         let hidden = linear(&self.fc1, self.layer_norm2.forward(tokens.clone()));
-        let hidden = match self.activation {
-            ClipActivation::QuickGelu => quick_gelu(hidden),
-            ClipActivation::Gelu => activation::gelu(hidden),
-        };
+        let hidden = in_f32(
+            hidden,
+            match self.activation {
+                ClipActivation::QuickGelu => quick_gelu,
+                ClipActivation::Gelu => activation::gelu,
+            },
+        );
         linear(&self.fc2, hidden) + tokens
     }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// How long the part of a condition is that T5 makes, in tokens of which the last ends the text.
 ///
-/// Every token is seen by all, padding too: what a text becomes depends on the length to which it is padded. Batches of latents
-/// need one length, so `least` = `most` there, or texts of at most `least` tokens.
+/// Every token is seen by all, padding too: what a text becomes depends on the length to which it is padded. A folder of latents
+/// needs one length, that of the empty prompt: `least` = `most` there, or texts of at most `least` tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct T5Length {
@@ -28,9 +28,9 @@ impl Default for T5Length {
 }
 
 impl T5Length {
-    /// As diffusers: always 256, of all characters.
-    pub fn diffusers() -> Self {
-        Self { least: 256, most: 256, characters: None }
+    /// Always so many, of all characters, as latents need it: 77 for a condition of 154 tokens, 256 as diffusers.
+    pub fn fixed(tokens: usize) -> Self {
+        Self { least: tokens, most: tokens, characters: None }
     }
 
     /// Every violated condition, under the key `path`.

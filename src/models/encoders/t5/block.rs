@@ -1,6 +1,7 @@
 //! One layer: x += attention(RMS(x)), then x += MLP(RMS(x)) with the MLP (GELU(x W₀) · (x W₁)) Wₒ.
 use super::T5EncoderConfig;
 use crate::Result;
+use crate::models::encoders::text_precision::in_f32;
 use crate::models::encoders::text_weights::TextWeights;
 use crate::models::layers::product;
 use crate::ops;
@@ -56,7 +57,7 @@ impl T5Block {
         let normed = ops::rms_norm(tokens.clone(), self.attention_norm.val(), self.epsilon);
         let tokens = tokens + self.attention(normed, biases);
         let normed = ops::rms_norm(tokens.clone(), self.mlp_norm.val(), self.epsilon);
-        let gate = ops::gelu_tanh(times(normed.clone(), &self.wi_0));
+        let gate = in_f32(times(normed.clone(), &self.wi_0), ops::gelu_tanh);
         tokens + times(gate * times(normed, &self.wi_1), &self.wo)
     }
 
