@@ -1,5 +1,4 @@
 //! Pictures to features.
-use super::conv::conv;
 use super::layers::{Block, Conv};
 use super::layout::Pool;
 use super::resize::{COLOURS, SIDE};
@@ -141,7 +140,7 @@ impl Inception {
     fn network(&self, values: Vec<f32>, count: usize, device: &Device) -> InceptionOutput {
         let mut x = Tensor::<4>::from_data(TensorData::new(values, [count, COLOURS, SIDE, SIDE]), device);
         for layers in &self.stem {
-            x = layers.iter().fold(x, |x, layer| conv(x, layer));
+            x = layers.iter().fold(x, |x, layer| layer.forward(x));
             x = Pool::MaxOfSecond.forward(x);
         }
         let mut spatial = None;
