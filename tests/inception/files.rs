@@ -96,8 +96,6 @@ fn published_statistics_are_a_reference_with_and_without_pictures() {
     let (a, b) = (pictures("a", 30, SIDES, 1.0), pictures("b", 200, SIDES, 0.7));
     let (samples, plain) = (npy(folder.path(), "a.npy", &a, SIDES), npy(folder.path(), "b.npy", &b, SIDES));
     // Means and covariances as NumPy computes them.
-    let mut all = GfidSamples::new(&NETWORK);
-    all.push(&NETWORK, &b, SIDES).unwrap();
     let output = NETWORK.forward_bytes(&b, SIDES).unwrap();
     let statistics = |tensor: burn::tensor::Tensor<2>, names: [&'static str; 2]| {
         let [_, dim] = tensor.dims();

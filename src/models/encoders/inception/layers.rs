@@ -3,6 +3,7 @@ use super::conv::conv;
 use super::layout::Pool;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 
@@ -40,12 +41,23 @@ impl Block {
     }
 }
 
+impl Conv {
+    /// `[batch, outputs, height, width]` of `x` `[batch, inputs, height, width]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        relu(conv(x, self))
+    }
+}
+
 impl Branch {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.chain.iter().fold(self.pool.forward(x), conv);
+        if let (Pool::Mean, [layer]) = (self.pool, &self.chain[..]) {
+            // A mean of W x + b is W of the mean + b where W is one pixel large: of fewer channels it costs less.
+            return relu(Pool::Mean.forward(conv(x, layer)));
+        }
+        let x = self.chain.iter().fold(self.pool.forward(x), |x, layer| layer.forward(x));
         match &self.fork[..] {
             [] => x,
-            fork => Tensor::cat(fork.iter().map(|layer| conv(x.clone(), layer)).collect(), 1),
+            fork => Tensor::cat(fork.iter().map(|layer| layer.forward(x.clone())).collect(), 1),
         }
     }
 }
@@ -56,7 +68,9 @@ impl Pool {
         let (mean, max) = (AvgPoolOptions::new([3, 3]), MaxPoolOptions::new([3, 3]));
         match self {
             Self::None => x,
-            Self::Mean => avg_pool2d(x, mean.with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false)),
+            Self::Mean => {
+                avg_pool2d(x, mean.with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false))
+            }
             Self::Max => max_pool2d(x, max.with_stride([1, 1]).with_padding([1, 1])),
             Self::MaxOfSecond => max_pool2d(x, max.with_stride([2, 2])),
         }

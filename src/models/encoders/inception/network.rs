@@ -1,5 +1,4 @@
 //! Pictures to features.
-use super::conv::conv;
 use super::layers::{Block, Conv};
 use super::layout::Pool;
 use super::resize::{COLOURS, SIDE};
@@ -113,7 +112,12 @@ impl Inception {
         pool.to_device(&classes.device()).matmul(classes.transpose())
     }
 
-    fn batches(&self, count: usize, sides: [usize; 2], row: impl Fn([usize; 3], &mut [f32]) + Sync) -> InceptionOutput {
+    fn batches(
+        &self,
+        count: usize,
+        sides: [usize; 2],
+        row: impl Fn([usize; 3], &mut [f32]) + Sync,
+    ) -> InceptionOutput {
         let device = self.classes.val().device();
         let batch = |start: usize| {
             let together = TOGETHER.min(count - start);
@@ -136,7 +140,7 @@ impl Inception {
     fn network(&self, values: Vec<f32>, count: usize, device: &Device) -> InceptionOutput {
         let mut x = Tensor::<4>::from_data(TensorData::new(values, [count, COLOURS, SIDE, SIDE]), device);
         for layers in &self.stem {
-            x = layers.iter().fold(x, conv);
+            x = layers.iter().fold(x, |x, layer| layer.forward(x));
             x = Pool::MaxOfSecond.forward(x);
         }
         let mut spatial = None;
