@@ -152,7 +152,7 @@ fn trains(folder: &Path) {
             "num_classes": 2, "z_dims": [24], "projector_dim": 16},
         "start": {"kind": "pretrain", "steps": 2, "batch_size": 4, "steps_per_epoch": 2},
         "post_train": stage,
-        "sample": {"count": 2, "sampler": {"solver": "euler", "steps": 2}},
+        "sample": {"count": 2, "sampler": {"solver": "euler", "steps": 2, "batch_size": 2}},
     });
     std::fs::write(folder.join("train.json"), config.to_string()).unwrap();
     done(folder, &["check", "train.json", "--folder", "run"]);

@@ -181,6 +181,10 @@ fn content(path: &Path) -> Result<String> {
 /// The `data` section of an experiment on what was encoded.
 fn data_section(config: &EncodeConfig, parts: &[EncodedPart], classes: usize) -> Value {
     let below = |name: &str| config.to.join(name);
+    if let [EncodedPart::Pictures { size }] = parts {
+        let folder = below(parts[0].folder());
+        return json!({"kind": "images", "folder": folder, "size": size, "held_out": config.held_out});
+    }
     let mut section = json!({"kind": "latents", "classes": classes, "held_out": config.held_out});
     for part in parts {
         let folder = below(part.folder());
@@ -203,9 +207,6 @@ fn data_section(config: &EncodeConfig, parts: &[EncodedPart], classes: usize) ->
             }
             EncodedPart::Features { .. } => section["features"] = json!([folder]),
             EncodedPart::Text { .. } => section["text"] = json!(folder),
-            EncodedPart::Pictures { size } if section.get("folder").is_none() => {
-                section = json!({"kind": "images", "folder": folder, "size": size, "held_out": config.held_out});
-            }
             EncodedPart::Pictures { .. } => {}
         }
     }

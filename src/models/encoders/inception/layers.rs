@@ -68,9 +68,7 @@ impl Pool {
         let (mean, max) = (AvgPoolOptions::new([3, 3]), MaxPoolOptions::new([3, 3]));
         match self {
             Self::None => x,
-            Self::Mean => {
-                avg_pool2d(x, mean.with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false))
-            }
+            Self::Mean => avg_pool2d(x, mean.with_stride([1, 1]).with_padding([1, 1]).with_count_include_pad(false)),
             Self::Max => max_pool2d(x, max.with_stride([1, 1]).with_padding([1, 1])),
             Self::MaxOfSecond => max_pool2d(x, max.with_stride([2, 2])),
         }

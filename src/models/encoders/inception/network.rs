@@ -112,12 +112,7 @@ impl Inception {
         pool.to_device(&classes.device()).matmul(classes.transpose())
     }
 
-    fn batches(
-        &self,
-        count: usize,
-        sides: [usize; 2],
-        row: impl Fn([usize; 3], &mut [f32]) + Sync,
-    ) -> InceptionOutput {
+    fn batches(&self, count: usize, sides: [usize; 2], row: impl Fn([usize; 3], &mut [f32]) + Sync) -> InceptionOutput {
         let device = self.classes.val().device();
         let batch = |start: usize| {
             let together = TOGETHER.min(count - start);
