@@ -12,9 +12,9 @@ const AT_A_TIME: usize = 4;
 /// What makes pictures of latents.
 pub(super) enum PixelDecoder {
     /// RAE's.
-    Rae(RaeDecoder),
+    Rae(Box<RaeDecoder>),
     /// Stable Diffusion's.
-    Autoencoder(AutoencoderKl),
+    Autoencoder(Box<AutoencoderKl>),
 }
 
 impl PixelDecoder {
@@ -48,11 +48,14 @@ impl Experiment {
             let (weights, names) = (&decoder.weights, KeyMap(DECODER_OFFICIAL_NAMES));
             let network = decoder.network.init(device);
             let loaded = network.and_then(|network| import(&network, &weights.file, &weights.options(), names));
-            return Some(("sample.decoder", loaded.map(|(network, report)| (PixelDecoder::Rae(network), report))));
+            return Some((
+                "sample.decoder",
+                loaded.map(|(network, report)| (PixelDecoder::Rae(Box::new(network)), report)),
+            ));
         }
         let part = sample.autoencoder.as_ref()?;
         let loaded = AutoencoderKl::load(&part.network, &part.weights.file, &part.weights.options(), device);
-        let loaded = loaded.map(|(network, report)| (PixelDecoder::Autoencoder(network), report));
+        let loaded = loaded.map(|(network, report)| (PixelDecoder::Autoencoder(Box::new(network)), report));
         Some(("sample.autoencoder", loaded))
     }
 }

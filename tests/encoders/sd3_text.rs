@@ -90,7 +90,10 @@ fn the_parts_stand_where_the_network_looks_for_them() {
     let l = ClipText::load(&sizes.clip_l, &config.clip_l, precision, &device).unwrap().0;
     let g = ClipText::load(&sizes.clip_g, &config.clip_g, precision, &device).unwrap().0;
     let t5 = T5Encoder::load(&sizes.t5, &config.t5, precision, &device).unwrap().0;
-    let [l, g] = [l.encode(&[tokens.clip_l.clone()]).unwrap(), g.encode(&[tokens.clip_g.clone()]).unwrap()];
+    let [l, g] = [
+        l.encode(std::slice::from_ref(&tokens.clip_l)).unwrap(),
+        g.encode(std::slice::from_ref(&tokens.clip_g)).unwrap(),
+    ];
     let [of_l, of_g] = [values(l.penultimate), values(g.penultimate)];
     let row = |number: usize| &context[number * T5..(number + 1) * T5];
     for token in 0..77 {
@@ -98,7 +101,7 @@ fn the_parts_stand_where_the_network_looks_for_them() {
         assert_eq!(row(token)[L..L + G], of_g[token * G..(token + 1) * G]);
         assert_eq!(row(token)[L + G..], [0.0; T5 - L - G]);
     }
-    assert_eq!(context[77 * T5..], values(t5.encode(&[tokens.t5.clone()]).unwrap()));
+    assert_eq!(context[77 * T5..], values(t5.encode(std::slice::from_ref(&tokens.t5)).unwrap()));
     assert_eq!(pooled, [values(l.pooled), values(g.projected.unwrap())].concat());
 }
 
@@ -217,7 +220,7 @@ mod prompts {
         assert_eq!(embedded.len(), prompts.len());
         for (one, prompt) in embedded.iter().zip(&prompts) {
             assert!(numbers(one).concat().iter().all(|value| value.is_finite()), "{prompt:?}");
-            let again = text.encode(&[prompt.clone()]).unwrap();
+            let again = text.encode(std::slice::from_ref(prompt)).unwrap();
             close("context", &numbers(&again[0])[0], &numbers(one)[0], 1e-5);
         }
         assert_ne!(numbers(&embedded[0]), numbers(&embedded[1]));
