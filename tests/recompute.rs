@@ -11,8 +11,11 @@ use burn_mixflow::train::{FlowBatch, MixFlowTrainStep};
 use serde_json::{Value, json};
 use std::path::Path;
 
+/// The bits of a parameter, with its path.
+type Named = (String, Vec<u32>);
+
 /// The bits of all weights, raw and averaged, after a short training of a tiny checkpoint.
-fn weights(system: &str, changes: &Value) -> Vec<(String, Vec<u32>)> {
+fn weights(system: &str, changes: &Value) -> Vec<Named> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = root.join("configs").join(system).join("tiny.json");
     let mut json: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
@@ -33,7 +36,7 @@ fn weights(system: &str, changes: &Value) -> Vec<(String, Vec<u32>)> {
 #[derive(Default)]
 struct Bits {
     place: Vec<String>,
-    found: Vec<(String, Vec<u32>)>,
+    found: Vec<Named>,
 }
 
 impl ModuleVisitor for Bits {
@@ -55,7 +58,7 @@ fn is_the_same_training(system: &str, changes: Value) {
     json_patch::merge(&mut blocks, &json!({"post_train": {"checkpointing": "blocks"}}));
     let recomputed = weights(system, &blocks);
     assert_eq!(whole.len(), recomputed.len());
-    let differs = |((name, a), (_, b)): (&(String, Vec<u32>), &(String, Vec<u32>))| {
+    let differs = |((name, a), (_, b)): (&Named, &Named)| {
         let most = a.iter().zip(b).map(|(a, b)| (f32::from_bits(*a) - f32::from_bits(*b)).abs()).fold(0.0, f32::max);
         (a != b).then(|| format!("{name} by {most:.1e}"))
     };
