@@ -114,7 +114,7 @@ fn close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
 
 /// What is recorded but not compared, and why. `tests/python/mutate_golden.py` finds such arrays by changing them.
 const OUT_OF_SCOPE: [(&str, &str); 3] = [
-    ("repa/preproc: dino_*", "preprocessing for an image encoder, which is not part of the crate"),
+    ("repa/preproc: dino_*", "what DINOv2 reads: tests/encoders/dinov2.rs compares it"),
     ("rae/forward: mid.*", "activations inside of blocks, which have no public way out"),
     ("sit/forward: mid.*, force_drop_out", "activations inside of blocks, which have no public way out"),
 ];

@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).resolve().parents[2] / "tests/golden"
 
 # file and start of the name of the array: why nothing depends on it
 EXCEPTIONS = {
-    ("repa/preproc", "dino_"): "preprocessing for an image encoder, which is not part of the crate",
+    ("repa/preproc", "dino_"): "what DINOv2 reads: tests/encoders/dinov2.rs compares it",
     ("rae/forward", "mid."): "activations inside of blocks, which have no public way out",
     ("sit/forward", "mid."): "activations inside of blocks, which have no public way out",
     ("sit/forward", "force_drop_out"): "label embeddings, which have no public way out; drop_out is asserted",
