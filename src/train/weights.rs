@@ -32,12 +32,19 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
         self.weights.collect_devices(devices)
     }
 
+    /// Spread over several devices, it stays: a step makes the copy that it needs.
     fn fork(self, device: &Device) -> Self {
-        Self { weights: self.weights.fork(device), ..self }
+        match self.settings.shards {
+            Some(_) => self,
+            None => Self { weights: self.weights.fork(device), ..self },
+        }
     }
 
     fn to_device(self, device: &Device) -> Self {
-        Self { weights: self.weights.to_device(device), ..self }
+        match self.settings.shards {
+            Some(_) => self,
+            None => Self { weights: self.weights.to_device(device), ..self },
+        }
     }
 
     fn train(self) -> Self {
@@ -82,7 +89,12 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
                 record.allow_partial(true)
             }
         };
-        Ok(Self { weights: self.weights.try_load_record(record)?, ..self })
+        let mut weights = self.weights.try_load_record(record)?;
+        if let Some(shards) = &self.settings.shards {
+            weights.network = shards.scattered(weights.network);
+            weights.ema = shards.scattered(weights.ema);
+        }
+        Ok(Self { weights, ..self })
     }
 }
 
