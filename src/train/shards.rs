@@ -10,6 +10,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What several devices share of a training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,42 @@ impl ModuleMapper for Scatter<'_> {
     }
 }
 
+/// What each device computes with until the next update, kept where an update has several passes.
+#[derive(Clone)]
+pub(super) struct Copies<T>(Arc<Mutex<Vec<(Device, T)>>>);
+
+impl<T> Default for Copies<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> std::fmt::Debug for Copies<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Copies")
+    }
+}
+
+impl<T: Clone> Copies<T> {
+    /// That of `device`, if one was kept.
+    pub fn of(&self, device: &Device) -> Option<T> {
+        self.lock().iter().find(|(of, _)| of == device).map(|(_, copy)| copy.clone())
+    }
+
+    pub fn keep(&self, device: &Device, copy: T) {
+        self.lock().push((device.clone(), copy));
+    }
+
+    /// Lets all go: the weights they were made of change.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Device, T)>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
 /// A copy of a scattered `network` on `device` that computes in `precision`, with parameters of the same ids.
 pub(super) fn copied<N: PredictionNetwork<D>, const D: usize>(network: &N, precision: Precision, device: &Device) -> N {
     let to = (precision == Precision::Bf16).then_some(FloatDType::BF16);
@@ -103,7 +140,7 @@ impl ModuleMapper for Copied<'_> {
         let trained = tensor.is_require_grad();
         let tensor = tensor.detach();
         // Before it travels: half as much does.
-        let tensor = to.into_iter().fold(tensor, Tensor::cast).to_device(self.device);
+        let tensor = to.into_iter().fold(tensor, |tensor, to| tensor.cast(to)).to_device(self.device);
         let tensor = if trained { tensor.require_grad() } else { tensor };
         Param::from_mapped_value(id, tensor, mapper)
     }

@@ -4,7 +4,7 @@ use super::keys::content_keys;
 use super::pass::{Evaluated, Given, Samples, evaluate};
 use super::run_state::{RunState, Shared};
 use super::settings::Settings;
-use super::shards::copied;
+use super::shards::{Copies, copied};
 use super::weights::Weights;
 use super::{Draws, Fault, FlowBatch, FlowOutput, NonFinitePolicy, Precision, ema, gradients};
 use crate::network::PredictionNetwork;
@@ -38,6 +38,7 @@ pub struct MixFlowTrainStep<N: Module, const D: usize> {
     pub(super) weights: Weights<N>,
     pub(super) settings: Settings,
     pub(super) progress: Progress,
+    pub(super) copies: Copies<Weights<N>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -66,7 +67,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         let device = network.devices().into_iter().next().unwrap_or_default();
         let updates = Param::initialized(ParamId::new(), Tensor::zeros([1], &device));
         let progress = Progress { count: UpdateCount::default(), run };
-        Self { weights: Weights { ema: ema::start(&network), network, updates }, settings, progress }
+        let weights = Weights { ema: ema::start(&network), network, updates };
+        Self { weights, settings, progress, copies: Copies::default() }
     }
 
     /// The raw network.
@@ -163,10 +165,16 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
     /// devices.
     fn on(&self, device: &Device) -> Cow<'_, Self> {
         let Settings { shards: Some(_), precision, input, .. } = &self.settings else { return Cow::Borrowed(self) };
-        let Weights { network, ema, updates } = &self.weights;
-        let ema = if input.is_some() { copied(ema, Precision::F32, device) } else { ema.clone() };
-        let weights = Weights { network: copied(network, *precision, device), ema, updates: updates.clone() };
-        Cow::Owned(Self { weights, settings: self.settings.clone(), progress: self.progress.clone() })
+        let weights = self.copies.of(device).unwrap_or_else(|| {
+            let Weights { network, ema, updates } = &self.weights;
+            let ema = if input.is_some() { copied(ema, Precision::F32, device) } else { ema.clone() };
+            let weights = Weights { network: copied(network, *precision, device), ema, updates: updates.clone() };
+            if self.settings.micro_batches > self.settings.devices {
+                self.copies.keep(device, weights.clone());
+            }
+            weights
+        });
+        Cow::Owned(Self { weights, ..self.clone() })
     }
 
     /// The average on `device`.
@@ -237,9 +245,10 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             Verdict::Skip => self.counted(),
             Verdict::Update(grads) => {
                 // The network is given away, so that who holds its parameters alone may write over them.
-                let Self { weights: Weights { network, ema, updates }, settings, progress } = self;
+                let Self { weights: Weights { network, ema, updates }, settings, progress, copies } = self;
+                copies.clear();
                 let weights = Weights { network: step(network, grads), ema, updates };
-                Self { weights, settings, progress }.after_update()
+                Self { weights, settings, progress, copies }.after_update()
             }
         }
     }

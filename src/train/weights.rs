@@ -1,5 +1,6 @@
 //! What a training step records: its networks and its count, without what is frozen under adapters.
 use super::MixFlowTrainStep;
+use super::shards::Copies;
 use crate::adapter::recorded;
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamGroup,
@@ -52,7 +53,8 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
     }
 
     fn valid(&self) -> Self {
-        Self { weights: self.weights.valid(), settings: self.settings.clone(), progress: self.progress.clone() }
+        let (settings, progress) = (self.settings.clone(), self.progress.clone());
+        Self { weights: self.weights.valid(), settings, progress, copies: Copies::default() }
     }
 
     fn materialize(self) -> Self {
@@ -107,8 +109,9 @@ fn read(record: ModuleRecord) -> ModuleRecord {
 
 impl<N: Module + ModuleDisplay, const D: usize> Clone for MixFlowTrainStep<N, D> {
     fn clone(&self) -> Self {
-        let Self { weights, settings, progress } = self;
-        Self { weights: weights.clone(), settings: settings.clone(), progress: progress.clone() }
+        let Self { weights, settings, progress, copies } = self;
+        let (settings, progress, copies) = (settings.clone(), progress.clone(), copies.clone());
+        Self { weights: weights.clone(), settings, progress, copies }
     }
 }
 

@@ -217,7 +217,7 @@ impl WithSimd for Kernels<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, s: S) {
-        let Self { kernels: g, mut to } = self;
+        let Self { kernels: g, to } = self;
         for at in (0..g[0].len()).step_by(S::F32_LANES) {
             let end = g[0].len().min(at + S::F32_LANES);
             let x = longer(s, [number(s, g[0], at), number(s, g[3], at), number(s, g[6], at)]);
@@ -244,4 +244,32 @@ fn longer<S: Simd>(s: S, [a, b, c]: [S::f32s; 3]) -> [S::f32s; 4] {
     let half = s.splat_f32s(0.5);
     let (outer, middle) = (s.mul_f32s(half, s.add_f32s(a, c)), s.mul_f32s(half, b));
     [a, s.add_f32s(outer, middle), s.sub_f32s(outer, middle), c]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d::windows;
+    use burn::tensor::ops::ConvOptions;
+
+    /// A few thousand numbers in [-1, 1) that repeat nowhere near.
+    fn numbers(count: usize, salt: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 7919 + salt * 104_729) % 8191) as f32 / 4095.5 - 1.0).collect()
+    }
+
+    /// For every number of cells in the last vector; what is worked in held numbers before.
+    #[test]
+    fn any_number_of_cells_gives_what_windows_give() {
+        let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+        let (weight, bias) = (numbers(9 * 8 * 9, 1), numbers(9, 2));
+        for width in 2..=70 {
+            let geometry = Geometry::of([2, 8, 5, width], [9, 8, 3, 3], &options).unwrap();
+            let x = numbers(2 * 8 * 5 * width, width);
+            let found = convolved(&x, &weight, &bias, &geometry);
+            let expected = windows::convolved(&x, &weight, &bias, &geometry);
+            for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+                assert!((a - b).abs() <= 2e-5, "{width}, {i}: {a} and {b}");
+            }
+        }
+    }
 }
