@@ -1,7 +1,7 @@
 //! Who is compared, and the process in which each waits for its turn.
-use crate::Outcome;
 use crate::protocol::{Command, Hello, Losses, Memory, Process, Times};
 use crate::sizes::Job;
+use crate::{Outcome, machine};
 use burn_mixflow::train::Precision;
 use std::path::Path;
 use std::process::Command as Program;
@@ -22,15 +22,19 @@ pub struct Contender {
 }
 
 impl Contender {
-    /// Ours and PyTorch's, and on a GPU each way in which PyTorch is used there.
-    pub fn all(on_cpu: bool) -> Vec<Self> {
+    /// Ours and PyTorch's, and on a GPU each way in which PyTorch is used there, or its eager ones alone.
+    pub fn all(on_cpu: bool, eager: bool) -> Vec<Self> {
         let of = |precision| {
             let ours = Self { ours: true, precision, compiled: false };
             [ours, Self { ours: false, ..ours }, Self { ours: false, compiled: true, ..ours }]
         };
         match on_cpu {
             true => of(Precision::F32)[..2].to_vec(),
-            false => [of(Precision::F32), of(Precision::Bf16)].concat(),
+            false => [of(Precision::F32), of(Precision::Bf16)]
+                .concat()
+                .into_iter()
+                .filter(|c| !(eager && c.compiled))
+                .collect(),
         }
     }
 
@@ -84,8 +88,13 @@ impl Side {
         let mut process = contender.start(job, python)?;
         let hello: Hello = process.ask(Command::Hello)?;
         eprintln!("  {}: {}; AdamW: {}", contender.name(), hello.versions, hello.adamw);
-        let memory = memory(&contender, &Job { adamw: Some(hello.adamw.clone()), ..job.clone() }, python)?;
+        let on_cpu = match job.device.0 == "cpu" {
+            true => Some(memory(&contender, &Job { adamw: Some(hello.adamw.clone()), ..job.clone() }, python)?),
+            false => None,
+        };
         let Losses { losses } = process.ask(Command::Losses)?;
+        // On a GPU it has done nothing but train so far, and its pool of memory never shrinks.
+        let memory = on_cpu.unwrap_or_else(|| Memory { before: None, peak: machine::gpu_memory(process.id()) });
         let [step, forward, sample] = [const { Vec::new() }; 3];
         Ok(Self { contender, process, hello, memory, losses, step, forward, sample, updates: Vec::new() })
     }

@@ -10,6 +10,19 @@ pub fn peak_memory() -> Option<f64> {
     Some(kibibytes / 1024.0)
 }
 
+/// What the NVIDIA driver says that process `id` holds of its GPU, in MiB. What was freed stays in a process's pool, so
+/// this is near its peak.
+pub fn gpu_memory(id: u32) -> Option<f64> {
+    let arguments = ["--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"];
+    let output = Command::new("nvidia-smi").args(arguments).output().ok()?;
+    let id = id.to_string();
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().find_map(|line| {
+        let (process, memory) = line.split_once(',')?;
+        (process.trim() == id).then(|| memory.trim().parse().ok())?
+    })
+}
+
 /// The number of cores that a process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -11,6 +11,7 @@
 //! | `--losses N` | how many steps the losses of both are held together; 50 |
 //! | `--pairs N` | at least so many pairs of a MixFlow and a standard step; as many as there is time for |
 //! | `--device cuda:0` | where to compute; on a GPU with bf16 and `torch.compile` as well |
+//! | `--eager` | without `torch.compile` |
 //! | `--write FILE` | puts the tables between the marks `compare:begin` and `compare:end` of FILE |
 //!
 //! In order: [`prepare`] writes weights and draws; each side answers the [`protocol`] in a process of its own, ours in

@@ -80,7 +80,7 @@ pub fn size(size: &Size, options: &Options, python: &Path) -> Outcome<Vec<Row>> 
     };
     let on_cpu = options.device.0 == "cpu";
     let mut sides = Vec::new();
-    for contender in Contender::all(on_cpu) {
+    for contender in Contender::all(on_cpu, options.eager) {
         sides.push(Side::start(contender, &job, python)?);
     }
     if on_cpu {

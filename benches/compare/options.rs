@@ -13,6 +13,8 @@ pub struct Options {
     /// The least number of pairs of a MixFlow and a standard step.
     pub pairs: usize,
     pub device: DeviceName,
+    /// Whether PyTorch's compiled networks are left out.
+    pub eager: bool,
     pub write: Option<PathBuf>,
     /// The command, to be printed above the tables.
     pub command: String,
@@ -42,6 +44,7 @@ pub fn read(arguments: impl Iterator<Item = String>) -> Outcome<Action> {
         losses: 50,
         pairs: 1,
         device: DeviceName::default(),
+        eager: false,
         write: None,
         command: command(&said),
     };
@@ -49,6 +52,10 @@ pub fn read(arguments: impl Iterator<Item = String>) -> Outcome<Action> {
     while let Some(option) = rest.next() {
         if option == "--list" {
             return Ok(Action::List);
+        }
+        if option == "--eager" {
+            options.eager = true;
+            continue;
         }
         let mut value = || rest.next().ok_or_else(|| format!("`{option}` must be followed by a value"));
         match option.as_str() {

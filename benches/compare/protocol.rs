@@ -65,7 +65,7 @@ pub struct Losses {
     pub losses: Vec<f64>,
 }
 
-/// Resident memory in MiB, where the system tells it.
+/// Memory in MiB, where the system tells it: resident on a CPU, on a GPU what the process holds there.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Memory {
     /// The largest before there was a network.
@@ -100,6 +100,11 @@ impl Process {
         let input = child.stdin.take();
         let output = child.stdout.take().ok_or("a pipe")?;
         Ok(Self { name, child, input, output: BufReader::new(output) })
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The answer to `command`.

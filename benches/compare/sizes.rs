@@ -74,7 +74,10 @@ pub struct Job {
 pub fn all() -> Outcome<Vec<Size>> {
     let size = |name, about, training| Size { name, about, by_default: true, training };
     let named = SitConfig::named;
-    let about = "SiT-B/2, batch 8, only when named: for the share of the update";
+    let when_named = |name, about, training| Size { by_default: false, ..size(name, about, training) };
+    let for_update = "SiT-B/2, batch 8, only when named: for the share of the update";
+    let [base, large] =
+        ["SiT-B/2, batch 64, only when named: for a GPU", "SiT-XL/2, batch 32, only when named: for a GPU"];
     Ok(vec![
         size("main", "the SiT of configs/emoji/mixflow.json", main_job()?),
         size("small", "SiT, 16 tokens of 128, 4 blocks, batch 64", Training::sit(64, small())),
@@ -82,7 +85,9 @@ pub fn all() -> Outcome<Vec<Size>> {
         size("wide", "SiT, 256 tokens of 384, 6 blocks, batch 8", Training::sit(8, wide())),
         size("sit-s2", "SiT-S/2, 4×32×32 latents, batch 8", Training::sit(8, named("SiT-S/2")?)),
         size("sit-b2", "SiT-B/2, 4×32×32 latents, batch 2", Training::sit(2, named("SiT-B/2")?)),
-        Size { by_default: false, ..size("sit-b2-8", about, Training::sit(8, named("SiT-B/2")?)) },
+        when_named("sit-b2-8", for_update, Training::sit(8, named("SiT-B/2")?)),
+        when_named("sit-b2-64", base, Training::sit(64, named("SiT-B/2")?)),
+        when_named("sit-xl2-32", large, Training::sit(32, named("SiT-XL/2")?)),
     ])
 }
 

@@ -17,6 +17,12 @@ pub fn text(rows: &[Row], options: &Options, machine: &str) -> Outcome<String> {
     let [ours, theirs] = &rows.first().ok_or("nothing was compared")?.hello;
     let date = theirs.date.as_deref().unwrap_or("on a day unknown");
     let Options { rounds, losses, command, .. } = options;
+    let on_gpu = rows.iter().any(|row| row.device != "cpu");
+    let memory = match on_gpu {
+        false => format!("that of a process that trains {STEPS_FOR_MEMORY} steps"),
+        true => "what `nvidia-smi` says of a process that has trained".into(),
+    };
+    let products = if on_gpu { " On this GPU both multiply f32 in TF32." } else { "" };
     let paragraphs = [
         format!("`{command}`, {date}, on {machine}.\n{}; {}.", ours.versions, theirs.versions),
         format!(
@@ -27,9 +33,8 @@ pub fn text(rows: &[Row], options: &Options, machine: &str) -> Outcome<String> {
         "**Ours / PyTorch.** Below 1 we are faster, or smaller.".into(),
         table(&ratios(), rows),
         format!(
-            "**What the ratios are made of.** Ours first, then PyTorch: medians of the rounds. The memory is that of a \
-             process that trains {STEPS_FOR_MEMORY} steps.\n\
-             The losses are those of {losses} steps from the same weights and draws."
+            "**What the ratios are made of.** Ours first, then PyTorch: medians of the rounds. The memory is {memory}.\n\
+             The losses are those of {losses} steps from the same weights and draws.{products}"
         ),
         table(&amounts(), rows),
         "**Parts of a step.** MixFlow and standard steps alternate on the same network. In brackets is the interval that \
