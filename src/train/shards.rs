@@ -138,9 +138,8 @@ impl ModuleMapper for Copied<'_> {
         let to = self.to.filter(|_| !self.place.is_one_of(self.kept));
         let (id, tensor, mapper) = param.consume();
         let trained = tensor.is_require_grad();
-        let tensor = tensor.detach();
-        // Before it travels: half as much does.
-        let tensor = to.into_iter().fold(tensor, |tensor, to| tensor.cast(to)).to_device(self.device);
+        // Cast before it travels: half as much does. What it was made of is cut off last, as every operation makes a node.
+        let tensor = to.into_iter().fold(tensor, |tensor, to| tensor.cast(to)).to_device(self.device).detach();
         let tensor = if trained { tensor.require_grad() } else { tensor };
         Param::from_mapped_value(id, tensor, mapper)
     }
