@@ -4,6 +4,7 @@
 //! sides of a pair take turns in one process, so that a busy machine slows both; the ratio is that of the medians.
 use burn::module::Param;
 use burn::optim::{AdamWConfig, AdamWState, ModuleOptimizer, Optimizer};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Int, Tensor, activation, module};
 use burn::train::TrainStep;
 use burn_mixflow::models::{Sit, SitConfig};
@@ -29,8 +30,41 @@ fn main() {
     norms(&wanted);
     layers(&wanted);
     attention(&wanted);
+    convolutions(&wanted);
     update(&wanted);
     training(&wanted);
+}
+
+/// Those of Stable Diffusion's autoencoder, of a small one's small pictures, and of Inception.
+fn convolutions(wanted: &dyn Fn(&str) -> bool) {
+    for (image, outputs, [height, width], stride) in [
+        ([1, 128, 128, 128], 128, [3, 3], 1),
+        ([1, 256, 64, 64], 256, [3, 3], 1),
+        ([1, 512, 32, 32], 512, [3, 3], 1),
+        ([1, 512, 16, 16], 512, [3, 3], 1),
+        ([1, 512, 8, 8], 512, [3, 3], 1),
+        ([4, 512, 8, 8], 512, [3, 3], 1),
+        ([8, 64, 8, 8], 64, [3, 3], 1),
+        ([64, 16, 4, 4], 16, [3, 3], 1),
+        ([1, 3, 256, 256], 128, [3, 3], 1),
+        ([1, 128, 128, 128], 128, [3, 3], 2),
+        ([4, 32, 149, 149], 32, [3, 3], 1),
+        ([4, 80, 73, 73], 192, [3, 3], 1),
+        ([16, 96, 35, 35], 96, [3, 3], 1),
+        ([16, 160, 17, 17], 160, [1, 7], 1),
+        ([16, 160, 17, 17], 160, [7, 1], 1),
+        ([16, 768, 17, 17], 192, [1, 1], 1),
+        ([16, 448, 8, 8], 384, [3, 3], 1),
+    ] {
+        let name = format!("convolution {image:?} to {outputs}, {height}×{width} by {stride}");
+        if !wanted(&name) {
+            continue;
+        }
+        let (x, weight) = (random(image), random([outputs, image[1], height, width]));
+        let options = || ConvOptions::new([stride; 2], [height / 2, width / 2], [1, 1], 1);
+        let plain = || drop(black_box(module::conv2d(x.clone(), weight.clone(), None, options())));
+        race(&name, plain, || drop(black_box(ops::conv2d(x.clone(), weight.clone(), None, options()))));
+    }
 }
 
 /// Times `plain` and `own` in turns and prints both.

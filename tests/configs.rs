@@ -5,6 +5,7 @@ use burn_mixflow::Error;
 use burn_mixflow::experiment::Footprint;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::recompute::Checkpointing;
+use burn_mixflow::train::Precision;
 use serde_json::{Value, json};
 use shipped::shipped;
 use std::collections::BTreeSet;
@@ -398,4 +399,40 @@ fn the_documented_memory_of_full_size_networks_is_that_of_their_configurations()
     let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systems.md")).unwrap();
     let table = memory_table();
     assert!(docs.contains(&table), "between the marks of docs/systems.md must stand\n\n{table}");
+}
+
+/// The table of docs/scaling.md: what travels in a pass on eight devices.
+fn traffic_table() -> String {
+    let (devices, link) = (8.0, 25e9);
+    let mut text = String::from(
+        "| file | parameters | without: the first sends | receives | seconds | with: each sends and receives | seconds |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for name in ["sit/xl-256-8gpu", "repa/xl-256-8gpu", "rae/xl-256-8gpu", "sd35/medium-8gpu", "sd35/large-8gpu"] {
+        let config = ExperimentConfig::read(folder().join(format!("{name}.json"))).unwrap();
+        let parameters = config.network.parameter_count().all as f64;
+        let size = if config.post_train.precision == Precision::Bf16 { 2.0 } else { 4.0 };
+        // Weights and average in f32 to each of the others, and a gradient from each.
+        let (sent, received) = ((devices - 1.0) * 8.0 * parameters, (devices - 1.0) * 4.0 * parameters);
+        // Its part of the weights to each of the others, and their parts to it; the same of gradients.
+        let shared = 2.0 * (1.0 - 1.0 / devices) * size * parameters;
+        let gb = |bytes: f64| format!("{:.1} GB", bytes / 1e9);
+        text += &format!(
+            "| `{name}.json` | {:.2} G | {} | {} | {:.1} | {} | {:.2} |\n",
+            parameters / 1e9,
+            gb(sent),
+            gb(received),
+            sent.max(received) / link,
+            gb(shared),
+            shared / link,
+        );
+    }
+    text
+}
+
+#[test]
+fn the_documented_traffic_is_that_of_the_configurations() {
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scaling.md")).unwrap();
+    let table = traffic_table();
+    assert!(docs.contains(&table), "between the marks of docs/scaling.md must stand\n\n{table}");
 }

@@ -19,6 +19,7 @@
 mod contender;
 mod machine;
 mod measure;
+mod median;
 mod options;
 mod prepare;
 mod protocol;

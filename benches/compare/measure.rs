@@ -1,9 +1,10 @@
 //! Turns: both sides do the same, one while the other sleeps, round after round.
 use crate::contender::{Contender, Side, Work};
 use crate::machine::{cores, shown};
+use crate::median::median;
 use crate::protocol::{Command, Hello, Memory, Pairs, Times};
 use crate::sizes::{Job, Size};
-use crate::statistics::{Spread, median};
+use crate::statistics::Spread;
 use crate::{Options, Outcome, prepare};
 use burn_mixflow::train::Precision;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! Medians, and how sure one can be of them.
+use crate::median::median;
 use burn_mixflow::random::{Purpose, SampleKey};
 use rand::RngExt;
 
@@ -32,17 +33,5 @@ impl Spread {
         medians.sort_by(f64::total_cmp);
         let at = |fraction: f64| medians[(fraction * (medians.len() - 1) as f64).round() as usize];
         Self { middle: median(values), least: at(0.025), most: at(0.975) }
-    }
-}
-
-/// The median; of an even number the mean of the two in the middle; NaN of none.
-pub fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    match sorted.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => sorted[half],
-        _ => 0.5 * (sorted[half - 1] + sorted[half]),
     }
 }

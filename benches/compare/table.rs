@@ -2,7 +2,8 @@
 use crate::contender::{EULER_STEPS, STEPS_FOR_MEMORY, WARM_UP};
 use crate::machine::shown;
 use crate::measure::{Compared, Row};
-use crate::statistics::{Spread, median};
+use crate::median::median;
+use crate::statistics::Spread;
 use crate::{Options, Outcome};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! Our side: one network in one process, which answers the commands of [`protocol`](crate::protocol).
+use crate::median::median;
 use crate::protocol::{Command, Hello, Losses, Memory, Pairs, Times, job, serve};
 use crate::sizes::{Job, Training};
-use crate::statistics::median;
 use crate::{Outcome, machine, prepare};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;

@@ -1,12 +1,13 @@
 //! How much memory a training holds, before any of it is spent: by its parts, and by the largest batch that fits.
 //!
 //! At its peak a pass holds the weights, their average, AdamW's moments, and either the activations or the gradients, of which
-//! one grows while the other shrinks; where passes are accumulated or devices added up, both.
+//! one grows while the other shrinks; where passes are accumulated, or added up that were made on one device, both. Of several
+//! devices it is the first that is counted: gradients of others come to it one tensor at a time.
 use super::config::ExperimentConfig;
 use crate::models::NetworkConfig;
 use crate::post_train::StageConfig;
 use crate::recompute::Checkpointing;
-use crate::train::Precision;
+use crate::train::{Precision, Sharding};
 
 /// Bytes of an f32.
 const NUMBER: u128 = 4;
@@ -59,7 +60,7 @@ impl State {
 pub struct Footprint {
     /// The weights; in bf16 where an adapter's base is.
     pub weights: u64,
-    /// Their copies in the type of numbers that training computes in, if that is another.
+    /// Their copies in the type of numbers that training computes in, if that is another or weights are spread over devices.
     pub copies: u64,
     /// The average of what is trained.
     pub average: u64,
@@ -73,6 +74,10 @@ pub struct Footprint {
     pub samples: usize,
     /// Passes of one step on one device, and devices.
     pub passes: [usize; 2],
+    /// How many of the devices are the first.
+    pub on_first: usize,
+    /// Whether weights, average and moments are spread over the devices, and what a pass computes with is a copy.
+    pub is_sharded: bool,
     /// Whether the activations are those of plain operations, an estimate, instead of those of [`ops`](crate::ops).
     pub is_plain: bool,
 }
@@ -93,20 +98,30 @@ impl Footprint {
         let is_plain = half || config.devices.iter().any(|device| !device.0.starts_with("cpu"));
         let kept = if is_plain { kept.saturating_mul(PLAIN) / 10 } else { kept };
         let size = if half { NUMBER / 2 } else { NUMBER };
-        let copies = match half && stage.adapter.is_none() {
-            true => config.network.parameter_count().all.saturating_mul(NUMBER / 2),
-            false => 0,
+        let is_sharded = stage.sharding == Sharding::Optimizer && devices > 1;
+        let copies = match (half && stage.adapter.is_none(), is_sharded) {
+            (true, _) => config.network.parameter_count().all.saturating_mul(NUMBER / 2),
+            (false, true) => state.weights,
+            (false, false) => 0,
+        };
+        let share = |bytes: u128| if is_sharded { bytes.div_ceil(devices as u128) } else { bytes };
+        // Those of a copy are in its type of numbers; of their sum a device has its share.
+        let gradients = match is_sharded {
+            true => (state.gradients / NUMBER).saturating_mul(size).saturating_add(share(state.gradients)),
+            false => state.gradients,
         };
         let bytes = |bytes: u128| u64::try_from(bytes).unwrap_or(u64::MAX);
         Self {
-            weights: bytes(state.weights),
+            weights: bytes(share(state.weights)),
             copies: bytes(copies),
-            average: bytes(state.average),
-            moments: bytes(state.moments),
-            gradients: bytes(state.gradients),
+            average: bytes(share(state.average)),
+            moments: bytes(share(state.moments)),
+            gradients: bytes(gradients),
             of_a_sample: bytes(kept.saturating_mul(size)),
             samples: (stage.batch_size / (passes * devices)).max(1),
             passes: [passes, devices],
+            on_first: config.devices.iter().filter(|device| **device == config.devices[0]).count().max(1),
+            is_sharded,
             is_plain,
         }
     }
@@ -119,10 +134,9 @@ impl Footprint {
     /// The most that is held at a time.
     pub fn held(&self) -> u64 {
         let state = [self.copies, self.average, self.moments].into_iter().fold(self.weights, u64::saturating_add);
-        let [passes, devices] = self.passes;
-        let pass = match passes * devices {
+        let pass = match self.passes[0] * self.on_first {
             1 => self.activations().max(self.gradients),
-            _ => self.activations().saturating_add(self.gradients.saturating_mul(devices as u64)),
+            _ => self.activations().saturating_add(self.gradients.saturating_mul(self.on_first as u64)),
         };
         state.saturating_add(pass)
     }
@@ -149,7 +163,7 @@ impl Footprint {
     pub fn parts(&self) -> Vec<(&'static str, u64)> {
         let parts = [
             ("weights", self.weights),
-            ("bf16 copies", self.copies),
+            ("copies", self.copies),
             ("average", self.average),
             ("moments", self.moments),
             ("gradients", self.gradients),
@@ -181,7 +195,7 @@ impl std::fmt::Display for Footprint {
             readable(self.peak())
         )?;
         if self.passes[1] > 1 {
-            write!(f, ", on the first device")?;
+            write!(f, ", on the first device{}", if self.is_sharded { ", which has its share" } else { "" })?;
         }
         if self.is_plain {
             write!(f, "; activations are an estimate here: it is exact for f32 on a CPU")?;
@@ -222,6 +236,32 @@ mod tests {
     }
 
     #[test]
+    fn shared_among_devices_each_has_its_part_and_a_copy() {
+        let of = |stage: Value| {
+            let devices: Vec<String> = (0..4).map(|i| format!("cuda:{i}")).collect();
+            let config = json!({
+                "data": {"kind": "photos"},
+                "network": {"kind": "sit", "input_size": 16, "in_channels": 1, "hidden_size": 64, "depth": 4, "num_heads": 2},
+                "devices": devices,
+                "post_train": stage,
+            });
+            Footprint::of(&ExperimentConfig::parse(&config.to_string()).unwrap(), [1, 16, 16])
+        };
+        let whole = of(json!({"batch_size": 4}));
+        let shared = of(json!({"batch_size": 4, "sharding": "optimizer"}));
+        assert_eq!((whole.copies, whole.on_first), (0, 1));
+        assert_eq!(
+            [shared.weights, shared.average, shared.moments].map(|part| 4 * part),
+            [whole.weights, whole.average, whole.moments].map(|part| part.next_multiple_of(4))
+        );
+        assert_eq!(shared.copies, whole.weights);
+        let half = of(json!({"batch_size": 4, "sharding": "optimizer", "precision": "bf16"}));
+        assert_eq!((2 * half.copies, half.weights), (shared.copies, shared.weights));
+        assert!(half.gradients < whole.gradients && shared.gradients > whole.gradients);
+        assert_eq!(footprint(json!({"sharding": "optimizer"}), 1), footprint(json!({}), 1));
+    }
+
+    #[test]
     fn the_largest_batch_is_the_last_that_fits() {
         for stage in [json!({"batch_size": 4}), json!({"batch_size": 12, "accumulation": 3})] {
             let found = footprint(stage, 1);
@@ -245,6 +285,6 @@ mod tests {
         assert!(100 * adapted.moments < 20 * whole.moments && adapted.weights > whole.weights);
         let half = footprint(json!({"precision": "bf16"}), 1);
         assert!(half.is_plain && half.copies * 2 == half.weights);
-        assert!(half.to_string().contains("bf16 copies"));
+        assert!(half.to_string().contains("copies"));
     }
 }

@@ -12,6 +12,7 @@
 //! | [`linear`](fn@linear), [`linear_gelu`] | x W + b, GELU(x W + b) |
 //! | [`gelu_tanh`] | x σ(2 √(2/π) (x + 0.044715 x³)) |
 //! | [`gelu`] | x Φ(x), by the error function |
+//! | [`conv2d`](fn@conv2d) | a 2D convolution, forward |
 //! | [`group_norm`](fn@group_norm), [`group_norm_silu`] | GN(x) weight + bias, SiLU of it, forward |
 //! | [`silu`](fn@silu), [`swiglu`](fn@swiglu) | x σ(x), SiLU(a) · b |
 //! | [`rotate`](fn@rotate) | pairs (a cos − b sin, b cos + a sin) |
@@ -38,6 +39,7 @@
 mod adamw;
 mod attention;
 mod average;
+mod conv2d;
 mod gate;
 mod gelu;
 mod gelu_exact;
@@ -58,6 +60,7 @@ mod times;
 pub use adamw::AdamW;
 pub use attention::{attention, self_attention};
 pub use average::averaged;
+pub use conv2d::conv2d;
 pub use gate::gated;
 pub use gelu::gelu_tanh;
 pub use gelu_exact::gelu;

@@ -4,7 +4,7 @@ use crate::adapter::AdapterConfig;
 use crate::path::PathConfig;
 use crate::recompute::Checkpointing;
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, TargetTime};
+use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, Sharding, TargetTime};
 use crate::{Error, Problem, Result, json};
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,9 @@ pub struct StageConfig {
     /// Whether a block's activations are kept for the backward pass, or made anew in it.
     #[serde(skip_serializing_if = "is_default")]
     pub checkpointing: Checkpointing,
+    /// What several devices share of the training.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sharding: Sharding,
     /// Steps between validations, at each of which there is a checkpoint.
     pub steps_per_epoch: usize,
     /// Further checkpoints, and which of them stay.
@@ -96,6 +99,7 @@ impl Default for StageConfig {
             accumulation: 1,
             precision: Precision::F32,
             checkpointing: Checkpointing::None,
+            sharding: Sharding::None,
             steps_per_epoch: 500,
             checkpoints: CheckpointConfig::default(),
             early_stopping: None,
@@ -111,7 +115,8 @@ impl Default for StageConfig {
 
 impl StageConfig {
     /// Keys that say how a training is kept or computed, not what comes out.
-    pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["checkpoints", "checkpointing", "early_stopping", "on_non_finite"];
+    pub(crate) const WITHOUT_EFFECT: [&str; 5] =
+        ["checkpoints", "checkpointing", "early_stopping", "on_non_finite", "sharding"];
 
     /// Network evaluations of the whole stage: three for a sample that is trained on, as a backward pass counts twice.
     #[cfg(feature = "experiment")]
@@ -125,7 +130,8 @@ impl StageConfig {
     #[cfg(feature = "experiment")]
     pub(crate) fn without_keeping(&self) -> Self {
         let (checkpoints, on_non_finite) = (CheckpointConfig::default(), NonFinitePolicy::default());
-        Self { checkpoints, on_non_finite, checkpointing: Checkpointing::None, ..self.clone() }
+        let (checkpointing, sharding) = (Checkpointing::None, Sharding::None);
+        Self { checkpoints, on_non_finite, checkpointing, sharding, ..self.clone() }
     }
 
     /// The stage of a JSON file. Values out of range are found later, by [`problems`](Self::problems) or

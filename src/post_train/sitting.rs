@@ -10,7 +10,7 @@ use crate::network::PredictionNetwork;
 use crate::post_train::StageConfig;
 use crate::train::{
     Cuts, EpochLoader, Fault, FlowBatch, MixFlowTrainStep, NonFinitePolicy, Objective, Remembered, RunState, Segments,
-    Skips, TrainStepBuilder, metrics,
+    Sharding, Skips, TrainStepBuilder, metrics,
 };
 use crate::{Error, Result, digest};
 use burn::data::dataloader::batcher::Batcher;
@@ -406,6 +406,10 @@ impl Sitting<'_> {
         let step = config.optimizer.clip.into_iter().fold(step, TrainStepBuilder::with_clip);
         let step = config.adapter.clone().into_iter().fold(step, TrainStepBuilder::with_adapter);
         let step = config.input.into_iter().fold(step, TrainStepBuilder::with_input);
+        let step = match config.sharding {
+            Sharding::Optimizer if devices.len() > 1 => step.with_shards(devices),
+            _ => step,
+        };
         Ok(config.anti_drift.into_iter().fold(step, TrainStepBuilder::with_anti_drift))
     }
 

@@ -1,5 +1,6 @@
 //! Gradients of several devices, summed in an order that does not depend on which device is done first.
 use super::gradients::add;
+use super::shards::gathered;
 use crate::random::SampleKey;
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -20,7 +21,7 @@ struct Contribution {
 
 impl Contributions {
     /// Takes the gradient of a batch that begins with `key`. Once all `devices` have given theirs, they are added in the
-    /// order of their samples, to those of the passes before.
+    /// order of their samples, to those of the passes before, where the parameters of `network` lie.
     pub fn take<M: Module>(
         &mut self,
         network: &M,
@@ -46,7 +47,7 @@ impl Contributions {
         for Contribution { gradients, .. } in self.arrived.drain(..) {
             self.sum = Some(match self.sum.take() {
                 Some(sum) => add(network, sum, gradients),
-                None => gradients,
+                None => gathered(network, gradients),
             });
         }
     }

@@ -72,7 +72,7 @@ pub(super) fn clip<M: Module>(module: &M, gradients: GradientsParams, max: f64) 
     (if factor < 1.0 { scale(module, gradients, factor) } else { gradients }, norm)
 }
 
-/// The sum of two sets of gradients, on the devices of the first.
+/// The sum of two sets of gradients, on the devices and in the type of numbers of the first.
 pub fn add<M: Module>(module: &M, first: GradientsParams, second: GradientsParams) -> GradientsParams {
     struct Add {
         first: GradientsParams,
@@ -82,7 +82,7 @@ pub fn add<M: Module>(module: &M, first: GradientsParams, second: GradientsParam
     impl ModuleVisitor for Add {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let sum = match (self.first.remove::<D>(param.id), self.second.remove::<D>(param.id)) {
-                (Some(a), Some(b)) => Some(b.to_device(&a.device()) + a),
+                (Some(a), Some(b)) => Some(b.to_device(&a.device()).cast(a.dtype()) + a),
                 (a, b) => a.or(b),
             };
             if let Some(sum) = sum {

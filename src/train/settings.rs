@@ -1,4 +1,5 @@
 //! How a network is trained, in values.
+use super::shards::Shards;
 use super::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Objective, Precision};
 use crate::Problem;
 use crate::adapter::AdapterConfig;
@@ -22,6 +23,7 @@ pub(super) struct Settings {
     pub anti_drift: Option<AntiDriftConfig>,
     pub micro_batches: usize,
     pub devices: usize,
+    pub shards: Option<Shards>,
     pub on_non_finite: NonFinitePolicy,
     pub distance_every: u64,
     pub seed: u64,
@@ -42,6 +44,7 @@ impl Settings {
             anti_drift: None,
             micro_batches: 1,
             devices: 1,
+            shards: None,
             on_non_finite: NonFinitePolicy::default(),
             distance_every: 0,
             seed: 0,

@@ -4,8 +4,9 @@ use super::keys::content_keys;
 use super::pass::{Evaluated, Given, Samples, evaluate};
 use super::run_state::{RunState, Shared};
 use super::settings::Settings;
+use super::shards::{Copies, copied};
 use super::weights::Weights;
-use super::{Draws, Fault, FlowBatch, FlowOutput, NonFinitePolicy, ema, gradients};
+use super::{Draws, Fault, FlowBatch, FlowOutput, NonFinitePolicy, Precision, ema, gradients};
 use crate::network::PredictionNetwork;
 use crate::random::SampleKey;
 use crate::recompute::{Checkpointing, Tape};
@@ -13,8 +14,9 @@ use crate::timestep::TimestepStrategy;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleDisplay, Param, ParamGroup, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use std::borrow::Cow;
 use std::sync::{Arc, MutexGuard};
 
 /// Trains a [`PredictionNetwork`] by flow matching with a [`TimestepStrategy`].
@@ -36,6 +38,7 @@ pub struct MixFlowTrainStep<N: Module, const D: usize> {
     pub(super) weights: Weights<N>,
     pub(super) settings: Settings,
     pub(super) progress: Progress,
+    pub(super) copies: Copies<Weights<N>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -64,7 +67,8 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         let device = network.devices().into_iter().next().unwrap_or_default();
         let updates = Param::initialized(ParamId::new(), Tensor::zeros([1], &device));
         let progress = Progress { count: UpdateCount::default(), run };
-        Self { weights: Weights { ema: ema::start(&network), network, updates }, settings, progress }
+        let weights = Weights { ema: ema::start(&network), network, updates };
+        Self { weights, settings, progress, copies: Copies::default() }
     }
 
     /// The raw network.
@@ -157,6 +161,30 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.settings.validation_precision().apply::<N, D>(self.ema())
     }
 
+    /// The same step with a network on `device`, and an average if training looks at it; itself if it is not spread over
+    /// devices.
+    fn on(&self, device: &Device) -> Cow<'_, Self> {
+        let Settings { shards: Some(_), precision, input, .. } = &self.settings else { return Cow::Borrowed(self) };
+        let weights = self.copies.of(device).unwrap_or_else(|| {
+            let Weights { network, ema, updates } = &self.weights;
+            let ema = if input.is_some() { copied(ema, Precision::F32, device) } else { ema.clone() };
+            let weights = Weights { network: copied(network, *precision, device), ema, updates: updates.clone() };
+            if self.settings.micro_batches > self.settings.devices {
+                self.copies.keep(device, weights.clone());
+            }
+            weights
+        });
+        Cow::Owned(Self { weights, ..self.clone() })
+    }
+
+    /// The average on `device`.
+    fn averaged_on(&self, device: &Device) -> N {
+        match self.settings.shards {
+            Some(_) => copied(&self.averaged(), Precision::F32, device),
+            None => self.averaged(),
+        }
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.progress.run.lock()
     }
@@ -217,9 +245,10 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             Verdict::Skip => self.counted(),
             Verdict::Update(grads) => {
                 // The network is given away, so that who holds its parameters alone may write over them.
-                let Self { weights: Weights { network, ema, updates }, settings, progress } = self;
+                let Self { weights: Weights { network, ema, updates }, settings, progress, copies } = self;
+                copies.clear();
                 let weights = Weights { network: step(network, grads), ema, updates };
-                Self { weights, settings, progress }.after_update()
+                Self { weights, settings, progress, copies }.after_update()
             }
         }
     }
@@ -270,11 +299,12 @@ where
         self.shared().keys.extend_from_slice(&keys);
         let batch = batch.drawn(&keys);
         let data = batch.data.clone();
-        let (loss, grads) = match self.loss_on_tape(batch, &draws, &keys) {
+        let here = self.on(&data.device());
+        let (loss, grads) = match here.loss_on_tape(batch, &draws, &keys) {
             Ok((loss, tape)) => {
                 let mean = loss.clone().mean();
                 let mean = if *micro_batches > 1 { mean.div_scalar(*micro_batches as f64) } else { mean };
-                (loss, tape.backward(mean, self.network()))
+                (loss, tape.backward(mean, here.network()))
             }
             Err(fault) => (self.no_loss(fault, &data), GradientsParams::new()),
         };
@@ -324,7 +354,8 @@ where
         let FlowBatch { data, weight, condition, .. } = batch.drawn(&keys);
         let samples = Samples { data: data.clone(), weight, condition: &condition };
         // Without the auxiliary loss, so that curves compare between systems.
-        let loss = match evaluate(&self.averaged(), objective, samples, &draws, None) {
+        let averaged = self.averaged_on(&data.device());
+        let loss = match evaluate(&averaged, objective, samples, &draws, None) {
             Ok(Evaluated { loss, .. }) => loss,
             Err(fault) => self.no_loss(fault, &data),
         };

@@ -1,13 +1,17 @@
 //! [`TrainStepBuilder`] collects how a network is trained, and checks it once.
 use super::run_state::RunState;
 use super::settings::Settings;
+use super::shards::Shards;
 use super::{AntiDriftConfig, EmaConfig, InputConfig, MixFlowTrainStep, NonFinitePolicy, Objective, Precision};
 use crate::adapter::{self, AdapterConfig};
 use crate::network::PredictionNetwork;
 use crate::recompute::Checkpointing;
 use crate::timestep::TimestepStrategy;
 use crate::{Error, Result};
+#[cfg(doc)]
+use burn::module::Module;
 use burn::module::ModuleDisplay;
+use burn::tensor::Device;
 use burn::train::Interrupter;
 use std::sync::Arc;
 
@@ -96,6 +100,13 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
         self.set(|settings| settings.devices = count)
     }
 
+    /// Spreads weights, average and moments over `devices`, as [`Sharding::Optimizer`](super::Sharding) has it: those that
+    /// [`with_devices`](Self::with_devices) counts, the first of them that of the network. Burn's strategy is then
+    /// `MultiDeviceOptim::OptimMainDevice`, which moves nothing, as the step stays where it is in [`Module::fork`].
+    pub fn with_shards(self, devices: &[Device]) -> Self {
+        self.set(|settings| settings.shards = Some(Shards::new(devices)))
+    }
+
     /// What happens when a gradient is not finite. [`NonFinitePolicy::Rollback`] needs a [`Stage`](crate::post_train::Stage):
     /// here it stops.
     pub fn with_non_finite(self, policy: NonFinitePolicy) -> Self {
@@ -132,6 +143,10 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
         Error::if_any(settings.problems())?;
         let network = match &settings.adapter {
             Some(adapter) => adapter::attach(network, adapter, N::KEPT_IN_F32, settings.seed)?,
+            None => network,
+        };
+        let network = match &settings.shards {
+            Some(shards) => shards.scattered(network),
             None => network,
         };
         Ok(MixFlowTrainStep::assemble(network, settings, run))

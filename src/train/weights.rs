@@ -1,5 +1,6 @@
 //! What a training step records: its networks and its count, without what is frozen under adapters.
 use super::MixFlowTrainStep;
+use super::shards::Copies;
 use crate::adapter::recorded;
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamGroup,
@@ -32,12 +33,19 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
         self.weights.collect_devices(devices)
     }
 
+    /// Spread over several devices, it stays: a step makes the copy that it needs.
     fn fork(self, device: &Device) -> Self {
-        Self { weights: self.weights.fork(device), ..self }
+        match self.settings.shards {
+            Some(_) => self,
+            None => Self { weights: self.weights.fork(device), ..self },
+        }
     }
 
     fn to_device(self, device: &Device) -> Self {
-        Self { weights: self.weights.to_device(device), ..self }
+        match self.settings.shards {
+            Some(_) => self,
+            None => Self { weights: self.weights.to_device(device), ..self },
+        }
     }
 
     fn train(self) -> Self {
@@ -45,7 +53,8 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
     }
 
     fn valid(&self) -> Self {
-        Self { weights: self.weights.valid(), settings: self.settings.clone(), progress: self.progress.clone() }
+        let (settings, progress) = (self.settings.clone(), self.progress.clone());
+        Self { weights: self.weights.valid(), settings, progress, copies: Copies::default() }
     }
 
     fn materialize(self) -> Self {
@@ -82,7 +91,12 @@ impl<N: Module + ModuleDisplay, const D: usize> Module for MixFlowTrainStep<N, D
                 record.allow_partial(true)
             }
         };
-        Ok(Self { weights: self.weights.try_load_record(record)?, ..self })
+        let mut weights = self.weights.try_load_record(record)?;
+        if let Some(shards) = &self.settings.shards {
+            weights.network = shards.scattered(weights.network);
+            weights.ema = shards.scattered(weights.ema);
+        }
+        Ok(Self { weights, ..self })
     }
 }
 
@@ -95,8 +109,9 @@ fn read(record: ModuleRecord) -> ModuleRecord {
 
 impl<N: Module + ModuleDisplay, const D: usize> Clone for MixFlowTrainStep<N, D> {
     fn clone(&self) -> Self {
-        let Self { weights, settings, progress } = self;
-        Self { weights: weights.clone(), settings: settings.clone(), progress: progress.clone() }
+        let Self { weights, settings, progress, copies } = self;
+        let (settings, progress, copies) = (settings.clone(), progress.clone(), copies.clone());
+        Self { weights: weights.clone(), settings, progress, copies }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A training step has the same bits for any number of threads: of every kind of operation, and of a whole network.
 use crate::support::{leaf, random};
 use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::TrainStep;
 use burn_mixflow::models::{Sit, SitConfig};
@@ -58,7 +59,10 @@ fn operations() {
     let grads = y.clone().square().sum().backward();
     let image = random(4, [2, 40, 37, 50], &Device::flex());
     let ones = Tensor::ones([40], &Device::flex());
-    let image = ops::group_norm_silu(image, ones.clone(), ones, 8, 1e-6);
+    let image = ops::group_norm_silu(image, ones.clone(), ones.clone(), 8, 1e-6);
+    let kernel = random(5, [40, 40, 3, 3], &Device::flex());
+    let image = ops::conv2d(image, kernel.clone(), None, ConvOptions::new([1, 1], [1, 1], [1, 1], 1));
+    let image = ops::conv2d(image, kernel, Some(ones), ConvOptions::new([2, 2], [0, 0], [1, 1], 1));
     let mut bits = Bits::new();
     bits.add(image);
     bits.add(ops::sum_of_squares(y.clone().inner()));

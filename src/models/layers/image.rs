@@ -4,7 +4,6 @@ use crate::ops;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, PaddingConfig2d};
 use burn::tensor::Tensor;
-use burn::tensor::module;
 use burn::tensor::ops::ConvOptions;
 
 /// How the window of a convolution lies and moves.
@@ -48,7 +47,7 @@ pub(crate) fn conv2d(layer: &Conv2d, image: Tensor<4>) -> Tensor<4> {
         PaddingConfig2d::Same => return layer.forward(image),
     };
     let options = ConvOptions::new_with_padding(layer.stride, padding, layer.dilation, layer.groups);
-    module::conv2d(image, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()), options)
+    ops::conv2d(image, layer.weight.val(), layer.bias.as_ref().map(|bias| bias.val()), options)
 }
 
 /// `layer` on an image, or on anything else whose second dimension is the channels.

@@ -2,6 +2,7 @@
 use super::tests::{Line, Points, config, network, points};
 use super::*;
 use crate::post_train::{FaultReport, Replay};
+use crate::train::Sharding;
 use burn::data::dataset::{DatasetError, InMemDataset};
 use burn::module::Module;
 use std::path::Path;
@@ -332,13 +333,14 @@ fn one_stage_at_a_time_in_a_folder() {
 
 #[test]
 fn devices_add_up_in_one_order() {
-    let at = |devices: usize, accumulation: usize| {
+    let trained = |devices: usize, accumulation: usize, sharding: Sharding| {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(STAGE);
-        (config.batch_size, config.accumulation) = (12, accumulation);
+        (config.batch_size, config.accumulation, config.sharding) = (12, accumulation, sharding);
         let stage = Stage::new(&config, folder.path()).devices(&vec![Device::flex(); devices]).clone();
         weights(&stage.run(network(2), points(40), points(8), Points).unwrap().ema)
     };
+    let at = |devices, accumulation| trained(devices, accumulation, Sharding::None);
     let one = at(1, 1);
     for (devices, accumulation) in [(3, 1), (2, 2), (4, 1), (3, 2)] {
         let first = at(devices, accumulation);
@@ -346,6 +348,8 @@ fn devices_add_up_in_one_order() {
             let again = at(devices, accumulation);
             assert!(first.iter().zip(&again).all(|(a, b)| a.to_bits() == b.to_bits()), "{devices} × {accumulation}");
         }
+        let spread = trained(devices, accumulation, Sharding::Optimizer);
+        assert!(first.iter().zip(&spread).all(|(a, b)| a.to_bits() == b.to_bits()), "{devices} × {accumulation}");
         for (a, b) in first.iter().zip(&one) {
             assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{devices} × {accumulation}: {a} and {b}");
         }

@@ -1,7 +1,7 @@
 //! The one place where the network convolves.
 use super::layers::Conv;
+use crate::ops::conv2d;
 use burn::tensor::Tensor;
-use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
 /// W ∗ x + b of `x` `[batch, inputs, height, width]`.
