@@ -3,8 +3,8 @@ use super::network_field::{cast, single};
 use super::solve::solve_with;
 use super::{
     CorrectionConfig, DifferentialCorrection, EpsilonScaling, NetworkField, Reached, SamplerConfig, SolverConfig,
-    StatePrecision, StaticShift, Tableau, TimeShiftSampler, VelocityField, VelocityScale, solve_adaptive, solve_dpmpp_2m,
-    solve_sde,
+    StatePrecision, StaticShift, Tableau, TimeShiftSampler, VelocityField, VelocityScale, solve_adaptive,
+    solve_dpmpp_2m, solve_sde,
 };
 use crate::network::{Condition, PredictionNetwork};
 use crate::path::{Linear, Path, PredictionKind, TrainingInterval, is_linear};

@@ -1,0 +1,95 @@
+//! `mean(d/d' − 1)` over seeds: how much nearer one way is than another, from the same noise.
+use crate::experiment::compare::Cell;
+use crate::experiment::statistics::{mean, standard_error};
+use serde::{Deserialize, Serialize};
+
+/// A smaller gain is worth no change of a program, however certain it is: that of the choice of γ.
+pub(super) const WORTH: f64 = 0.03;
+
+/// A paired change of a distance.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// The mean over seeds of `distance / other distance − 1`; negative is nearer to the data.
+    pub mean: f64,
+    /// Its standard error; none for one seed.
+    pub standard_error: Option<f64>,
+    /// Seeds.
+    pub seeds: usize,
+}
+
+impl Change {
+    /// Of distances by seed; none without a seed that both have.
+    pub(super) fn paired(mine: &[(u64, f64)], other: &[(u64, f64)]) -> Option<Self> {
+        let of = |(seed, distance): &(u64, f64)| {
+            let (_, against) = other.iter().find(|(own, _)| own == seed)?;
+            Some(distance / against - 1.0)
+        };
+        let changes: Vec<f64> = mine.iter().filter_map(of).collect();
+        let (mean, standard_error) = (mean(&changes), standard_error(&changes));
+        (!changes.is_empty()).then_some(Self { mean, standard_error, seeds: changes.len() })
+    }
+
+    /// Whether it is beyond two standard errors, which are known.
+    pub fn is_beyond_two_errors(&self) -> bool {
+        self.standard_error.is_some_and(|error| self.mean.abs() > 2.0 * error)
+    }
+
+    /// Whether it is nearer by 3 % at least, beyond two standard errors.
+    pub fn is_a_gain(&self) -> bool {
+        self.mean <= -WORTH && self.is_beyond_two_errors()
+    }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let error = self.standard_error.map_or(String::new(), |error| format!(" ± {:.0}", 100.0 * error));
+        // No −0.
+        write!(f, "{:+.0}{error} %", (100.0 * self.mean).round() + 0.0)
+    }
+}
+
+/// The cells of a table, by arm, sampler and budget.
+pub(super) struct Found {
+    pub cells: Vec<Cell>,
+    pub metric: String,
+}
+
+impl Found {
+    /// The distances of an arm under a sampler at a budget, by seed.
+    pub fn distances(&self, arm: &str, sampler: &str, evaluations: usize) -> Vec<(u64, f64)> {
+        let fits = |c: &&Cell| c.arm == arm && c.sampler == sampler && c.evaluations == evaluations;
+        self.cells.iter().filter(fits).filter_map(|c| Some((c.seed, *c.distances.get(&self.metric)?))).collect()
+    }
+
+    /// How much nearer one arm and sampler are than others at a budget.
+    pub fn change(&self, mine: (&str, &str), other: (&str, &str), evaluations: usize) -> Option<Change> {
+        let of = |(arm, sampler): (&str, &str)| self.distances(arm, sampler, evaluations);
+        Change::paired(&of(mine), &of(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_pair_the_seeds_that_both_have() {
+        let change = Change::paired(&[(1, 0.5), (2, 4.0), (9, 1.0)], &[(2, 5.0), (1, 1.0)]).unwrap();
+        assert!((change.mean + 0.35).abs() < 1e-12 && change.seeds == 2);
+        assert!((change.standard_error.unwrap() - 0.15).abs() < 1e-12);
+        assert_eq!(change.to_string(), "-35 ± 15 %");
+        assert!(change.is_beyond_two_errors() && change.is_a_gain());
+        assert_eq!(Change::paired(&[(1, 1.0)], &[(2, 1.0)]), None);
+    }
+
+    #[test]
+    fn a_gain_is_large_enough_and_beyond_chance() {
+        let change = |mean, standard_error| Change { mean, standard_error, seeds: 3 };
+        assert!(!change(-0.02, Some(0.001)).is_a_gain());
+        assert!(!change(-0.2, Some(0.11)).is_a_gain());
+        assert!(!change(-0.2, None).is_a_gain());
+        assert!(!change(0.2, Some(0.01)).is_a_gain());
+        assert!(change(-0.2, Some(0.09)).is_a_gain());
+        assert_eq!(change(-0.001, None).to_string(), "+0 %");
+    }
+}
