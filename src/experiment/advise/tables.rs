@@ -41,8 +41,9 @@ pub(super) fn sweep(
     };
     // A table is judged by its own seeds; those of the file must only differ from them.
     let gamma_search = GammaSearchConfig { seeds: config.compare.seeds.clone(), ..Default::default() };
-    let config = config.clone().with_gamma(0.0);
-    ExperimentConfig { compare, gamma_search, ..config }
+    let mut table = config.clone().with_gamma(0.0);
+    (table.compare, table.gamma_search) = (compare, gamma_search);
+    table
 }
 
 /// Pilots of a control and of each of `gammas`, under `samplers`, compared with set-aside data.
@@ -59,7 +60,9 @@ pub(super) fn pilot(
         seeds: search.seeds.iter().copied().take(seeds).collect(),
         ..search.clone()
     };
-    let mut table = pilots(&ExperimentConfig { gamma_search: search, ..config.clone() });
+    let mut table = config.clone();
+    table.gamma_search = search;
+    let mut table = pilots(&table);
     table.compare.samplers = samplers;
     table.compare.evaluations = evaluations.to_vec();
     table
