@@ -55,6 +55,19 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// With the cells of another table that are not here.
+    pub fn with(mut self, other: Self) -> Self {
+        for cell in other.cells {
+            let same = |c: &Cell| {
+                (&c.arm, &c.sampler, c.evaluations, c.seed) == (&cell.arm, &cell.sampler, cell.evaluations, cell.seed)
+            };
+            if !self.cells.iter().any(same) {
+                self.cells.push(cell);
+            }
+        }
+        self
+    }
+
     /// The distances of an arm under a sampler at a budget, by seed.
     pub fn distances(&self, arm: &str, sampler: &str, evaluations: usize) -> Vec<(u64, f64)> {
         let fits = |c: &&Cell| c.arm == arm && c.sampler == sampler && c.evaluations == evaluations;
@@ -80,6 +93,23 @@ mod tests {
         assert_eq!(change.to_string(), "-35 ± 15 %");
         assert!(change.is_beyond_two_errors() && change.is_a_gain());
         assert_eq!(Change::paired(&[(1, 1.0)], &[(2, 1.0)]), None);
+    }
+
+    #[test]
+    fn a_cell_of_two_tables_counts_once() {
+        let cell = |sampler: &str, seed| Cell {
+            arm: "a".into(),
+            seed,
+            sampler: sampler.into(),
+            evaluations: 5,
+            steps: 5,
+            distances: [("d".to_string(), seed as f64)].into(),
+            seconds: 0.0,
+        };
+        let found = |cells| Found { cells, metric: "d".into() };
+        let both = found(vec![cell("x", 1), cell("y", 1)]).with(found(vec![cell("x", 1), cell("x", 2)]));
+        assert_eq!(both.distances("a", "x", 5), [(1, 1.0), (2, 2.0)]);
+        assert_eq!(both.cells.len(), 3);
     }
 
     #[test]

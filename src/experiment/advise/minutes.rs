@@ -15,21 +15,32 @@ const UNKNOWN: f64 = 1.5;
 /// Seconds of measured work from which on it is believed.
 const ENOUGH: f64 = 5.0;
 
-/// What was decided. It is kept, so that a run that was stopped goes on with the same.
+/// Seconds that work was expected to take by timed steps, and those that it took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-struct Spent {
-    /// Seconds of all sittings so far, when this was written.
-    seconds: f64,
-    /// Seconds of work by timed steps, and those it took.
+struct Ratio {
     predicted: f64,
     actual: f64,
 }
 
-/// As it is kept.
+impl Ratio {
+    fn add(&mut self, predicted: f64, actual: f64) {
+        (self.predicted, self.actual) = (self.predicted + predicted, self.actual + actual);
+    }
+
+    /// How much slower than timed steps everything is, starting processes and measuring distances included.
+    fn slower(&self) -> f64 {
+        if self.actual > ENOUGH && self.predicted > 0.0 { 1.05 * self.actual / self.predicted } else { UNKNOWN }
+    }
+}
+
+/// What was decided, as it is kept: a run that was stopped goes on with the same.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Kept {
     cost: Option<StepCost>,
-    spent: Spent,
+    /// Of all sittings so far, when this was written.
+    seconds: f64,
+    sampling: Ratio,
+    training: Ratio,
     sweep: Option<SweepPlan>,
     pilots: Option<PilotPlan>,
     confirmation: Option<ConfirmationPlan>,
@@ -48,7 +59,7 @@ impl Minutes {
     /// What `file` keeps, or a fresh start with `minutes`.
     pub fn open(file: &Path, minutes: f64) -> Self {
         let kept: Kept = read(file).unwrap_or_default();
-        let before = kept.spent.seconds;
+        let before = kept.seconds;
         Self { file: file.to_path_buf(), started: Instant::now(), before, all: 60.0 * minutes, kept }
     }
 
@@ -77,16 +88,26 @@ impl Minutes {
 
     /// The seconds that some work takes, by what was measured so far.
     pub fn seconds(&self, work: Work) -> f64 {
-        let Spent { predicted, actual, .. } = self.kept.spent;
-        let slower = if actual > ENOUGH && predicted > 0.0 { 1.05 * actual / predicted } else { UNKNOWN };
-        slower * self.kept.cost.map_or(0.0, |cost| cost.seconds(work))
+        let [training, sampling] = self.timed(work);
+        self.kept.training.slower() * training + self.kept.sampling.slower() * sampling
     }
 
-    /// Learns that some work took `seconds`.
+    /// Learns that some work took `seconds`: of a table that trains, what is beyond its sampling is training.
     pub fn learn(&mut self, work: Work, seconds: f64) -> Result<()> {
-        self.kept.spent.predicted += self.kept.cost.map_or(0.0, |cost| cost.seconds(work));
-        self.kept.spent.actual += seconds;
+        let [training, sampling] = self.timed(work);
+        if training > 0.0 {
+            let of_sampling = self.kept.sampling.slower() * sampling;
+            self.kept.training.add(training, (seconds - of_sampling).max(0.3 * training));
+        } else {
+            self.kept.sampling.add(sampling, seconds);
+        }
         self.save()
+    }
+
+    /// Seconds of training and of sampling by timed steps.
+    fn timed(&self, work: Work) -> [f64; 2] {
+        let of = |work| self.kept.cost.map_or(0.0, |cost| cost.seconds(work));
+        [of(Work { sampling: 0.0, ..work }), of(Work { training: 0.0, ..work })]
     }
 
     /// The sweep that was decided, or is now.
@@ -117,7 +138,7 @@ impl Minutes {
     }
 
     fn save(&mut self) -> Result<()> {
-        self.kept.spent.seconds = self.spent();
+        self.kept.seconds = self.spent();
         write(&self.file, &pretty(&self.kept)?)
     }
 }
@@ -133,16 +154,19 @@ mod tests {
         let cost = StepCost { step: 0.3, evaluation: 0.01, batch: 10 };
         let mut first = Minutes::open(&file, 1.0);
         assert_eq!(first.cost(|| Ok(cost)).unwrap(), cost);
-        let work = Work { training: 300.0, sampling: 1000.0 };
-        assert!((first.seconds(work) - UNKNOWN * 13.0).abs() < 1e-9);
-        first.learn(work, 26.0).unwrap();
-        assert!((first.seconds(work) - 1.05 * 26.0).abs() < 1e-9);
+        let work = |training: f64, sampling: f64| Work { training, sampling };
+        assert!((first.seconds(work(300.0, 1000.0)) - UNKNOWN * 13.0).abs() < 1e-9);
+        // Sampling takes twice as long as timed steps say, training three times.
+        first.learn(work(0.0, 1000.0), 20.0).unwrap();
+        assert!((first.seconds(work(0.0, 1000.0)) - 21.0).abs() < 1e-9);
+        first.learn(work(300.0, 1000.0), 21.0 + 9.0).unwrap();
+        assert!((first.seconds(work(300.0, 0.0)) - 1.05 * 9.0).abs() < 1e-9);
         let plan = PilotPlan { gammas: vec![0.2], seeds: 2 };
         first.pilots(|_| plan.clone()).unwrap();
         drop(first);
         let mut second = Minutes::open(&file, 1.0);
         assert!(second.spent() >= second.before && second.left() <= 60.0);
-        assert!((second.seconds(work) - 1.05 * 26.0).abs() < 1e-9);
+        assert!((second.seconds(work(300.0, 0.0)) - 1.05 * 9.0).abs() < 1e-9);
         assert_eq!(second.pilots(|_| unreachable!()).unwrap(), plan);
         second.cost(|| unreachable!()).unwrap();
     }

@@ -105,41 +105,26 @@ impl Advisor {
         let corrected: Vec<ArmSampler> = ground.corrected(&base).into_iter().take(plan.corrections).collect();
         let tried = bases.len() + corrected.len();
         let with_base = Some(base.clone()).filter(|base| base.name != own.name).into_iter().chain(corrected);
-        let (found, second) = self.halve(&own, with_base.collect(), evaluations, plan, minutes, run)?;
-        let arm = start_arm(self.config());
-        let change = |found: &Found, mine: &str, other: &str| found.change((arm, mine), (arm, other), evaluations);
+        let (of_corrected, second) = self.halve(&own, with_base.collect(), evaluations, plan, minutes, run)?;
+        let (found, arm) = (of_bases.with(of_corrected), start_arm(self.config()));
+        let change = |mine: &str, other: &str| found.change((arm, mine), (arm, other), evaluations);
         // A correction more must be worth it.
-        let nearest = second.first().filter(|sampler| {
-            change(&found, &sampler.name, &base.name).is_some_and(|change| change.is_beyond_two_errors())
-        });
-        let best = nearest.unwrap_or(&base).clone();
-        let chosen = change(&found, &best.name, &own.name).filter(Change::is_a_gain);
-        let mut finalists = Vec::new();
-        for (found, samplers) in [(&found, &second), (&of_bases, &first)] {
-            for sampler in samplers {
-                if finalists.iter().any(|known: &Finalist| known.name == sampler.name) {
-                    continue;
-                }
-                let distances = found.distances(arm, &sampler.name, evaluations);
-                let unless_itself = |other: &str, found: &Found| match other == sampler.name {
-                    true => None,
-                    false => change(found, &sampler.name, other),
-                };
-                finalists.push(Finalist {
-                    name: sampler.name.clone(),
-                    distance: mean(&distances.iter().map(|(_, distance)| *distance).collect::<Vec<_>>()),
-                    change: unless_itself(&own.name, found),
-                    // The cells of both halvings are of the same seeds.
-                    behind: unless_itself(
-                        &best.name,
-                        &Found {
-                            cells: of_bases.cells.iter().chain(&found.cells).cloned().collect(),
-                            metric: self.metric.clone(),
-                        },
-                    ),
-                });
-            }
-        }
+        let better = |sampler: &&ArmSampler| {
+            change(&sampler.name, &base.name).is_some_and(|c| c.mean < 0.0 && c.is_beyond_two_errors())
+        };
+        let best = second.first().filter(better).unwrap_or(&base).clone();
+        let chosen = change(&best.name, &own.name).filter(Change::is_a_gain);
+        let setting = if chosen.is_some() { &best.name } else { &own.name };
+        let finalist = |name: &String| {
+            let against = |other: &String| if other == name { None } else { change(name, other) };
+            let distances = found.distances(arm, name, evaluations);
+            let distance = mean(&distances.iter().map(|(_, distance)| *distance).collect::<Vec<_>>());
+            Finalist { name: name.clone(), distance, change: against(&own.name), behind: against(setting) }
+        };
+        let mut names: Vec<&String> = second.iter().chain(&first).map(|sampler| &sampler.name).collect();
+        names.sort();
+        names.dedup();
+        let mut finalists: Vec<Finalist> = names.into_iter().map(finalist).collect();
         finalists.sort_by(|a, b| a.distance.total_cmp(&b.distance));
         Ok(Swept { evaluations, tried, own, best: chosen.map(|change| (best, change)), finalists })
     }
