@@ -77,14 +77,16 @@ impl Advisor {
                 ))
             })
         })?;
+        let seconds = minutes.seconds(of_cells(plan.cells(), plan.samples));
         say(&format!(
-            "free settings: up to {} solvers and grids, then {} corrections; {} samples, {} to {} seeds: about {:.0} s",
-            plan.bases,
-            plan.corrections,
-            plan.samples,
-            plan.first,
-            plan.most,
-            minutes.seconds(of_cells(plan.cells(), plan.samples))
+            "this takes about {:.1} of {} minutes: free settings {seconds:.0} s, then pilots and confirmation {:.0} s at most",
+            (minutes.spent() + seconds + self.foretold(minutes, minutes.left() - seconds)) / 60.0,
+            self.minutes,
+            self.foretold(minutes, minutes.left() - seconds)
+        ));
+        say(&format!(
+            "free settings: up to {} solvers and grids, then {} corrections; {} samples, {} to {} seeds",
+            plan.bases, plan.corrections, plan.samples, plan.first, plan.most
         ));
         self.evaluations.iter().map(|n| self.sweep(*n, measured, &plan, minutes, run)).collect()
     }

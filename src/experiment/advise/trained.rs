@@ -1,6 +1,6 @@
 //! Pilots of MixFlow under the best free setting and under the user's own, and the confirmation on held-out data.
 use super::answer::{Advice, BudgetAnswer, Choice, Distance, Gain, PilotOutcome, TrainedOutcome};
-use super::change::{Found, WORTH};
+use super::change::{Change, Found, WORTH};
 use super::minutes::Minutes;
 use super::plan::{ConfirmationPlan, PilotPlan};
 use super::sweep::Swept;
@@ -31,21 +31,13 @@ impl Advisor {
         say: &mut dyn FnMut(&str),
     ) -> Result<Advice> {
         let samplers = samplers(&swept, |_| Vec::new());
-        let held_out = self.experiment.data().held_out.labels().len();
-        let plan = minutes.pilots(|minutes| {
-            let all = &self.config().gamma_search.gammas;
-            let seeds = self.config().gamma_search.seeds.len();
-            PilotPlan::fitting(all, seeds, PILOTS * minutes.left(), |gammas, seeds| {
-                let table = pilot(self.config(), samplers.clone(), &self.evaluations, gammas, seeds);
-                minutes.seconds(Work::of_table(&table, held_out))
-            })
-        })?;
+        let plan = minutes.pilots(|minutes| self.pilot_plan(&samplers, minutes, minutes.left()))?;
         let mut pilots: Vec<Vec<PilotOutcome>> = swept.iter().map(|_| Vec::new()).collect();
         if plan.gammas.is_empty() {
             say("pilots: no time for them");
         } else {
-            let table = pilot(self.config(), samplers.clone(), &self.evaluations, &plan.gammas, plan.seeds);
-            let seconds = minutes.seconds(Work::of_table(&table, held_out));
+            let table = self.pilots(&samplers, &plan.gammas, plan.seeds);
+            let seconds = minutes.seconds(self.work(&table));
             say(&format!(
                 "pilots: a control and γ = {}, {} seeds, {} steps: about {seconds:.0} s",
                 plan.gammas.iter().map(f64::to_string).collect::<Vec<_>>().join(", "),
@@ -96,18 +88,13 @@ impl Advisor {
         let mut gammas: Vec<f64> = budgets.iter().filter_map(worth).collect();
         gammas.sort_by(f64::total_cmp);
         gammas.dedup();
-        let held_out = self.experiment.data().held_out.labels().len();
-        let plan = minutes.confirmation(|minutes| {
-            ConfirmationPlan::fitting(CONFIRMATION * minutes.left(), |plan| {
-                minutes.seconds(Work::of_table(&self.confirmation(swept, &gammas, plan), held_out))
-            })
-        })?;
+        let plan = minutes.confirmation(|minutes| self.confirmation_plan(swept, &gammas, minutes, minutes.left()))?;
         if plan.seeds == 0 {
             say("confirmation on held-out data: no time for it");
             return Ok(None);
         }
         let table = self.confirmation(swept, &gammas, &plan);
-        let seconds = minutes.seconds(Work::of_table(&table, held_out));
+        let seconds = minutes.seconds(self.work(&table));
         let training = match gammas.is_empty() {
             true => String::new(),
             false => format!(", trainings of {} steps", table.post_train.steps),
@@ -134,6 +121,49 @@ impl Advisor {
         }
         let floors = table.floors()?;
         Ok(floors.into_iter().find(|(name, _)| *name == self.metric).map(|(_, floor)| floor))
+    }
+
+    /// The seconds that pilots and confirmation take, if the sweep leaves `left` and finds something.
+    pub(super) fn foretold(&self, minutes: &Minutes, left: f64) -> f64 {
+        let like = |n: &usize| {
+            let own = self.ground(*n, None).own();
+            let best = ArmSampler { name: "the best of them".into(), ..own.clone() };
+            let change = Change { mean: 0.0, standard_error: None, seeds: 0 };
+            Swept { evaluations: *n, tried: 0, own, best: Some((best, change)), finalists: Vec::new() }
+        };
+        let swept: Vec<Swept> = self.evaluations.iter().map(like).collect();
+        let samplers = samplers(&swept, |_| Vec::new());
+        let plan = self.pilot_plan(&samplers, minutes, left);
+        let pilots = match plan.gammas.is_empty() {
+            true => 0.0,
+            false => minutes.seconds(self.work(&self.pilots(&samplers, &plan.gammas, plan.seeds))),
+        };
+        let gammas: Vec<f64> = plan.gammas.first().copied().into_iter().collect();
+        let plan = self.confirmation_plan(&swept, &gammas, minutes, left - pilots);
+        let seconds = minutes.seconds(self.work(&self.confirmation(&swept, &gammas, &plan)));
+        pilots + if plan.seeds > 0 { seconds } else { 0.0 }
+    }
+
+    /// What a table takes.
+    fn work(&self, table: &ExperimentConfig) -> Work {
+        Work::of_table(table, self.experiment.data().held_out.labels().len())
+    }
+
+    fn pilots(&self, samplers: &[ArmSampler], gammas: &[f64], seeds: usize) -> ExperimentConfig {
+        pilot(self.config(), samplers.to_vec(), &self.evaluations, gammas, seeds)
+    }
+
+    fn pilot_plan(&self, samplers: &[ArmSampler], minutes: &Minutes, left: f64) -> PilotPlan {
+        let search = &self.config().gamma_search;
+        PilotPlan::fitting(&search.gammas, search.seeds.len(), PILOTS * left, |gammas, seeds| {
+            minutes.seconds(self.work(&self.pilots(samplers, gammas, seeds)))
+        })
+    }
+
+    fn confirmation_plan(&self, swept: &[Swept], gammas: &[f64], minutes: &Minutes, left: f64) -> ConfirmationPlan {
+        ConfirmationPlan::fitting(CONFIRMATION * left, |plan| {
+            minutes.seconds(self.work(&self.confirmation(swept, gammas, plan)))
+        })
     }
 
     fn confirmation(&self, swept: &[Swept], gammas: &[f64], plan: &ConfirmationPlan) -> ExperimentConfig {
@@ -221,7 +251,7 @@ mod tests {
         let sampler = |name: &str| {
             serde_json::from_str(&format!(r#"{{"name": "{name}", "solver": "{}"}}"#, name.to_lowercase())).unwrap()
         };
-        let change = crate::experiment::advise::Change { mean: -0.2, standard_error: Some(0.01), seeds: 4 };
+        let change = Change { mean: -0.2, standard_error: Some(0.01), seeds: 4 };
         let best = best.map(|name| (sampler(name), change));
         Swept { evaluations, tried: 9, own: sampler("Euler"), best, finalists: Vec::new() }
     }
