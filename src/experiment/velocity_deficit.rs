@@ -43,9 +43,10 @@ impl DeficitPoint {
         Ok(Self { time, scale, standard_error, predicted: length(b), target: length(c) })
     }
 
-    /// Whether s(t) differs from 1 beyond two standard errors.
-    pub fn is_beyond_two_errors(&self) -> bool {
-        (self.scale - 1.0).abs() > 2.0 * self.standard_error
+    /// Whether s(t) differs from 1 beyond three standard errors: of nine times with the same noise, two are beyond two
+    /// of them by chance alone often enough.
+    pub fn is_beyond_chance(&self) -> bool {
+        (self.scale - 1.0).abs() > 3.0 * self.standard_error
     }
 }
 
@@ -80,22 +81,22 @@ impl VelocityDeficit {
         Ok(Self { pairs: truth.count(), points: times.iter().map(at).collect::<Result<_>>()? })
     }
 
-    /// s(t) as a correction: as measured where it differs from 1 beyond two standard errors, else 1.
+    /// s(t) as a correction: as measured where it differs from 1 beyond three standard errors, else 1.
     pub fn curve(&self) -> ScaleCurve {
-        let scale = |point: &DeficitPoint| if point.is_beyond_two_errors() { point.scale } else { 1.0 };
+        let scale = |point: &DeficitPoint| if point.is_beyond_chance() { point.scale } else { 1.0 };
         ScaleCurve::Table { points: self.points.iter().map(|p| [p.time, rounded(scale(p))]).collect() }
     }
 
-    /// Whether s(t) differs from 1 anywhere beyond two standard errors.
+    /// Whether s(t) differs from 1 anywhere beyond three standard errors.
     pub fn is_there(&self) -> bool {
-        self.points.iter().any(DeficitPoint::is_beyond_two_errors)
+        self.points.iter().any(DeficitPoint::is_beyond_chance)
     }
 
     /// A table for people.
     pub fn markdown(&self) -> String {
         let mut text = String::from("| t | s(t) | length of v | length of v* |\n|---|---|---|---|\n");
         for p in &self.points {
-            let bold = if p.is_beyond_two_errors() { "**" } else { "" };
+            let bold = if p.is_beyond_chance() { "**" } else { "" };
             let _ = writeln!(
                 text,
                 "| {:.3} | {bold}{:.4} ± {:.4}{bold} | {:.4} | {:.4} |",
@@ -165,7 +166,7 @@ mod tests {
     fn the_table_holds_what_is_beyond_chance() {
         let at =
             |time, scale, standard_error| DeficitPoint { time, scale, standard_error, predicted: 1.0, target: 1.0 };
-        let deficit = VelocityDeficit { pairs: 16, points: vec![at(0.1, 1.03, 0.02), at(0.9, 1.06123, 0.02)] };
+        let deficit = VelocityDeficit { pairs: 16, points: vec![at(0.1, 1.05, 0.02), at(0.9, 1.06123, 0.02)] };
         assert_eq!(deficit.curve(), ScaleCurve::Table { points: vec![[0.1, 1.0], [0.9, 1.0612]] });
         assert!(deficit.is_there() && deficit.markdown().contains("| 0.900 | **1.0612 ± 0.0200** | 1.0000 |"));
     }

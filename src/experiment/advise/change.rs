@@ -42,9 +42,14 @@ impl Change {
 
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let error = self.standard_error.map_or(String::new(), |error| format!(" ± {:.0}", 100.0 * error));
+        let percent = 100.0 * self.mean;
+        // Small changes with small errors are told from none.
+        let small = percent.abs() < 0.95 && self.standard_error.is_some_and(|error| 100.0 * error < 0.5);
+        let digits = usize::from(small);
+        let error = self.standard_error.map_or(String::new(), |error| format!(" ± {:.digits$}", 100.0 * error));
+        let unit = if small { 10.0 } else { 1.0 };
         // No −0.
-        write!(f, "{:+.0}{error} %", (100.0 * self.mean).round() + 0.0)
+        write!(f, "{:+.digits$}{error} %", (unit * percent).round() / unit + 0.0)
     }
 }
 
@@ -121,5 +126,7 @@ mod tests {
         assert!(!change(0.2, Some(0.01)).is_a_gain());
         assert!(change(-0.2, Some(0.09)).is_a_gain());
         assert_eq!(change(-0.001, None).to_string(), "+0 %");
+        assert_eq!(change(-0.0041, Some(0.0009)).to_string(), "-0.4 ± 0.1 %");
+        assert_eq!(change(-0.004, Some(0.02)).to_string(), "+0 ± 2 %");
     }
 }

@@ -52,7 +52,7 @@ impl Advisor {
             let _ = writeln!(
                 text,
                 "## The model's own velocity deficit\n\nOn {} training samples, without guidance: s(t) = E⟨v*, v⟩ / E‖v‖², 1 for the \
-                 best possible model, above 1 where velocities are too short; in bold beyond two standard errors.\n\n{}",
+                 best possible model, above 1 where velocities are too short; in bold beyond three standard errors.\n\n{}",
                 deficit.pairs,
                 deficit.markdown()
             );
@@ -167,15 +167,17 @@ fn pilots(text: &mut String, answer: &BudgetAnswer) {
     if answer.pilots.is_empty() {
         return;
     }
-    let best = answer.best.as_ref().map_or(answer.own.as_str(), |best| best.sampler.name.as_str());
-    let _ = writeln!(
-        text,
-        "Pilots of MixFlow against a control, on set-aside data:\n\n| γ | under {best} | under {} |\n|---|---|---|",
-        answer.own
-    );
+    text.push_str("Pilots of MixFlow against a control, on set-aside data:\n\n");
+    let _ = match &answer.best {
+        Some(best) => writeln!(text, "| γ | under {} | under {} |\n|---|---|---|", best.sampler.name, answer.own),
+        None => writeln!(text, "| γ | under {} |\n|---|---|", answer.own),
+    };
     for pilot in &answer.pilots {
-        let (under_best, under_own) = (changed(Some(&pilot.under_best)), changed(Some(&pilot.under_own)));
-        let _ = writeln!(text, "| {} | {under_best} | {under_own} |", pilot.gamma);
+        let own = changed(Some(&pilot.under_own));
+        let _ = match answer.best.is_some() {
+            true => writeln!(text, "| {} | {} | {own} |", pilot.gamma, changed(Some(&pilot.under_best))),
+            false => writeln!(text, "| {} | {own} |", pilot.gamma),
+        };
     }
     text.push('\n');
 }
