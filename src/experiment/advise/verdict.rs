@@ -38,11 +38,12 @@ fn sampling(answer: &BudgetAnswer) -> String {
 
 /// By how much a change became less from choice to confirmation.
 fn shrink(chosen: &Change, confirmed: &Change) -> String {
-    let points = 100.0 * (confirmed.mean - chosen.mean);
-    match points.round() as i64 {
+    let points = (100.0 * (confirmed.mean - chosen.mean)).round() as i64;
+    let many = if points.abs() == 1 { "point" } else { "points" };
+    match points {
         0 => ", and did not shrink".into(),
-        points if points > 0 => format!(", and shrank by {points} points"),
-        points => format!(", and grew by {} points", -points),
+        1.. => format!(", and shrank by {points} {many}"),
+        _ => format!(", and grew by {} {many}", -points),
     }
 }
 
