@@ -49,6 +49,17 @@ pub struct Choice {
     pub chosen: Change,
     /// The same on held-out data with fresh seeds; none where there was no time.
     pub confirmed: Option<Change>,
+    /// The same by the other distances of the data, on held-out data too.
+    pub others: Vec<OtherChange>,
+}
+
+/// A change by a distance that nothing was chosen by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OtherChange {
+    /// The name of the distance.
+    pub metric: String,
+    /// The change.
+    pub change: Change,
 }
 
 /// A way to sample of the last rounds.
@@ -138,6 +149,12 @@ impl BudgetAnswer {
     /// The γ to post-train with, if it is worth it.
     pub fn gamma(&self) -> Option<f64> {
         self.trained.as_ref().filter(|_| self.gain().is_some_and(Gain::is_worth_it)).map(|trained| trained.gamma)
+    }
+
+    /// The distance of what is advised from held-out data, the weights as they are.
+    pub(super) fn reached(&self) -> Option<&Distance> {
+        let name = self.advised().map_or(&self.own, |choice| &choice.sampler.name);
+        self.distances.iter().find(|d| d.sampler == *name && d.evaluations == self.evaluations)
     }
 
     /// The pilot that came nearest under the best free setting.

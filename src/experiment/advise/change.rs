@@ -75,13 +75,28 @@ impl Found {
 
     /// The distances of an arm under a sampler at a budget, by seed.
     pub fn distances(&self, arm: &str, sampler: &str, evaluations: usize) -> Vec<(u64, f64)> {
+        self.distances_by(&self.metric, arm, sampler, evaluations)
+    }
+
+    fn distances_by(&self, metric: &str, arm: &str, sampler: &str, evaluations: usize) -> Vec<(u64, f64)> {
         let fits = |c: &&Cell| c.arm == arm && c.sampler == sampler && c.evaluations == evaluations;
-        self.cells.iter().filter(fits).filter_map(|c| Some((c.seed, *c.distances.get(&self.metric)?))).collect()
+        self.cells.iter().filter(fits).filter_map(|c| Some((c.seed, *c.distances.get(metric)?))).collect()
     }
 
     /// How much nearer one arm and sampler are than others at a budget.
     pub fn change(&self, mine: (&str, &str), other: (&str, &str), evaluations: usize) -> Option<Change> {
-        let of = |(arm, sampler): (&str, &str)| self.distances(arm, sampler, evaluations);
+        self.change_by(&self.metric, mine, other, evaluations)
+    }
+
+    /// The same by another distance of the cells.
+    pub fn change_by(
+        &self,
+        metric: &str,
+        mine: (&str, &str),
+        other: (&str, &str),
+        evaluations: usize,
+    ) -> Option<Change> {
+        let of = |(arm, sampler): (&str, &str)| self.distances_by(metric, arm, sampler, evaluations);
         Change::paired(&of(mine), &of(other))
     }
 }

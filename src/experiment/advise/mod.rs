@@ -20,7 +20,7 @@ mod tables;
 mod trained;
 mod verdict;
 
-pub use answer::{Advice, BudgetAnswer, Choice, Distance, Finalist, Gain, PilotOutcome, TrainedOutcome};
+pub use answer::{Advice, BudgetAnswer, Choice, Distance, Finalist, Gain, OtherChange, PilotOutcome, TrainedOutcome};
 pub use change::Change;
 pub use measured::Measured;
 

@@ -38,7 +38,7 @@ impl Advisor {
         let mut text = String::new();
         for answer in &advice.budgets {
             let _ = writeln!(text, "## {} network evaluations, by {}\n", answer.evaluations, advice.metric);
-            for line in self.words(answer, minutes) {
+            for line in self.words(answer, minutes, advice.floor) {
                 let _ = writeln!(text, "* {line}");
             }
             distances(&mut text, answer);
@@ -61,10 +61,10 @@ impl Advisor {
     }
 
     /// What to do about a budget, in plain words.
-    fn words(&self, answer: &BudgetAnswer, minutes: &Minutes) -> Vec<String> {
+    fn words(&self, answer: &BudgetAnswer, minutes: &Minutes, floor: Option<f64>) -> Vec<String> {
         let trains = !self.config().start.is_exact();
         let work = Work { training: self.config().post_train.evaluations() as f64, sampling: 0.0 };
-        words(answer, trains.then(|| minutes.seconds(work) / 60.0))
+        words(answer, trains.then(|| minutes.seconds(work) / 60.0), floor)
     }
 
     /// What to paste into the file: `sample`, `post_train` where it is worth it, and `compare`, to see it once more.

@@ -1,5 +1,5 @@
 //! Pilots of MixFlow under the best free setting and under the user's own, and the confirmation on held-out data.
-use super::answer::{Advice, BudgetAnswer, Choice, Distance, Gain, PilotOutcome, TrainedOutcome};
+use super::answer::{Advice, BudgetAnswer, Choice, Distance, Gain, OtherChange, PilotOutcome, TrainedOutcome};
 use super::change::{Change, Found, WORTH};
 use super::minutes::Minutes;
 use super::plan::{ConfirmationPlan, PilotPlan};
@@ -60,6 +60,7 @@ impl Advisor {
             steps: best.with_evaluations(swept.evaluations, 1).map_or(0, |config| config.steps),
             chosen: *chosen,
             confirmed: None,
+            others: Vec::new(),
         });
         BudgetAnswer {
             evaluations: swept.evaluations,
@@ -108,6 +109,12 @@ impl Advisor {
             let (own, best, n) = (&swept.own.name, &swept.setting().name, swept.evaluations);
             if let Some(choice) = &mut answer.best {
                 choice.confirmed = found.change((start, best), (start, own), n);
+                let others = table.metrics().into_iter().filter(|metric| *metric != self.metric);
+                let other = |metric: &str| {
+                    let change = found.change_by(metric, (start, best), (start, own), n)?;
+                    Some(OtherChange { metric: metric.into(), change })
+                };
+                choice.others = others.filter_map(other).collect();
             }
             if let Some(gamma) = worth(answer) {
                 let arm = arm_of(&table, gamma);

@@ -2,13 +2,32 @@
 use super::answer::{BudgetAnswer, Choice, PilotOutcome, TrainedOutcome};
 use super::change::{Change, WORTH};
 use crate::experiment::config::ArmSampler;
+use crate::experiment::statistics::number;
 
 /// What to do about one budget: first the sampling, then the training, each with its figures. `minutes` is what the whole
-/// training takes, where that is known.
-pub(super) fn words(answer: &BudgetAnswer, minutes: Option<f64>) -> Vec<String> {
+/// training takes, and `floor` the distance between training and held-out data, where they are known.
+pub(super) fn words(answer: &BudgetAnswer, minutes: Option<f64>, floor: Option<f64>) -> Vec<String> {
     let mut lines = vec![sampling(answer)];
+    lines.extend(others(answer));
     lines.extend(training(answer, minutes));
+    if let Some((reached, floor)) = answer.reached().zip(floor).filter(|(reached, floor)| reached.mean <= *floor) {
+        lines.push(format!(
+            "These samples are as near to held-out data as training data are ({} and {}): between ways this near the distance \
+             tells little.",
+            number(reached.mean),
+            number(floor)
+        ));
+    }
     lines
+}
+
+/// What the distances say that nothing was chosen by: a gain by one alone may be one of that distance, not of the samples.
+fn others(answer: &BudgetAnswer) -> Option<String> {
+    let choice = answer.advised().filter(|choice| !choice.others.is_empty())?;
+    let each = choice.others.iter().map(|other| format!("{} {}", other.metric, other.change));
+    let worse = choice.others.iter().any(|o| o.change.mean > 0.0 && o.change.is_beyond_two_errors());
+    let but = if worse { ". Not all of them agree: look at the samples" } else { "" };
+    Some(format!("By the other distances: {}{but}.", each.collect::<Vec<_>>().join(", ")))
 }
 
 fn sampling(answer: &BudgetAnswer) -> String {
@@ -126,7 +145,7 @@ fn duration(minutes: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Gain;
+    use super::super::answer::{Distance, Gain, OtherChange};
     use super::*;
 
     fn change(mean: f64, error: f64) -> Change {
@@ -152,7 +171,7 @@ mod tests {
 
     fn choice(confirmed: Option<Change>) -> Choice {
         let sampler = serde_json::from_str(r#"{"name": "Heun, fitted grid", "solver": "heun"}"#).unwrap();
-        Choice { sampler, steps: 5, chosen: change(-0.45, 0.02), confirmed }
+        Choice { sampler, steps: 5, chosen: change(-0.45, 0.02), confirmed, others: Vec::new() }
     }
 
     fn pilot(under_best: Change) -> PilotOutcome {
@@ -174,7 +193,7 @@ mod tests {
             ..answer()
         };
         assert_eq!(
-            words(&answer, Some(20.2)),
+            words(&answer, Some(20.2), None),
             [
                 "Use Heun, fitted grid with 5 steps: -41 ± 3 % for nothing, against your own (Euler). It was chosen at -45 ± 2 % on \
                  set-aside data, and shrank by 4 points.",
@@ -196,7 +215,7 @@ mod tests {
             )),
             ..answer()
         };
-        let text = words(&answer, None).join(" ");
+        let text = words(&answer, None, None).join(" ");
         assert!(text.contains("Do not post-train: under it MixFlow with γ = 0.2 adds -2 ± 4 % to a control"), "{text}");
         assert!(text.contains("-24 ± 5 %, the free setting gives already"), "{text}");
         assert_eq!(answer.gamma(), None);
@@ -206,7 +225,7 @@ mod tests {
     fn a_gain_on_a_control_that_harms_is_none() {
         let harmed = gain(change(-0.2, 0.05), change(0.1, 0.02));
         let answer = BudgetAnswer { trained: Some(trained(harmed, harmed)), ..answer() };
-        let text = words(&answer, None).join(" ");
+        let text = words(&answer, None, None).join(" ");
         assert!(text.starts_with("Keep your own (Euler): of 20 other ways"), "{text}");
         assert!(text.contains("but not on the weights as they are (+10 ± 2 %)"), "{text}");
         assert_eq!(answer.gamma(), None);
@@ -216,27 +235,49 @@ mod tests {
     fn what_held_out_data_do_not_confirm_is_not_advised() {
         let answer = BudgetAnswer { best: Some(choice(Some(change(-0.01, 0.03)))), ..answer() };
         assert!(answer.advised().is_none());
-        let text = words(&answer, None).join(" ");
+        let text = words(&answer, None, None).join(" ");
         assert!(text.contains("held-out data do not confirm it (-1 ± 3 %)"), "{text}");
         assert!(text.contains("was not tried"), "{text}");
         let open = BudgetAnswer { best: Some(choice(None)), ..answer };
-        assert!(words(&open, None)[0].contains("no time to confirm"), "{:?}", words(&open, None));
+        assert!(words(&open, None, None)[0].contains("no time to confirm"), "{:?}", words(&open, None, None));
     }
 
     #[test]
     fn pilots_that_gain_nothing_say_so_and_those_that_do_stay_open() {
         let none = BudgetAnswer { pilots: vec![pilot(change(0.02, 0.03))], ..answer() };
-        let text = &words(&none, None)[1];
+        let text = &words(&none, None, None)[1];
         assert!(text.starts_with("Do not post-train: in pilots with γ = 0.2 none came 3 % nearer"), "{text}");
         let open = BudgetAnswer { pilots: vec![pilot(change(-0.1, 0.03))], ..answer() };
-        assert!(words(&open, None)[1].starts_with("MixFlow is open"), "{:?}", words(&open, None));
+        assert!(words(&open, None, None)[1].starts_with("MixFlow is open"), "{:?}", words(&open, None, None));
+    }
+
+    #[test]
+    fn other_distances_and_the_floor_are_told() {
+        let other = |metric: &str, change| OtherChange { metric: metric.into(), change };
+        let others = vec![other("pixels", change(-0.9, 0.01)), other("texture", change(0.2, 0.05))];
+        let distance = Distance {
+            arm: "no post-training".into(),
+            sampler: "Heun, fitted grid".into(),
+            evaluations: 10,
+            mean: 0.067,
+            standard_error: None,
+        };
+        let best = Choice { others, ..choice(Some(change(-0.41, 0.03))) };
+        let answer = BudgetAnswer { best: Some(best), distances: vec![distance], ..answer() };
+        let near = words(&answer, None, Some(0.13));
+        assert_eq!(
+            near[1],
+            "By the other distances: pixels -90 ± 1 %, texture +20 ± 5 %. Not all of them agree: look at the samples."
+        );
+        assert!(near[3].contains("as training data are (0.0670 and 0.130)"), "{near:?}");
+        assert_eq!(words(&answer, None, Some(0.05)).len(), 3);
     }
 
     #[test]
     fn training_on_is_told_where_it_changes_something() {
         let on = Gain { of_control: change(-0.2, 0.03), ..gain(change(0.05, 0.02), change(-0.16, 0.03)) };
         let answer = BudgetAnswer { trained: Some(trained(on, on)), ..answer() };
-        let text = words(&answer, None).join(" ");
+        let text = words(&answer, None, None).join(" ");
         assert!(
             text.contains("Training on as before, without MixFlow (the control), changes the distance by -20 ± 3 %.")
         );
