@@ -33,12 +33,14 @@ fn others(answer: &BudgetAnswer) -> Option<String> {
 fn sampling(answer: &BudgetAnswer) -> String {
     let worth = 100.0 * WORTH;
     match (&answer.best, answer.advised()) {
-        (_, Some(Choice { sampler: ArmSampler { name, .. }, steps, chosen, confirmed: Some(confirmed) })) => format!(
-            "Use {name} with {steps} steps: {confirmed} for nothing, against {}. It was chosen at {chosen} on set-aside data{}.",
-            answer.own,
-            shrink(chosen, confirmed)
-        ),
-        (_, Some(Choice { sampler: ArmSampler { name, .. }, steps, chosen, confirmed: None })) => format!(
+        (_, Some(Choice { sampler: ArmSampler { name, .. }, steps, chosen, confirmed: Some(confirmed), .. })) => {
+            format!(
+                "Use {name} with {steps} steps: {confirmed} for nothing, against {}. It was chosen at {chosen} on set-aside data{}.",
+                answer.own,
+                shrink(chosen, confirmed)
+            )
+        }
+        (_, Some(Choice { sampler: ArmSampler { name, .. }, steps, chosen, confirmed: None, .. })) => format!(
             "Use {name} with {steps} steps: {chosen} for nothing, against {}, on the set-aside data that chose it. There was no \
              time to confirm it on held-out data.",
             answer.own
