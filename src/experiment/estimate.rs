@@ -14,6 +14,7 @@ use burn::data::dataset::Dataset;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::train::TrainStep;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// Steps are timed until this is over, but two at least.
@@ -37,7 +38,7 @@ pub struct SecondsRange {
 }
 
 /// What one step of training and one evaluation cost here.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StepCost {
     /// Seconds of an optimizer step of `post_train`, accumulation and all devices included.
     pub step: f64,
@@ -53,7 +54,7 @@ impl StepCost {
         self.seconds(Work { training: stage.evaluations() as f64, sampling: 0.0 })
     }
 
-    fn seconds(&self, work: Work) -> f64 {
+    pub(super) fn seconds(&self, work: Work) -> f64 {
         work.training * self.step / (3 * self.batch.max(1)) as f64 + work.sampling * self.evaluation
     }
 

@@ -1,8 +1,9 @@
 //! Whole experiments from one file: does post-training help this model, on these data, at these budgets?
 //!
 //! [`config::ExperimentConfig`] is the file; [`Experiment`] opens it. [`Comparison`] fills the table of arms;
-//! [`GammaSearch`] chooses γ by short trainings; [`slow_flow`] measures what MixFlow repairs.
+//! [`GammaSearch`] chooses γ by short trainings; [`advise`] says whether training is worth it at all; [`slow_flow`] measures what MixFlow repairs.
 //! [`Experiment::post_train`] and [`Experiment::sample`] do one training and its samples.
+pub mod advise;
 mod check;
 mod claim;
 mod compare;
@@ -35,6 +36,7 @@ pub mod slow_flow;
 mod start;
 mod statistics;
 pub mod status;
+mod velocity_deficit;
 
 pub use check::{CheckReport, Seen, check, comparison_takes, post_training_takes};
 pub use claim::check as check_folder;
@@ -49,3 +51,4 @@ pub use kept_weights::folder_of_weights;
 pub use metric::{Metric, metrics};
 pub use opened::Experiment;
 pub use samples::Samples;
+pub use velocity_deficit::{DeficitPoint, VelocityDeficit};

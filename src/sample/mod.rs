@@ -31,7 +31,9 @@ pub use at::{At, Step};
 #[cfg(feature = "experiment")]
 pub(crate) use config::{MOST_SAMPLES, MOST_STEPS};
 pub use config::{SamplerConfig, StatePrecision};
-pub use corrections::{CorrectionConfig, DifferentialCorrection, EpsilonScaling, StaticShift, TimeShiftSampler};
+pub use corrections::{
+    CorrectionConfig, DifferentialCorrection, EpsilonScaling, StaticShift, TimeShiftSampler, VelocityScale,
+};
 pub use diffusion::DiffusionForm;
 pub use dpmpp::solve_dpmpp_2m;
 pub use field::VelocityField;

@@ -3,7 +3,8 @@ use super::network_field::{cast, single};
 use super::solve::solve_with;
 use super::{
     CorrectionConfig, DifferentialCorrection, EpsilonScaling, NetworkField, Reached, SamplerConfig, SolverConfig,
-    StatePrecision, StaticShift, Tableau, TimeShiftSampler, VelocityField, solve_adaptive, solve_dpmpp_2m, solve_sde,
+    StatePrecision, StaticShift, Tableau, TimeShiftSampler, VelocityField, VelocityScale, solve_adaptive,
+    solve_dpmpp_2m, solve_sde,
 };
 use crate::network::{Condition, PredictionNetwork};
 use crate::path::{Linear, Path, PredictionKind, TrainingInterval, is_linear};
@@ -125,22 +126,25 @@ impl Sampler {
         let Some((first, others)) = corrections.split_first() else {
             return self.solve(field, start, noise, observe);
         };
-        match *first {
+        match first {
             CorrectionConfig::EpsilonScaling(config) => {
-                let scaled = EpsilonScaling::new(field, self.path.clone(), config);
+                let scaled = EpsilonScaling::new(field, self.path.clone(), *config);
                 self.correct(others, &scaled, start, noise, observe)
             }
             CorrectionConfig::TimeShiftSampler(config) => {
-                let shifted = TimeShiftSampler::new(field, self.path.clone(), config);
+                let shifted = TimeShiftSampler::new(field, self.path.clone(), *config);
                 self.correct(others, &shifted, start, noise, observe)
             }
             CorrectionConfig::StaticShift(config) => {
-                self.correct(others, &StaticShift::new(field, config), start, noise, observe)
+                self.correct(others, &StaticShift::new(field, *config), start, noise, observe)
             }
             CorrectionConfig::Differential(config) => {
                 let (times, shape) = (self.times(), start.dims());
-                let corrected = DifferentialCorrection::new(field, self.path.clone(), times, shape, config)?;
+                let corrected = DifferentialCorrection::new(field, self.path.clone(), times, shape, *config)?;
                 self.correct(others, &corrected, start, noise, observe)
+            }
+            CorrectionConfig::VelocityScale(config) => {
+                self.correct(others, &VelocityScale::new(field, config.clone()), start, noise, observe)
             }
         }
     }

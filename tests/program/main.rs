@@ -1,4 +1,5 @@
 //! The program as people run it: a process in a folder, its files, its words and its exit code.
+mod advise;
 mod bad_data;
 mod commands;
 #[path = "../dice/mod.rs"]

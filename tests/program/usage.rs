@@ -8,6 +8,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let place = Place::new();
     let help = place.run(&["--help"]).done().out;
     for expected in [
+        "advise",
         "check",
         "post-train",
         "compare",
@@ -25,7 +26,7 @@ fn help_names_every_command_and_the_exit_codes() {
         assert!(help.contains(expected), "`{expected}` is not in:\n{help}");
     }
     assert_eq!(place.run(&["help"]).done().out, help);
-    for command in ["check", "post-train", "compare", "choose-gamma", "slow-flow"] {
+    for command in ["advise", "check", "post-train", "compare", "choose-gamma", "slow-flow"] {
         let help = place.run(&[command, "--help"]).done().out;
         for expected in ["<CONFIG>", "--folder", "--set", "--quiet"] {
             assert!(help.contains(expected), "{command}: `{expected}` is not in:\n{help}");
@@ -65,7 +66,7 @@ fn what_fails_ends_with_1_and_names_the_file() {
         ("circle.json", "circle.json: extends"),
         ("orphan.json", "absent-base.json: No such file"),
     ] {
-        for command in ["check", "post-train", "compare", "choose-gamma", "slow-flow"] {
+        for command in ["advise", "check", "post-train", "compare", "choose-gamma", "slow-flow"] {
             let error = place.run(&[command, file]).failed();
             assert!(error.contains(expected), "{command}: {error}");
         }

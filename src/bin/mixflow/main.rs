@@ -1,4 +1,5 @@
 //! `mixflow`: does MixFlow post-training help this model, on these data, at these budgets?
+mod advise;
 mod check;
 mod choose_gamma;
 mod compare;
@@ -53,6 +54,8 @@ enum Command {
     PostTrain(post_train::Arguments),
     /// Post-train with and without MixFlow, and compare samples at every budget.
     Compare(Experiment),
+    /// Say whether post-training is worth it, and what costs nothing instead.
+    Advise(advise::Arguments),
     /// Choose the mixture range γ by short trainings, and say why.
     ChooseGamma(Experiment),
     /// Measure how far sampled states lag behind their timestep, before and after post-training.
@@ -148,6 +151,7 @@ fn run(command: Command) -> Result<()> {
         Command::Runs(arguments) => status::runs(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Compare(of) => of.run(compare::run),
+        Command::Advise(of) => of.experiment.run(|config, folder| advise::run(config, folder, &of.question)),
         Command::ChooseGamma(of) => of.run(|config, folder| choose_gamma::run(&config, folder)),
         Command::SlowFlow(of) => of.run(slow_flow::run),
         Command::Sample(arguments) => sample::run(&arguments),

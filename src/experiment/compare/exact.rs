@@ -5,7 +5,7 @@ use crate::timestep::StrategyConfig;
 use burn::tensor::{Tensor, TensorData};
 
 /// What post-training with a mixture range γ aims at, in closed form; see [`RingConfig::velocity`].
-pub(super) struct ExactField<'a> {
+pub(in crate::experiment) struct ExactField<'a> {
     ring: &'a RingConfig,
     gamma: f64,
 }

@@ -36,7 +36,7 @@ use crate::train::ema;
 use crate::{Error, Problem, Result, Stop, host};
 pub(super) use cell::Cell;
 use cell::Planned;
-use exact::ExactField;
+pub(super) use exact::ExactField;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Instant;

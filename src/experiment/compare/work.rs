@@ -18,7 +18,8 @@ impl Work {
         self.training + self.sampling
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Both.
+    pub fn plus(self, other: Self) -> Self {
         Self { training: self.training + other.training, sampling: self.sampling + other.sampling }
     }
 

@@ -25,7 +25,7 @@ mod slow_flow;
 mod start;
 
 pub use compare::{Arm, ArmConfig, ArmSampler, ArmWeights, CompareConfig, Reference};
-pub(crate) use compare::{CONTROL, MIXFLOW, NO_FIXED_STEPS};
+pub(crate) use compare::{CONTROL, MIXFLOW, NO_FIXED_STEPS, NONE};
 pub use definition::Definition;
 pub use flow::FlowConfig;
 pub use gamma_search::GammaSearchConfig;

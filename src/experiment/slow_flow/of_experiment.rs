@@ -65,37 +65,46 @@ impl<'a> SlowFlow<'a> {
         Probe { truth: &self.truth, config: self.config, shape, device: self.experiment.device() }
     }
 
-    /// The network with conditions in the proportions of the data, and with the data's own for the ground truth.
     fn networked<'n>(
         &self,
         network: &'n Network,
         guidance: Option<GuidanceConfig>,
     ) -> Result<Networked<'n, Network, 4>> {
-        let (experiment, count) = (self.experiment, self.truth.count());
-        let flow = &experiment.config().flow;
-        let (train, seed) = (&experiment.data().train, self.config.seed);
-        let all = train.labels().len();
-        let drawn = |position: u64| {
-            let mut rng = SampleKey { seed, epoch: 0, position }.rng(Purpose::GenerationCondition);
-            rng.random_range(0..all)
-        };
-        let generated: Vec<usize> = (0..count as u64).map(drawn).collect();
-        let of = |places: &[usize]| {
-            if experiment.config().network.reads_text() {
-                let items = places.iter().map(|place| train.get(*place)).collect::<Result<Vec<_>, _>>();
-                return Ok(experiment.condition(items.map_err(|e| Error::Invalid(e.to_string()))?));
-            }
-            let labels: Vec<i64> = places.iter().map(|place| train.labels()[*place]).collect();
-            let labels = TensorData::new(labels, [places.len()]);
-            Ok::<_, Error>(Tensor::<1, Int>::from_data(labels, experiment.device()).into())
-        };
-        Ok(Networked {
-            network,
-            prediction: flow.prediction,
-            path: flow.path.build(),
-            guidance,
-            generated: of(&generated)?,
-            truth: of(&self.truth.indices)?,
-        })
+        networked(self.experiment, network, &self.truth.indices, self.config.seed, guidance)
     }
+}
+
+/// The network with conditions in the proportions of the data, and with the data's own for the ground truth: the training
+/// items at `places`.
+pub(in crate::experiment) fn networked<'n>(
+    experiment: &Experiment,
+    network: &'n Network,
+    places: &[usize],
+    seed: u64,
+    guidance: Option<GuidanceConfig>,
+) -> Result<Networked<'n, Network, 4>> {
+    let (flow, train) = (&experiment.config().flow, &experiment.data().train);
+    let all = train.labels().len();
+    let drawn = |position: u64| {
+        let mut rng = SampleKey { seed, epoch: 0, position }.rng(Purpose::GenerationCondition);
+        rng.random_range(0..all)
+    };
+    let generated: Vec<usize> = (0..places.len() as u64).map(drawn).collect();
+    let of = |places: &[usize]| {
+        if experiment.config().network.reads_text() {
+            let items = places.iter().map(|place| train.get(*place)).collect::<Result<Vec<_>, _>>();
+            return Ok(experiment.condition(items.map_err(|e| Error::Invalid(e.to_string()))?));
+        }
+        let labels: Vec<i64> = places.iter().map(|place| train.labels()[*place]).collect();
+        let labels = TensorData::new(labels, [places.len()]);
+        Ok::<_, Error>(Tensor::<1, Int>::from_data(labels, experiment.device()).into())
+    };
+    Ok(Networked {
+        network,
+        prediction: flow.prediction,
+        path: flow.path.build(),
+        guidance,
+        generated: of(&generated)?,
+        truth: of(places)?,
+    })
 }

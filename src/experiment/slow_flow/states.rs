@@ -97,7 +97,7 @@ impl OneStep {
 }
 
 /// The velocities at the first `states` of the ground truth's samples, told the time `told`.
-pub(super) fn velocities<const D: usize>(
+pub(in crate::experiment) fn velocities<const D: usize>(
     source: &dyn FieldSource<D>,
     states: &[f32],
     told: f64,

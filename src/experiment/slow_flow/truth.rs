@@ -59,4 +59,11 @@ impl GroundTruth {
         let (alpha, sigma) = (c.alpha as f32, c.sigma as f32);
         self.data.iter().zip(&self.noise).map(|(x1, x0)| alpha * x1 + sigma * x0).collect()
     }
+
+    /// The velocities of its pairs at `s` in [0, 1], `α'(s) x1 + σ'(s) x0`: what a network is trained to predict.
+    pub fn velocities(&self, s: f64) -> Vec<f32> {
+        let c = self.path.coefficients(s);
+        let (alpha, sigma) = (c.d_alpha as f32, c.d_sigma as f32);
+        self.data.iter().zip(&self.noise).map(|(x1, x0)| alpha * x1 + sigma * x0).collect()
+    }
 }

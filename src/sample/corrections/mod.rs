@@ -5,17 +5,19 @@ mod differential;
 mod epsilon_scaling;
 mod static_shift;
 mod time_shift;
+mod velocity_scale;
 
 pub use differential::DifferentialCorrection;
 pub use epsilon_scaling::{EpsilonScaling, Scaled};
 pub use static_shift::StaticShift;
 pub use time_shift::{TimeShiftConfig, TimeShiftSampler};
+pub use velocity_scale::{ScaleCurve, VelocityScale, VelocityScaleConfig};
 
 use crate::Problem;
 use serde::{Deserialize, Serialize};
 
 /// One correction in the JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum CorrectionConfig {
@@ -27,6 +29,8 @@ pub enum CorrectionConfig {
     StaticShift(StaticShiftConfig),
     /// Moves the end of each Euler step away from, or towards, the predicted data.
     Differential(DifferentialConfig),
+    /// Multiplies the velocity by a scale that runs over time.
+    VelocityScale(VelocityScaleConfig),
 }
 
 /// A static time shift: the network is told `(1 − δ) t`.
@@ -75,6 +79,7 @@ impl CorrectionConfig {
                 problems
             }
             Self::TimeShiftSampler(config) => config.problems(path),
+            Self::VelocityScale(config) => config.problems(path),
             Self::StaticShift(StaticShiftConfig { delta }) => {
                 let mut problems = Vec::new();
                 Problem::unless(&mut problems, (0.0..1.0).contains(delta), path, "delta", delta, "must be in [0, 1)");

@@ -96,7 +96,7 @@ impl ArmSampler {
     pub(crate) fn with_steps(&self, steps: usize, batch_size: usize) -> SamplerConfig {
         SamplerConfig {
             count: self.count,
-            times: self.times,
+            times: self.times.clone(),
             guidance: self.guidance.clone(),
             weak_guidance: self.weak_guidance.clone(),
             corrections: self.corrections.clone(),

@@ -1,0 +1,168 @@
+//! What costs no training, tried by successive halving on set-aside data.
+use super::answer::Finalist;
+use super::change::{Change, Found};
+use super::halving::{nearest, rounds};
+use super::measured::Measured;
+use super::minutes::Minutes;
+use super::plan::SweepPlan;
+use super::tables::{start_arm, sweep};
+use super::{Advisor, RunJobs};
+use crate::experiment::compare::Work;
+use crate::experiment::config::ArmSampler;
+use crate::experiment::statistics::mean;
+use crate::{Error, Result};
+
+/// The folder of its cells.
+const FOLDER: &str = "sweep";
+
+/// The part of the minutes that the sweep may take.
+const SHARE: f64 = 0.4;
+
+/// Seeds that are measured before the sweep is planned, to know what it costs.
+const PROBE: usize = 2;
+
+/// What the sweep found at one budget.
+pub(super) struct Swept {
+    pub evaluations: usize,
+    /// Ways tried beside the user's own.
+    pub tried: usize,
+    pub own: ArmSampler,
+    /// The nearest and its change against the user's own; none where that is no gain.
+    pub best: Option<(ArmSampler, Change)>,
+    pub finalists: Vec<Finalist>,
+}
+
+impl Swept {
+    /// The setting that training is tried under.
+    pub fn setting(&self) -> &ArmSampler {
+        self.best.as_ref().map_or(&self.own, |(best, _)| best)
+    }
+}
+
+impl Advisor {
+    /// Every budget, with what fits the minutes.
+    pub(super) fn sweep_all(
+        &self,
+        measured: Option<&Measured>,
+        minutes: &mut Minutes,
+        run: &mut RunJobs<'_>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Vec<Swept>> {
+        let samples = self.config().compare.samples;
+        let own = |evaluations| self.ground(evaluations, measured).own();
+        let of_cells = |cells: usize, samples: usize| Work {
+            training: 0.0,
+            sampling: (cells * samples * self.evaluations.iter().sum::<usize>()) as f64,
+        };
+        // The user's own is in every round, so that nothing measured here is lost unless fewer samples must do.
+        if minutes.seconds(of_cells(PROBE, samples)) < 0.25 * SHARE * minutes.left() {
+            for &evaluations in &self.evaluations {
+                let table = sweep(self.config(), vec![own(evaluations)], &[evaluations], (PROBE, samples));
+                self.fill(table, FOLDER, minutes, run)?;
+            }
+        }
+        let count = |of: &dyn Fn(usize) -> usize| self.evaluations.iter().map(|n| of(*n)).max().unwrap_or(0);
+        let bases = count(&|n| self.ground(n, measured).bases().len() - 1);
+        let corrections = count(&|n| {
+            let ground = self.ground(n, measured);
+            ground.corrected(&ground.own()).len()
+        });
+        let plan = minutes.sweep(|minutes| {
+            let seconds = |cells, samples| minutes.seconds(of_cells(cells, samples));
+            SweepPlan::fitting((bases, corrections), samples, SHARE * minutes.left(), seconds).ok_or_else(|| {
+                Error::Invalid(format!(
+                    "--minutes {}: not even a small sweep of samplers fits; give about {:.0}, or fewer `compare.samples`",
+                    self.minutes,
+                    (seconds(2 * 6, samples / 4) / SHARE / 60.0).ceil().max(self.minutes + 1.0)
+                ))
+            })
+        })?;
+        let seconds = minutes.seconds(of_cells(plan.cells(), plan.samples));
+        say(&format!(
+            "this takes about {:.1} of {} minutes: free settings {seconds:.0} s, then pilots and confirmation {:.0} s at most",
+            (minutes.spent() + seconds + self.foretold(minutes, minutes.left() - seconds)) / 60.0,
+            self.minutes,
+            self.foretold(minutes, minutes.left() - seconds)
+        ));
+        say(&format!(
+            "free settings: up to {} solvers and grids, then {} corrections; {} samples, {} to {} seeds",
+            plan.bases, plan.corrections, plan.samples, plan.first, plan.most
+        ));
+        self.evaluations.iter().map(|n| self.sweep(*n, measured, &plan, minutes, run)).collect()
+    }
+
+    fn sweep(
+        &self,
+        evaluations: usize,
+        measured: Option<&Measured>,
+        plan: &SweepPlan,
+        minutes: &mut Minutes,
+        run: &mut RunJobs<'_>,
+    ) -> Result<Swept> {
+        let ground = self.ground(evaluations, measured);
+        let own = ground.own();
+        let bases: Vec<ArmSampler> = ground.bases().into_iter().skip(1).take(plan.bases).collect();
+        let (of_bases, first) = self.halve(&own, bases.clone(), evaluations, plan, minutes, run)?;
+        let base = first.first().cloned().unwrap_or_else(|| own.clone());
+        let corrected: Vec<ArmSampler> = ground.corrected(&base).into_iter().take(plan.corrections).collect();
+        let tried = bases.len() + corrected.len();
+        let with_base = Some(base.clone()).filter(|base| base.name != own.name).into_iter().chain(corrected);
+        let (of_corrected, second) = self.halve(&own, with_base.collect(), evaluations, plan, minutes, run)?;
+        let (found, arm) = (of_bases.with(of_corrected), start_arm(self.config()));
+        let change = |mine: &str, other: &str| found.change((arm, mine), (arm, other), evaluations);
+        // A correction more must be worth it.
+        let better = |sampler: &&ArmSampler| {
+            change(&sampler.name, &base.name).is_some_and(|c| c.mean < 0.0 && c.is_beyond_two_errors())
+        };
+        let best = second.first().filter(better).unwrap_or(&base).clone();
+        let chosen = change(&best.name, &own.name).filter(Change::is_a_gain);
+        let setting = if chosen.is_some() { &best.name } else { &own.name };
+        let finalist = |name: &String| {
+            let against = |other: &String| if other == name { None } else { change(name, other) };
+            let distances = found.distances(arm, name, evaluations);
+            let distance = mean(&distances.iter().map(|(_, distance)| *distance).collect::<Vec<_>>());
+            Finalist { name: name.clone(), distance, change: against(&own.name), behind: against(setting) }
+        };
+        let mut names: Vec<&String> = second.iter().chain(&first).map(|sampler| &sampler.name).collect();
+        names.sort();
+        names.dedup();
+        let mut finalists: Vec<Finalist> = names.into_iter().map(finalist).collect();
+        finalists.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        Ok(Swept { evaluations, tried, own, best: chosen.map(|change| (best, change)), finalists })
+    }
+
+    /// The cells of `candidates` and of the user's own, and those of the last round, the nearest first, the user's own among
+    /// them.
+    fn halve(
+        &self,
+        own: &ArmSampler,
+        candidates: Vec<ArmSampler>,
+        evaluations: usize,
+        plan: &SweepPlan,
+        minutes: &mut Minutes,
+        run: &mut RunJobs<'_>,
+    ) -> Result<(Found, Vec<ArmSampler>)> {
+        let arm = start_arm(self.config());
+        let mut left = candidates;
+        let mut found = Found { cells: Vec::new(), metric: self.metric.clone() };
+        for round in rounds(left.len(), plan.first, plan.most) {
+            left.truncate(round.candidates);
+            let samplers: Vec<ArmSampler> = [own.clone()].into_iter().chain(left.iter().cloned()).collect();
+            let table = sweep(self.config(), samplers, &[evaluations], (round.seeds, plan.samples));
+            found = self.fill(table, FOLDER, minutes, run)?.1;
+            left = ranked(&found, arm, left, evaluations);
+        }
+        let all: Vec<ArmSampler> = [own.clone()].into_iter().chain(left).collect();
+        let all = ranked(&found, arm, all, evaluations);
+        Ok((found, all))
+    }
+}
+
+/// The nearest first.
+fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usize) -> Vec<ArmSampler> {
+    let of = |sampler: &ArmSampler| {
+        found.distances(arm, &sampler.name, evaluations).into_iter().map(|(_, distance)| distance).collect()
+    };
+    let distances: Vec<Vec<f64>> = samplers.iter().map(of).collect();
+    nearest(&distances, samplers.len()).into_iter().map(|place| samplers[place].clone()).collect()
+}
