@@ -277,7 +277,7 @@ impl Experiment {
                 .and_then(|network| network.import(&weak.weights.file, &weak.weights.options()));
             report.note("sample.weak", imported, |(_, imported)| imported.to_string());
         }
-        if let Some((key, loaded)) = self.pixel_decoder() {
+        if let Some((key, loaded)) = self.pixel_decoder(self.device()) {
             report.note(key, loaded, |(_, imported)| imported.to_string());
         }
     }

@@ -3,6 +3,7 @@
 //! [`config::ExperimentConfig`] is the file; [`Experiment`] opens it. [`Comparison`] fills the table of arms;
 //! [`GammaSearch`] chooses γ by short trainings; [`slow_flow`] measures what MixFlow repairs.
 //! [`Experiment::post_train`] and [`Experiment::sample`] do one training and its samples.
+mod cell_gfid;
 mod check;
 mod claim;
 mod compare;
@@ -16,8 +17,10 @@ mod fits;
 mod footprint;
 mod gamma;
 mod generate;
+mod generator;
 pub mod gfid;
 mod kept_weights;
+mod made_of;
 mod memory;
 mod metric;
 mod network_misfits;
@@ -29,8 +32,10 @@ mod post_train;
 pub mod progress;
 pub mod prompts;
 pub mod sample_files;
+mod sample_pictures;
 mod samples;
 pub mod sets;
+mod share;
 pub mod slow_flow;
 mod start;
 mod statistics;
@@ -48,4 +53,5 @@ pub use gamma::GammaSearch;
 pub use kept_weights::folder_of_weights;
 pub use metric::{Metric, metrics};
 pub use opened::Experiment;
+pub use sample_pictures::DrawnPictures;
 pub use samples::Samples;

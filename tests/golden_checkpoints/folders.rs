@@ -19,6 +19,7 @@ fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> Latent
         text: None,
         held_out: HeldOut::Count(held_out),
         seed: 0,
+        mirrors_from: None,
         max_bad_items: 0,
     }
 }
