@@ -105,6 +105,11 @@ impl EncodeConfig {
         })
     }
 
+    /// The JSON schema of the file, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
     /// Every value out of its range.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.pictures.problems("pictures");
