@@ -12,7 +12,7 @@ pub(super) enum Conditions {
     /// A function of the index: a label, or the texts of the held-out items in turn.
     OfIndex,
     /// So many pictures for each prompt.
-    Prompts { embedded: Embedded, per_prompt: usize },
+    Prompts { embedded: Box<Embedded>, per_prompt: usize },
 }
 
 impl Conditions {
@@ -27,7 +27,7 @@ impl Conditions {
         };
         let indices = groups.iter().flat_map(|group| group * batch..layout.total().min((group + 1) * batch));
         let wanted = indices.map(|index| index / per_prompt).collect();
-        let embedded = Embedded::new(experiment, &prompts.text, set.prompts(), &wanted)?;
+        let embedded = Box::new(Embedded::new(experiment, &prompts.text, set.prompts(), &wanted)?);
         Ok(Self::Prompts { embedded, per_prompt: *per_prompt })
     }
 
