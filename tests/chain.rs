@@ -117,6 +117,10 @@ fn a_chain_whose_every_stage_was_killed_ends_as_the_whole_one() {
     let more = done(whole, &["sample", "run", "--count", "23"]);
     let more = String::from_utf8_lossy(&more.stdout).into_owned();
     assert!(more.contains("3 drawn, 20 were there"), "{more}");
+    // The weights of a start, which post-training has moved.
+    done(whole, &["sample", "train.json", "--count", "4", "--folder", "start"]);
+    let first = |folder: &str| std::fs::read(whole.join(folder).join("pictures/000000.png")).unwrap();
+    assert!(first("start") != first("other"), "post-training has changed no picture");
     let refused = stages::refused(whole, &["sample", "run", "--count", "20", "--seed", "1"]);
     assert!(refused.contains("made_of.seed: was 0, now 1"), "{refused}");
 }

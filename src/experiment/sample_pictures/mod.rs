@@ -37,14 +37,14 @@ pub struct DrawnPictures {
 
 impl Experiment {
     /// Draws what is missing in `to` of the pictures that the section `sample` asks for, with the average that a finished
-    /// training left in the folder `weights`: `sample.count` of them, numbered, or those of its prompts. `archive` adds one
+    /// training left in the folder `weights`, or with the weights of `start` where there is none: `sample.count` of them, numbered, or those of its prompts. `archive` adds one
     /// `.npz` of all, as ADM's evaluator reads it.
     ///
     /// # Errors
     /// [`Error::Invalid`] if samples are no pictures, naming every prompt that cannot be the name of a file, for an archive of
-    /// prompts, and for samples that are not finite; as [`SampleFolder::open`] and [`trained`](Self::trained); those of
+    /// prompts, and for samples that are not finite; as [`SampleFolder::open`], [`trained`](Self::trained) and [`start`](Self::start); those of
     /// reading the decoder, the weak network and the text encoders; [`Error::Io`].
-    pub fn sample_pictures(&self, weights: &Path, to: &Path, archive: bool) -> Result<DrawnPictures> {
+    pub fn sample_pictures(&self, weights: Option<&Path>, to: &Path, archive: bool) -> Result<DrawnPictures> {
         let (config, sample) = (self.config(), &self.config().sample);
         self.are_pictures()?;
         if archive && sample.prompts.is_some() {
@@ -78,14 +78,18 @@ impl Experiment {
     }
 
     /// What decides the pictures beside their index. A batch is none of it.
-    fn pictures_made_of(&self, weights: &Path) -> Result<Value> {
+    fn pictures_made_of(&self, weights: Option<&Path>) -> Result<Value> {
         let (config, sample) = (self.config(), &self.config().sample);
         let mut sampler = json!(sample.sampler);
         if let Some(keys) = sampler.as_object_mut() {
             keys.remove("batch_size");
         }
+        let weights = match weights {
+            Some(folder) => files::content_hash(&weights_file(folder))?,
+            None => files::hash(&self.start_made_of()?),
+        };
         let mut found = json!({
-            "weights": files::content_hash(&weights_file(weights))?,
+            "weights": weights,
             "sampler": sampler,
             "seed": sample.seed,
             "scaling": files::hash(&format!("{:?}", self.data().scaling)),
@@ -112,13 +116,13 @@ impl Experiment {
         Ok(found)
     }
 
-    fn draw(&self, weights: &Path, folder: &SampleFolder, pending: &BTreeSet<usize>) -> Result<()> {
+    fn draw(&self, weights: Option<&Path>, folder: &SampleFolder, pending: &BTreeSet<usize>) -> Result<()> {
         let batch = self.config().sample.sampler.batch_size;
         let groups: BTreeSet<usize> = pending.iter().map(|index| index / batch).collect();
         let groups: Vec<usize> = groups.into_iter().collect();
         // First, so that the text encoders are gone before the network comes.
         let conditions = Conditions::new(self, folder.layout(), &groups, batch)?;
-        let network = self.trained(weights)?;
+        let network = weights.map_or_else(|| Ok(self.start()?.0), |folder| self.trained(folder))?;
         let generators = Generator::on_each_device(self, &network, &self.config().sample.sampler)?;
         drop(network);
         let worker = |generator: Generator| {
