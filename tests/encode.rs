@@ -89,6 +89,7 @@ fn trains(folder: &Path) {
     let data: Value = serde_json::from_slice(&std::fs::read(folder.join("encoded/data.json")).unwrap()).unwrap();
     assert_eq!(data["data"]["shape"], json!([4, 32, 32]));
     assert_eq!(data["data"]["scale"], json!(0.18215));
+    assert_eq!(data["data"]["mirrors_from"], json!(GOOD + 1), "the one that does not open has a number too");
 }
 
 #[test]

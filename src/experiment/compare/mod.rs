@@ -20,7 +20,7 @@ pub(super) use pictures::save as save_chart;
 pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 
 use super::Experiment;
-use super::config::{Arm, ArmWeights, ExperimentConfig, NO_FIXED_STEPS, Reference};
+use super::config::{Arm, ArmWeights, ExperimentConfig, GfidConfig, NO_FIXED_STEPS, Reference};
 use super::distances::Distances;
 use super::files::{create, hash, pretty, read, slug, write};
 use super::generate::Drawn;
@@ -120,11 +120,7 @@ impl Comparison {
             problems.push(Problem { path: "sample.sampler.solver".into(), message });
         }
         problems.extend(too_few_held_out(&data));
-        let of_gfid = config.compare.gfid.iter().flat_map(|gfid| {
-            [("inception", &gfid.inception), ("reference", &gfid.reference)]
-                .map(|(key, path)| (format!("compare.gfid.{key}"), path.clone()))
-        });
-        problems.extend(not_there(of_gfid));
+        problems.extend(not_there(config.compare.gfid.iter().flat_map(GfidConfig::files)));
         Error::if_any(problems)?;
         let trained = arms.iter().find(|arm| arm.weights == ArmWeights::PostTrained);
         Error::if_any(

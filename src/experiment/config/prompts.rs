@@ -21,6 +21,22 @@ pub struct PromptsConfig {
     pub text: TextConfig,
 }
 
+impl PromptsConfig {
+    /// The keys of its files and folders, and these.
+    pub(crate) fn files(&self) -> Vec<(String, PathBuf)> {
+        let SdTextConfig { clip_l, clip_g, t5, clip_tokenizer, t5_tokenizer, .. } = &self.text.files;
+        let of_text = [
+            ("clip_l", clip_l),
+            ("clip_g", clip_g),
+            ("t5", t5),
+            ("clip_tokenizer", clip_tokenizer),
+            ("t5_tokenizer", t5_tokenizer),
+        ];
+        let of_text = of_text.map(|(key, path)| (format!("sample.prompts.text.files.{key}"), path.clone()));
+        [("sample.prompts.file".to_string(), self.file.clone())].into_iter().chain(of_text).collect()
+    }
+}
+
 /// The text encoders of Stable Diffusion 3.5.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -8,9 +8,11 @@ mod prompts;
 
 use self::conditions::Conditions;
 use super::Experiment;
+use super::config::PromptsConfig;
 use super::generate::check_finite;
 use super::generator::Generator;
 use super::kept_weights::weights_file;
+use super::opened::not_there;
 use super::pixels::PictureMaker;
 use super::progress::Task;
 use super::prompts::{Benchmark, PromptSet};
@@ -41,7 +43,7 @@ impl Experiment {
     /// `.npz` of all, as ADM's evaluator reads it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if samples are no pictures, naming every prompt that cannot be the name of a file, for an archive of
+    /// [`Error::Config`] for files of prompts that are not there; [`Error::Invalid`] if samples are no pictures, naming every prompt that cannot be the name of a file, for an archive of
     /// prompts, and for samples that are not finite; as [`SampleFolder::open`], [`trained`](Self::trained) and [`start`](Self::start); those of
     /// reading the decoder, the weak network and the text encoders; [`Error::Io`].
     pub fn sample_pictures(&self, weights: Option<&Path>, to: &Path, archive: bool) -> Result<DrawnPictures> {
@@ -51,6 +53,7 @@ impl Experiment {
             let message = "sample.prompts: their scorers read single pictures, and no archive";
             return Err(Error::Invalid(message.into()));
         }
+        Error::if_any(not_there(sample.prompts.iter().flat_map(PromptsConfig::files)))?;
         let layout = self.layout()?;
         let sides = config.picture_sides(self.data().shape);
         let folder = SampleFolder::open(to, layout, sides, &self.pictures_made_of(weights)?)?;

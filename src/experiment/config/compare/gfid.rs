@@ -19,6 +19,14 @@ pub struct GfidConfig {
     pub convention: FidConvention,
 }
 
+impl GfidConfig {
+    /// The keys of its files, and these.
+    pub(crate) fn files(&self) -> [(String, PathBuf); 2] {
+        [("inception", &self.inception), ("reference", &self.reference)]
+            .map(|(key, path)| (format!("compare.gfid.{key}"), path.clone()))
+    }
+}
+
 impl ExperimentConfig {
     pub(super) fn gfid_problems(&self, path: &str) -> Vec<Problem> {
         let Some(gfid) = &self.compare.gfid else { return Vec::new() };
