@@ -124,3 +124,32 @@ fn a_chain_whose_every_stage_was_killed_ends_as_the_whole_one() {
     let refused = stages::refused(whole, &["sample", "run", "--count", "20", "--seed", "1"]);
     assert!(refused.contains("made_of.seed: was 0, now 1"), "{refused}");
 }
+
+/// One picture at a time or all in one file: the same noise, labels and decoder, and RAE's rule for bytes.
+#[test]
+fn pictures_in_parts_are_the_decoded_samples_of_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = std::fs::read_to_string(shipped("configs/rae/tiny.json")).unwrap();
+    let tiny = shipped("data/tiny").display().to_string();
+    std::fs::write(folder.join("rae.json"), text.replace("data/tiny", &tiny)).unwrap();
+    done(folder, &["post-train", "rae.json", "--folder", "run", "--set", "post_train.steps=10"]);
+    done(folder, &["sample", "run", "--count", "5", "--as", "tensors", "--folder", "whole"]);
+    done(folder, &["sample", "run", "--count", "5", "--set", "sample.sampler.batch_size=2", "--folder", "parts"]);
+    let bytes = std::fs::read(folder.join("whole/samples.safetensors")).unwrap();
+    let stored = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let pixels = stored.tensor("pixels").unwrap();
+    let [count, _, height, width] = <[usize; 4]>::try_from(pixels.shape()).unwrap();
+    let values: Vec<f32> = pixels.data().as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    assert_eq!(count, 5);
+    for (i, values) in values.chunks(3 * height * width).enumerate() {
+        let picture = image::open(folder.join(format!("parts/pictures/{i:06}.png"))).unwrap().into_rgb8();
+        assert_eq!([picture.height() as usize, picture.width() as usize], [height, width]);
+        for (place, pixel) in picture.pixels().enumerate() {
+            let expected = [0, 1, 2].map(|colour| (255.0 * values[colour * height * width + place]) as i16);
+            let off = (0..3).map(|c| (i16::from(pixel.0[c]) - expected[c]).abs()).max().unwrap();
+            // A last digit of another batch may move a value across the next byte.
+            assert!(off <= 1, "picture {i}, pixel {place}: {:?} instead of {expected:?}", pixel.0);
+        }
+    }
+}
