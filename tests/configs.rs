@@ -4,6 +4,7 @@ mod shipped;
 use burn_mixflow::Error;
 use burn_mixflow::experiment::Footprint;
 use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::encode::EncodeConfig;
 use burn_mixflow::recompute::Checkpointing;
 use burn_mixflow::train::Precision;
 use serde_json::{Value, json};
@@ -107,6 +108,65 @@ fn every_shipped_configuration_is_usable() {
         assert_eq!(ExperimentConfig::parse(&kept.to_string()).unwrap(), config, "{}", file.display());
     }
     assert!(extended >= 5, "only {extended} files extend another");
+}
+
+/// The files of `configs/encode`, and what their schema is.
+#[test]
+fn every_shipped_encoding_is_usable_and_fits_its_schema() {
+    let schema = EncodeConfig::schema();
+    let file = folder().join("encode/schema.json");
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("MIXFLOW_WRITE_SCHEMA").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let write = "cargo run --release -- schema encode > configs/encode/schema.json";
+    assert!(std::fs::read_to_string(&file).unwrap_or_default() == text, "{} is old: {write}", file.display());
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder().join("encode")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.ends_with("schema.json") {
+            continue;
+        }
+        let config = EncodeConfig::read(&file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(misfits(&schema, &schema, &json_of(&file), ""), Vec::<String>::new(), "{}", file.display());
+        let kept = serde_json::to_value(&config).unwrap();
+        assert_eq!(misfits(&schema, &schema, &kept, ""), Vec::<String>::new(), "{}, as it is kept", file.display());
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} encodings");
+}
+
+/// What an encoding writes is what the experiments on it read.
+#[test]
+fn every_paper_file_reads_what_an_encoding_writes() {
+    let mut written = BTreeSet::new();
+    for entry in std::fs::read_dir(folder().join("encode")).unwrap() {
+        let file = entry.unwrap().path();
+        if file.ends_with("schema.json") {
+            continue;
+        }
+        let config = EncodeConfig::read(&file).unwrap();
+        let mut part = |is_there: bool, name: &str| {
+            written.extend(is_there.then(|| config.to.join(name)));
+        };
+        part(config.autoencoder.is_some(), "vae-sd");
+        part(config.rae.is_some(), "latents");
+        part(config.features.is_some(), "features");
+        part(config.text.is_some(), "text");
+    }
+    let mut seen = 0;
+    for file in shipped(&folder()) {
+        if !file.file_name().unwrap().to_string_lossy().starts_with("paper-") {
+            continue;
+        }
+        let data = merged(&file)["data"].clone();
+        let named = [&data["folder"], &data["text"], &data["features"][0]];
+        for path in named.into_iter().filter_map(Value::as_str) {
+            assert!(written.contains(Path::new(path)), "{}: nothing writes {path}", file.display());
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, 7);
 }
 
 #[test]

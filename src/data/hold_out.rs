@@ -126,6 +126,39 @@ pub(super) fn parts<S: AsRef<str>>(
     Ok([stay, out])
 }
 
+/// As [`parts`], of items that share names: those of one name are held out together. A number counts items.
+///
+/// # Errors
+/// As [`parts`].
+pub(super) fn parts_together<S: AsRef<str>>(
+    names: &[S],
+    labels: &[i64],
+    held_out: HeldOut,
+    seed: u64,
+    file: &Path,
+) -> Result<[Vec<usize>; 2]> {
+    let mut known: BTreeMap<&str, usize> = BTreeMap::new();
+    let (mut distinct, mut labels_of) = (Vec::new(), Vec::new());
+    let mut groups = Vec::with_capacity(names.len());
+    for (name, label) in names.iter().zip(labels) {
+        groups.push(*known.entry(name.as_ref()).or_insert_with(|| {
+            distinct.push(name.as_ref());
+            labels_of.push(*label);
+            distinct.len() - 1
+        }));
+    }
+    let held_out = match held_out {
+        HeldOut::Count(count) => {
+            let share = (count as u128 * distinct.len() as u128).div_ceil(groups.len().max(1) as u128);
+            HeldOut::Count(share as usize)
+        }
+        share => share,
+    };
+    let [_, out] = parts(&distinct, &labels_of, held_out, seed, file)?;
+    let (out, stay) = (0..groups.len()).partition(|place| out.binary_search(&groups[*place]).is_ok());
+    Ok([stay, out])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +208,22 @@ mod tests {
             assert_eq!(problems.len(), 1, "{bad}");
             assert!(problems[0].to_string().starts_with(&format!("data.held_out = {shown}: must be")), "{problems:?}");
         }
+    }
+
+    #[test]
+    fn items_of_one_name_go_the_same_way() {
+        let names: Vec<String> = (0..40).map(|i| format!("item-{}", i % 20)).collect();
+        let labels: Vec<i64> = (0..40).map(|i| i64::from(i % 20 >= 10)).collect();
+        let file = Path::new("a");
+        for held_out in [HeldOut::Share(0.2), HeldOut::Count(8)] {
+            let [stay, out] = parts_together(&names, &labels, held_out, 3, file).unwrap();
+            assert_eq!((stay.len(), out.len()), (32, 8));
+            assert!(out.iter().all(|place| out.contains(&((place + 20) % 40))), "{out:?}");
+            let [_, alone] = parts(&names[..20], &labels[..20], HeldOut::Share(0.2), 3, file).unwrap();
+            assert_eq!(out[..4], alone);
+        }
+        let all = parts_together(&names, &labels, HeldOut::Count(40), 3, file);
+        assert!(all.unwrap_err().to_string().contains("held_out"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Opens everything that an experiment names, times one real step, and trains nothing.
 use super::compare::{Comparison, alike, too_few_held_out};
-use super::config::{ExperimentConfig, StartConfig};
+use super::config::{ExperimentConfig, GfidConfig, PromptsConfig, StartConfig};
 use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
 use super::footprint::Footprint;
 use super::one_sided::one_sided;
-use super::opened::{Experiment, Reading};
+use super::opened::{Experiment, Reading, not_there};
 use super::progress::Progress;
 use crate::adapter::{AdapterConfig, LoraConfig};
 use crate::data::{DataSplit, Form, Inspection};
@@ -214,6 +214,8 @@ impl Experiment {
                 report.wrong.push(format!("{what}: {error}"));
             }
         }
+        let of_gfid = not_there(config.compare.gfid.iter().flat_map(GfidConfig::files));
+        report.wrong.extend(of_gfid.iter().map(ToString::to_string));
         if let Some(problem) = too_few_held_out(self.data()) {
             report.wrong.push(problem.to_string());
         } else if let Err(error) = Distances::new(self, self.data()) {
@@ -277,7 +279,9 @@ impl Experiment {
                 .and_then(|network| network.import(&weak.weights.file, &weak.weights.options()));
             report.note("sample.weak", imported, |(_, imported)| imported.to_string());
         }
-        if let Some((key, loaded)) = self.pixel_decoder() {
+        let of_prompts = not_there(sample.prompts.iter().flat_map(PromptsConfig::files));
+        report.wrong.extend(of_prompts.iter().map(ToString::to_string));
+        if let Some((key, loaded)) = self.pixel_decoder(self.device()) {
             report.note(key, loaded, |(_, imported)| imported.to_string());
         }
     }

@@ -1,5 +1,6 @@
 //! Distances of samples to the data that arms are compared with.
-use super::metric::{Metric, metrics};
+use super::cell_gfid::CellGfid;
+use super::metric::Metric;
 use super::opened::Experiment;
 use crate::data::{DataSplit, Form};
 use crate::evaluate::{
@@ -12,6 +13,7 @@ use crate::{Error, Result};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
+use std::sync::OnceLock;
 
 /// Reference samples that the energy distance compares with, evenly chosen: its time grows with their square.
 const MOST_FOR_PAIRS: usize = 4000;
@@ -48,6 +50,8 @@ pub struct Distances<'a> {
     for_pairs: Vec<f32>,
     /// Places of the reference in the held-out data.
     places: Vec<usize>,
+    /// Loaded when it is first measured by.
+    gfid: OnceLock<CellGfid>,
 }
 
 impl<'a> Distances<'a> {
@@ -64,7 +68,8 @@ impl<'a> Distances<'a> {
             .then(|| RandomConvolutions::with_texture(compare.feature_seed, data.shape[0], experiment.device()))
             .transpose()?;
         let (reference, for_pairs) = (Vec::new(), Vec::new());
-        let mut this = Self { experiment, data, convolutions, reference, for_pairs, places };
+        let gfid = OnceLock::new();
+        let mut this = Self { experiment, data, convolutions, reference, for_pairs, places, gfid };
         if form != Form::Pictures {
             let chosen = evenly(this.places.len(), MOST_FOR_PAIRS).into_iter().map(|i| this.places[i]);
             this.for_pairs = data.held_out.values(&chosen.collect::<Vec<_>>())?;
@@ -92,8 +97,8 @@ impl<'a> Distances<'a> {
     }
 
     /// What [`measure`](Self::measure) measures.
-    pub fn metrics(&self) -> &'static [Metric] {
-        metrics(self.form())
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.experiment.config().metrics()
     }
 
     fn form(&self) -> Form {
@@ -141,9 +146,21 @@ impl<'a> Distances<'a> {
     /// The distances of samples, one after the other in `values`, to the reference, one per metric.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
+    /// [`Error::Invalid`] for fewer than two samples or values that are not finite; for a gFID those of loading its networks
+    /// and its reference.
     pub fn measure(&self, values: &[f32]) -> Result<Vec<f64>> {
-        let mut distances = Vec::with_capacity(self.metrics().len());
+        let mut distances = self.own(values)?;
+        if let Some(gfid) = self.gfid()? {
+            distances.push(gfid.measure(self.experiment, values, self.data.shape)?);
+        }
+        Ok(distances)
+    }
+
+    /// The distances without the gFID. Latents beyond the number of held-out ones are there for that alone.
+    fn own(&self, values: &[f32]) -> Result<Vec<f64>> {
+        let mut distances = Vec::new();
+        let most = if self.form() == Form::Latents { self.places.len() * self.size() } else { values.len() };
+        let values = &values[..values.len().min(most)];
         if self.form() != Form::Pictures {
             distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
@@ -171,7 +188,22 @@ impl<'a> Distances<'a> {
     /// As [`measure`](Self::measure).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
         let train = &self.data.train;
-        self.measure(&train.values(&evenly(train.len(), count))?)
+        let values = |count| train.values(&evenly(train.len(), count));
+        let own = if self.form() == Form::Latents { count.min(self.places.len()) } else { count };
+        let mut distances = self.own(&values(own)?)?;
+        if let Some(gfid) = self.gfid()? {
+            distances.push(gfid.floor(self.experiment, || values(count), count)?);
+        }
+        Ok(distances)
+    }
+
+    fn gfid(&self) -> Result<Option<&CellGfid>> {
+        let Some(config) = &self.experiment.config().compare.gfid else { return Ok(None) };
+        if self.gfid.get().is_none() {
+            let loaded = CellGfid::new(self.experiment, config)?;
+            self.gfid.get_or_init(|| loaded);
+        }
+        Ok(self.gfid.get())
     }
 
     /// The conditions that `count` samples are generated for, the same for every arm: labels in the proportions of the
@@ -180,13 +212,16 @@ impl<'a> Distances<'a> {
     /// # Errors
     /// What reading the items reports.
     pub fn conditions(&self, seed: u64, count: usize) -> Result<NetworkCondition> {
-        if self.form() == Form::Latents {
-            let place = |i: usize| self.places[i % self.places.len()];
+        let place = |i: usize| self.places[i % self.places.len()];
+        if self.form() == Form::Latents && self.experiment.config().network.reads_text() {
             let items = (0..count).map(|i| self.data.held_out.get(place(i))).collect::<Result<Vec<_>, _>>();
             return Ok(self.experiment.condition(items.map_err(|e| Error::Invalid(e.to_string()))?));
         }
         let real = self.data.held_out.labels();
         let label = |position: usize| {
+            if self.form() == Form::Latents {
+                return real[place(position)];
+            }
             let key = SampleKey { seed, epoch: 0, position: position as u64 };
             real[key.rng(Purpose::GenerationCondition).random_range(0..real.len())]
         };
@@ -195,10 +230,9 @@ impl<'a> Distances<'a> {
         Ok(labels.into())
     }
 
-    /// Samples that one cell needs: as many as there are latents to compare with, else as configured.
+    /// Samples that one cell needs.
     pub fn samples(&self) -> usize {
-        let samples = self.experiment.config().compare.samples;
-        if self.form() == Form::Latents { samples.min(self.places.len()) } else { samples }
+        self.experiment.config().cell_samples(self.places.len())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Folders and files of a run.
-use crate::{Error, Result, digest, storage};
+use crate::{Error, Result, digest, storage, tensor_file};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::path::Path;
 
 /// Makes a folder and those above it.
@@ -50,6 +51,37 @@ pub(super) fn slug(name: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() || c == '.' || c == '_' { c } else { '-' };
     let hyphens: String = name.chars().map(kept).collect();
     hyphens.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+/// A hash of what a file holds; of a folder, or of a list of shards, of what its files hold.
+///
+/// # Errors
+/// [`Error::Io`] if one cannot be read.
+pub(super) fn content_hash(path: &Path) -> Result<String> {
+    let mut files = match path.is_dir() {
+        true => {
+            let entries = std::fs::read_dir(path).map_err(|e| Error::io(path, e))?;
+            entries
+                .map(|entry| Ok(entry?.path()))
+                .collect::<std::io::Result<Vec<_>>>()
+                .map_err(|e| Error::io(path, e))?
+        }
+        false => tensor_file::files(path).unwrap_or_else(|_| vec![path.to_path_buf()]),
+    };
+    files.retain(|file| file.is_file());
+    files.sort();
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    for file in files {
+        let mut open = std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
+        loop {
+            match open.read(&mut buffer).map_err(|e| Error::io(&file, e))? {
+                0 => break,
+                count => hash.update(&buffer[..count]),
+            }
+        }
+    }
+    Ok(digest::hex(hash.finalize(), 32))
 }
 
 #[cfg(test)]

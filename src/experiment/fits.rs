@@ -5,7 +5,6 @@
 use super::config::{ArmWeights, ExperimentConfig, SampleConfig};
 use super::footprint::State;
 use super::memory;
-use crate::data::Form;
 use crate::models::{NetworkConfig, heaviest, readable};
 use crate::post_train::StageConfig;
 use crate::train::Precision;
@@ -21,6 +20,8 @@ pub(super) enum Purpose {
     Train,
     /// To sample from weights that are there.
     Sample,
+    /// The same, in parts of a batch.
+    Draw,
 }
 
 /// Judges `config` on this machine, for items of `shape` where that is known.
@@ -56,7 +57,9 @@ impl Machine {
                 problems.extend(stages.filter_map(|(path, stage)| self.batch(config, shape, path, stage)));
                 problems.extend(self.table(config, shape));
             }
-            problems.extend(self.samples(&config.sample, shape));
+            if purpose != Purpose::Draw {
+                problems.extend(self.samples(&config.sample, shape));
+            }
         }
         problems
     }
@@ -72,7 +75,7 @@ impl Machine {
                 let most = stages.min().max(pretraining).unwrap_or(0);
                 (most, "training them takes {} (weights, average, gradients, AdamW's moments)")
             }
-            Purpose::Sample => (weights(&config.network), "they take {}"),
+            Purpose::Sample | Purpose::Draw => (weights(&config.network), "they take {}"),
         };
         self.of_network(&config.network, "network", bytes, what)
     }
@@ -130,8 +133,8 @@ impl Machine {
 
     /// The samples of a cell of the table, of a pilot, and the resamples of the probe.
     fn table(&self, config: &ExperimentConfig, shape: [usize; 3]) -> Vec<Problem> {
-        // Latents are compared one by one with those held out, of which there are never more.
-        let counted = config.data.form() != Form::Latents;
+        // Latents that are made for those held out are never more than they.
+        let counted = config.cell_samples(1) > 1;
         let of = |path: &str, count: usize| {
             let bytes = product(shape).saturating_mul(NUMBER).saturating_mul(count as u128);
             let condition = format!("they take {} at a time, {}", about(bytes), self.has());

@@ -196,6 +196,8 @@ pub(super) fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
         seeds: search.seeds.clone(),
         samples: search.samples.unwrap_or(compare.samples),
         reference: Reference::SetAside,
+        // Pictures are the dearest part of a cell: only where they decide.
+        gfid: compare.gfid.clone().filter(|_| search.each || search.distance.as_deref() == Some("gfid")),
         ..compare.clone()
     };
     let stage = StageConfig { input: None, anti_drift: None, ..search.pilot(&config.post_train) };

@@ -9,7 +9,7 @@ use crate::random::{Purpose, SampleKey, normal};
 use crate::sample::{Networks, Sampler, SamplerConfig, VelocityField, WeakGuidanceConfig};
 use crate::{Error, Result, host};
 use burn::data::dataset::Dataset;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::RngExt;
 
 /// Which samples: how many, from the noise of which seed.
@@ -30,12 +30,13 @@ impl Experiment {
         Sampler::new(config, flow.path.build(), flow.prediction, interval)
     }
 
-    /// The network that weak guidance leads away from, if there is one: read from its file, or `network` without layers.
-    pub(super) fn weak(&self, network: &Network, sampler: &SamplerConfig) -> Result<Option<Network>> {
+    /// The network that weak guidance leads away from, if there is one, on `device`, where `network` is: read from its file, or
+    /// `network` without layers.
+    pub(super) fn weak(&self, network: &Network, sampler: &SamplerConfig, device: &Device) -> Result<Option<Network>> {
         let sample = &self.config().sample;
         match (&sampler.weak_guidance, &sample.weak) {
             (Some(WeakGuidanceConfig::Autoguidance { .. }), Some(weak)) => {
-                let network = weak.network.init(0, self.device())?;
+                let network = weak.network.init(0, device)?;
                 Ok(Some(network.import(&weak.weights.file, &weak.weights.options())?.0))
             }
             (Some(WeakGuidanceConfig::SkipLayer { .. }), _) => network.skipping(&sample.skipped_layers).map(Some),
@@ -93,17 +94,14 @@ impl Experiment {
     pub fn sample(&self, network: &Network) -> Result<Samples> {
         let sample = &self.config().sample;
         let labels = self.labels();
-        let condition = self.sample_condition(&labels)?;
-        let weak = self.weak(network, &sample.sampler)?;
+        let condition = self.sample_condition(0, &labels)?;
+        let weak = self.weak(network, &sample.sampler, self.device())?;
         let networks = Networks { main: network, weak: weak.as_ref() };
         let drawn = Drawn { count: sample.count, seed: sample.seed };
         let latents = self.generate(networks, &sample.sampler, &condition, drawn)?;
-        if !latents.clone().sum().into_scalar::<f32>().is_finite() {
-            let message = "the samples are not finite: the weights are not, or the guidance is too strong";
-            return Err(Error::Invalid(message.into()));
-        }
+        check_finite(&latents)?;
         let latents = self.data().scaling.to_stored(latents);
-        let pixels = match self.pixel_decoder() {
+        let pixels = match self.pixel_decoder(self.device()) {
             None => None,
             Some((_, decoder)) => Some(decoder?.0.decode(&latents)?),
         };
@@ -111,26 +109,39 @@ impl Experiment {
     }
 
     fn labels(&self) -> Vec<i64> {
-        let (sample, classes) = (&self.config().sample, self.data().classes.max(1));
-        (0..sample.count)
-            .map(|position| match sample.labels {
-                LabelSampling::Equal => (position % classes) as i64,
-                LabelSampling::Random => {
-                    let key = SampleKey { seed: sample.seed, epoch: 0, position: position as u64 };
-                    key.rng(Purpose::GenerationCondition).random_range(0..classes) as i64
-                }
-            })
-            .collect()
+        (0..self.config().sample.count as u64).map(|position| self.label(position)).collect()
     }
 
-    /// The labels, or the texts of the held-out items in turn.
-    fn sample_condition(&self, labels: &[i64]) -> Result<NetworkCondition> {
+    /// The label of the sample at a position.
+    pub(super) fn label(&self, position: u64) -> i64 {
+        let (sample, classes) = (&self.config().sample, self.data().classes.max(1) as u64);
+        match sample.labels {
+            LabelSampling::Equal => (position % classes) as i64,
+            LabelSampling::Random => {
+                let key = SampleKey { seed: sample.seed, epoch: 0, position };
+                key.rng(Purpose::GenerationCondition).random_range(0..classes as usize) as i64
+            }
+        }
+    }
+
+    /// The labels, or the texts of the held-out items in turn, from sample `first` on.
+    pub(super) fn sample_condition(&self, first: usize, labels: &[i64]) -> Result<NetworkCondition> {
         if !self.config().network.reads_text() {
             let labels = TensorData::new(labels.to_vec(), [labels.len()]);
             return Ok(Tensor::<1, Int>::from_data(labels, self.device()).into());
         }
         let held_out = &self.data().held_out;
-        let items = (0..labels.len()).map(|i| held_out.get(i % held_out.len())).collect::<Result<Vec<_>, _>>();
+        let places = (first..first + labels.len()).map(|i| i % held_out.len());
+        let items = places.map(|place| held_out.get(place)).collect::<Result<Vec<_>, _>>();
         Ok(self.condition(items.map_err(|e| Error::Invalid(e.to_string()))?))
     }
+}
+
+/// # Errors
+/// [`Error::Invalid`] for samples that are not finite.
+pub(super) fn check_finite(samples: &Tensor<4>) -> Result<()> {
+    if samples.clone().sum().into_scalar::<f32>().is_finite() {
+        return Ok(());
+    }
+    Err(Error::Invalid("the samples are not finite: the weights are not, or the guidance is too strong".into()))
 }

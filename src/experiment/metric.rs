@@ -1,4 +1,5 @@
 //! The distances that arms are compared by, for each kind of data.
+use super::config::ExperimentConfig;
 use crate::data::Form;
 
 /// A distance: lower is better.
@@ -24,6 +25,16 @@ const OF_VECTORS: [Metric; 2] = [
 ];
 
 const OF_LATENTS: [Metric; 1] = [Metric { name: "energy_distance", title: "Energy distance of the latents" }];
+
+const GFID: Metric =
+    Metric { name: "gfid", title: "gFID: Inception features of the samples as pictures, as many as a cell has" };
+
+impl ExperimentConfig {
+    /// The distances of its data, the first the one to choose by; last the gFID, if `compare.gfid` asks for it.
+    pub fn metrics(&self) -> Vec<Metric> {
+        metrics(self.data.form()).iter().copied().chain(self.compare.gfid.is_some().then_some(GFID)).collect()
+    }
+}
 
 /// The distances of a kind of data, the first the one to choose by.
 pub fn metrics(form: Form) -> &'static [Metric] {

@@ -4,6 +4,7 @@
 //! [`GammaSearch`] chooses γ by short trainings; [`advise`] says whether training is worth it at all; [`slow_flow`] measures what MixFlow repairs.
 //! [`Experiment::post_train`] and [`Experiment::sample`] do one training and its samples.
 pub mod advise;
+mod cell_gfid;
 mod check;
 mod claim;
 mod compare;
@@ -17,8 +18,10 @@ mod fits;
 mod footprint;
 mod gamma;
 mod generate;
+mod generator;
 pub mod gfid;
 mod kept_weights;
+mod made_of;
 mod memory;
 mod metric;
 mod network_misfits;
@@ -30,8 +33,10 @@ mod post_train;
 pub mod progress;
 pub mod prompts;
 pub mod sample_files;
+mod sample_pictures;
 mod samples;
 pub mod sets;
+mod share;
 pub mod slow_flow;
 mod start;
 mod statistics;
@@ -50,5 +55,6 @@ pub use gamma::GammaSearch;
 pub use kept_weights::folder_of_weights;
 pub use metric::{Metric, metrics};
 pub use opened::Experiment;
+pub use sample_pictures::DrawnPictures;
 pub use samples::Samples;
 pub use velocity_deficit::{DeficitPoint, VelocityDeficit};

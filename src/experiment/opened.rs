@@ -90,6 +90,14 @@ impl Experiment {
         Self::open_for(Purpose::Sample, config, cache, progress)
     }
 
+    /// As [`open_to_sample`](Self::open_to_sample), to draw pictures in parts, of which any number fits the memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_draw(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
+        Self::open_for(Purpose::Draw, config, cache, progress)
+    }
+
     fn open_for(purpose: Purpose, config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>) -> Result<Self> {
         Error::if_any(config.problems())?;
         Error::if_any(absent(&config))?;
@@ -224,6 +232,11 @@ impl Experiment {
         &self.devices[0]
     }
 
+    /// All of them, without autodiff.
+    pub(super) fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
     /// Who hears how far long tasks are.
     pub(super) fn progress(&self) -> &dyn Progress {
         self.progress.as_ref()
@@ -348,17 +361,21 @@ fn absent(config: &ExperimentConfig) -> Vec<Problem> {
     let of_data = names.into_iter().chain(features);
     let of_data = of_data.filter_map(|(key, place)| Some((key, PathBuf::from(data.pointer(&place)?.as_str()?))));
     let weights = weight_files(config).into_iter().map(|(key, path)| (key.to_string(), path));
-    let all = of_data.chain(weights).filter(|(_, path)| !path.exists());
+    not_there(of_data.chain(weights))
+}
+
+/// The keys of files and folders that are not there.
+pub(super) fn not_there(named: impl IntoIterator<Item = (String, PathBuf)>) -> Vec<Problem> {
     let from = std::env::current_dir().map_or(String::new(), |folder| format!("; paths start at {}", folder.display()));
-    let problem = |(path_of_key, path): (String, PathBuf)| Problem {
-        path: path_of_key,
+    let problem = |(key, path): (String, PathBuf)| Problem {
+        path: key,
         message: format!(
             "= {:?}: is not there{}",
             path.display().to_string(),
             if path.is_absolute() { "" } else { &from }
         ),
     };
-    all.map(problem).collect()
+    named.into_iter().filter(|(_, path)| !path.exists()).map(problem).collect()
 }
 
 /// A seed of its own for each stage and repetition: without it post-training would replay the draws of pretraining.

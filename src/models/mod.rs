@@ -9,6 +9,7 @@ mod activations;
 mod any;
 mod condition;
 pub mod encoders;
+mod imagenet;
 mod kept_in_f32;
 pub mod layers;
 pub mod mmdit;

@@ -40,7 +40,7 @@ pub use field::VelocityField;
 pub use grid::{StepCount, TimesConfig, uniform_times};
 pub use guidance::{GuidanceConfig, GuidancePer, GuidedChannels};
 pub use network_field::NetworkField;
-pub use sampler::{Networks, Progress, Sampler};
+pub use sampler::{Networks, Progress, SampleNoise, Sampler};
 pub use sde::{LastStep, LastTime, SdeConfig, SdeMethod, solve_sde};
 pub use solve::{Reached, solve};
 pub use solver::SolverConfig;

@@ -29,6 +29,15 @@ impl<'a, N> From<&'a N> for Networks<'a, N> {
     }
 }
 
+/// Which noise samples are made of: sample `i` has that of `(seed, positions[i])`, whatever it is drawn together with.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleNoise<'a> {
+    /// The seed.
+    pub seed: u64,
+    /// The [position](SampleKey::position) of each sample.
+    pub positions: &'a [u64],
+}
+
 /// How far a [`Sampler`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -192,16 +201,37 @@ impl Sampler {
         device: &Device,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Tensor<D>> {
+        let positions: Vec<u64> = (0..shape.first().map_or(0, |count| *count as u64)).collect();
+        self.sample_at(networks, condition, shape, SampleNoise { seed, positions: &positions }, device, progress)
+    }
+
+    /// As [`sample`](Self::sample), with a position for each sample: a part of many samples is what it is among all of them.
+    /// # Errors
+    /// As [`sample`](Self::sample); [`Error::Invalid`] unless there are `shape[0]` positions.
+    pub fn sample_at<'a, N: PredictionNetwork<D> + 'a, const D: usize>(
+        &self,
+        networks: impl Into<Networks<'a, N>>,
+        condition: &N::Condition,
+        shape: [usize; D],
+        noise: SampleNoise<'_>,
+        device: &Device,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Tensor<D>> {
         let networks = networks.into();
         self.check(networks.weak.is_some(), condition.count(), &shape, device)?;
+        let SampleNoise { seed, positions } = noise;
+        if positions.len() != shape[0] {
+            let (found, wanted) = (positions.len(), shape[0]);
+            return Err(Error::Invalid(format!("{found} positions for {wanted} samples: must be one for each")));
+        }
         let (total, batch_size) = (shape[0], self.config.batch_size);
         let mut batches = Vec::with_capacity(total.div_ceil(batch_size));
         for start in (0..total).step_by(batch_size) {
             let end = total.min(start.saturating_add(batch_size));
             let field = self.field(&networks, condition.slice(start..end), end - start)?;
             let draw = |epoch: usize, purpose| {
-                let key = |i| SampleKey { seed, epoch: epoch as u64, position: i as u64 };
-                let keys: Vec<_> = (start..end).map(key).collect();
+                let key = |position: &u64| SampleKey { seed, epoch: epoch as u64, position: *position };
+                let keys: Vec<_> = positions[start..end].iter().map(key).collect();
                 let values = Tensor::<D>::from_data(normal(&keys, purpose, &shape[1..]), device);
                 if self.config.state == StatePrecision::F64 { cast(values, DType::F64) } else { values }
             };

@@ -19,6 +19,7 @@ fn config(folder: &Path, golden: &Arrays, name: &str, held_out: usize) -> Latent
         text: None,
         held_out: HeldOut::Count(held_out),
         seed: 0,
+        mirrors_from: None,
         max_bad_items: 0,
     }
 }
@@ -122,6 +123,7 @@ fn latents_of_stable_diffusion_3() {
         text: None,
         held_out: HeldOut::Count(1),
         seed: 0,
+        mirrors_from: None,
         max_bad_items: 0,
     };
     let scaling = Scaling::of_latents(&config).expect("a scaling");
@@ -149,6 +151,7 @@ pub fn rae_scaling(golden: &Arrays) -> Scaling {
         text: None,
         held_out: HeldOut::Count(1),
         seed: 0,
+        mirrors_from: None,
         max_bad_items: 0,
     };
     Scaling::of_latents(&config).expect("a scaling")

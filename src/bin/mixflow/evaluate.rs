@@ -1,6 +1,7 @@
 //! `mixflow evaluate`.
 use crate::{place, say};
 use burn_mixflow::experiment::gfid::{GfidOptions, gfid_of_paths};
+use burn_mixflow::experiment::prompts::{PairedScores, ScoredPictures};
 use burn_mixflow::experiment::sets::{MeasureOptions, SampleSet, measure_sets};
 use burn_mixflow::models::encoders::inception::{FidConvention, Inception};
 use burn_mixflow::post_train::DeviceName;
@@ -13,10 +14,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The reference: a folder of pictures, or a .npz, .npy or .safetensors file; with --inception also an .npz of statistics
-    /// (mu, sigma, mu_s, sigma_s).
+    /// (mu, sigma, mu_s, sigma_s). Or what a scorer of prompts wrote of the control: GenEval's results.jsonl, or a .json file
+    /// of T2I-CompBench.
     #[arg(value_hint = clap::ValueHint::AnyPath, value_name = "A")]
     reference: PathBuf,
-    /// The samples that are compared with it: the same kinds but for statistics.
+    /// The samples that are compared with it: the same kinds but for statistics. Of scores, those of the other arm.
     #[arg(value_hint = clap::ValueHint::AnyPath, value_name = "B")]
     samples: PathBuf,
     /// Weights of the Inception network of FID, pt_inception-2015-12-05-6726825d.pth: print FID, sFID, Inception Score,
@@ -35,6 +37,9 @@ pub struct Arguments {
     /// The folder in which statistics of references are kept.
     #[arg(long, requires = "inception", default_value = place::CACHE, value_hint = clap::ValueHint::DirPath)]
     cache: PathBuf,
+    /// Pictures of each prompt, which T2I-CompBench's scores do not name; GenEval's do.
+    #[arg(long, default_value_t = 10, conflicts_with = "inception", value_name = "N")]
+    per_prompt: usize,
     /// The seed of the fixed random convolution features.
     #[arg(long, default_value_t = 0, conflicts_with = "inception")]
     feature_seed: u64,
@@ -43,15 +48,25 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Every distance between two sets of samples.
+/// Every distance between two sets of samples, or the paired differences of two sets of scores.
 pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(weights) = &arguments.inception {
         return gfid(arguments, weights);
+    }
+    if [&arguments.reference, &arguments.samples].iter().all(|file| holds_scores(file)) {
+        let read = |file: &Path| ScoredPictures::read(file, arguments.per_prompt);
+        let found = PairedScores::new(&read(&arguments.reference)?, &read(&arguments.samples)?)?;
+        return print(&found, || found.markdown(), arguments.json);
     }
     let (reference, samples) = (SampleSet::read(&arguments.reference)?, SampleSet::read(&arguments.samples)?);
     let options = MeasureOptions { feature_seed: arguments.feature_seed, ..MeasureOptions::default() };
     let report = measure_sets(&reference, &samples, &options)?;
     print(&report, || report.markdown(), arguments.json)
+}
+
+/// Whether a file is what a scorer of prompts writes.
+fn holds_scores(file: &Path) -> bool {
+    file.extension().is_some_and(|end| end == "jsonl" || end == "json")
 }
 
 fn gfid(arguments: &Arguments, weights: &Path) -> Result<()> {

@@ -21,6 +21,7 @@ mod until;
 mod workers;
 
 use burn_mixflow::experiment::config::ExperimentConfig;
+use burn_mixflow::experiment::encode::EncodeConfig;
 use burn_mixflow::{Error, Result};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -76,8 +77,12 @@ enum Command {
     Replay(replay::Arguments),
     /// Write docs/evidence.md from what the commands it lists left in runs/.
     Evidence,
-    /// Print the JSON schema of experiments, for editors.
-    Schema,
+    /// Print the JSON schema of a file, for editors.
+    Schema {
+        /// Of which file.
+        #[arg(value_enum, default_value_t = SchemaOf::Experiment)]
+        of: SchemaOf,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -86,6 +91,14 @@ enum Command {
     /// One job of a comparison, in a process that ends with its parent.
     #[command(hide = true)]
     Job(workers::Arguments),
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum SchemaOf {
+    /// What all commands but one read.
+    Experiment,
+    /// What `encode` reads.
+    Encode,
 }
 
 /// What the commands on an experiment share.
@@ -159,8 +172,12 @@ fn run(command: Command) -> Result<()> {
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         Command::Evidence => evidence::run(),
-        Command::Schema => {
-            let schema = serde_json::to_string_pretty(&ExperimentConfig::schema());
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Experiment => ExperimentConfig::schema(),
+                SchemaOf::Encode => EncodeConfig::schema(),
+            };
+            let schema = serde_json::to_string_pretty(&schema);
             say::answer(&schema.map_err(|e| Error::Invalid(e.to_string()))?)
         }
         Command::Completions { shell } => {

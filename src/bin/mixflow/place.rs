@@ -32,6 +32,11 @@ pub fn open_to_sample(config: ExperimentConfig) -> Result<Experiment> {
     Experiment::open_to_sample(config, Path::new(CACHE), say::progress())
 }
 
+/// The same, to draw pictures in parts.
+pub fn open_to_draw(config: ExperimentConfig) -> Result<Experiment> {
+    Experiment::open_to_draw(config, Path::new(CACHE), say::progress())
+}
+
 /// A finished training: its configuration and the folder of its weights.
 #[derive(Debug)]
 pub struct FinishedRun {

@@ -123,6 +123,7 @@ fn what_is_written_is_read_as_latents() {
         text: Some(folder.folder(&TEXT)),
         held_out: HeldOut::Count(2),
         seed: 0,
+        mirrors_from: None,
         max_bad_items: 0,
     }
     .open()

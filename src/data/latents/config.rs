@@ -43,6 +43,11 @@ pub struct LatentsConfig {
     /// Seed of the split.
     #[serde(default)]
     pub seed: u64,
+    /// Latents whose number, at the end of the name, is this or more are the mirrors of those with so much less: both are held
+    /// out, or neither. `mixflow encode` writes it where it mirrors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub mirrors_from: Option<usize>,
     /// So many latents may be bad: each is named, and the next good one takes its place. More end the training.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_bad_items: usize,
@@ -73,6 +78,8 @@ impl LatentsConfig {
         for (key, path) in [("normalization", &self.normalization), ("text", &self.text)] {
             check(path.as_ref().is_none_or(named), key, "\"\"".into(), "must name a file or folder");
         }
+        let some = self.mirrors_from != Some(0);
+        Problem::unless(&mut problems, some, path, "mirrors_from", 0, "must be at least 1, the number of pictures");
         problems.extend(self.held_out.problems(path));
         problems
     }

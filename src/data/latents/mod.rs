@@ -13,6 +13,7 @@
 //! Files of one item are paired by their names: the same path, the same file name, or the same number at its end.
 mod config;
 mod labels;
+mod mirrors;
 mod pairs;
 mod source;
 

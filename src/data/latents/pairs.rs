@@ -101,7 +101,7 @@ fn stem(name: &str) -> &str {
 }
 
 /// The digits at the end of a name, before its extension and without leading zeros.
-fn number(name: &str) -> &str {
+pub(super) fn number(name: &str) -> &str {
     let stem = stem(name);
     let digits = &stem[stem.trim_end_matches(|c: char| c.is_ascii_digit()).len()..];
     let number = digits.trim_start_matches('0');

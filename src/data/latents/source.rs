@@ -1,8 +1,9 @@
 //! Latents on disk, read item by item.
 use super::LatentsConfig;
 use super::labels::{Entries, Entry, NULL_TEXT};
+use super::mirrors::originals;
 use super::pairs::paired;
-use crate::data::set::Source;
+use crate::data::set::{Source, Unit};
 use crate::data::{Array, DataSet, DataSplit, HeldOut, Item, Scaling, TextItem, hold_out};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub(super) struct Latents {
     folder: PathBuf,
     entries: Vec<Entry>,
+    /// For each entry what it is held out with, if there are mirrors.
+    originals: Option<Vec<String>>,
     features: Vec<(PathBuf, Vec<String>)>,
     text: Option<(PathBuf, Vec<String>)>,
     posterior: bool,
@@ -43,6 +46,7 @@ impl Latents {
         let expects = format!("{shape:?} {posterior} {scale} {shift} {normalization:?}");
         let mut source = Self {
             folder: config.folder.clone(),
+            originals: config.mirrors_from.map(|from| originals(&entries, from)),
             entries,
             features,
             text,
@@ -77,7 +81,10 @@ impl Latents {
 
     pub(super) fn split(self, held_out: HeldOut, seed: u64) -> Result<DataSplit> {
         let (names, labels): (Vec<&str>, Vec<i64>) = self.entries.iter().map(|(n, l)| (n.as_str(), *l)).unzip();
-        let [stay, out] = hold_out::parts(&names, &labels, held_out, seed, &self.folder)?;
+        let [stay, out] = match &self.originals {
+            Some(originals) => hold_out::parts_together(originals, &labels, held_out, seed, &self.folder)?,
+            None => hold_out::parts(&names, &labels, held_out, seed, &self.folder)?,
+        };
         let (shape, classes, features) = (self.shape, self.classes, self.feature_shapes.clone());
         let (null_text, scaling) = (self.null_text.clone(), self.scaling.clone());
         let most = self.max_bad_items;
@@ -166,6 +173,11 @@ impl Source for Latents {
 
     fn name(&self, place: usize) -> String {
         self.entries[place].0.clone()
+    }
+
+    fn units(&self, place: usize) -> Vec<Unit> {
+        let name = self.originals.as_ref().map_or_else(|| self.name(place), |originals| originals[place].clone());
+        vec![Unit { name, stratum: None }]
     }
 
     /// The files are opened on all cores.

@@ -29,6 +29,7 @@ fn sit() -> LatentsConfig {
         text: None,
         held_out: HeldOut::Count(4),
         seed: 0,
+        mirrors_from: None,
         max_bad_items: 0,
     }
 }
@@ -57,6 +58,28 @@ fn copied() -> (tempfile::TempDir, LatentsConfig) {
 
 fn message<T>(result: Result<T>) -> String {
     result.err().expect("an error").to_string()
+}
+
+#[test]
+fn a_mirror_is_held_out_and_set_aside_with_its_picture() {
+    for held_out in [HeldOut::Count(6), HeldOut::Share(0.25)] {
+        let config = LatentsConfig { classes: 0, mirrors_from: Some(12), held_out, ..sit() };
+        let split = config.open().unwrap();
+        let pictures = |set: &DataSet| -> Vec<usize> {
+            let name = |index| set.name(index).trim_end_matches(".npy").rsplit('-').next().unwrap().to_string();
+            (0..set.len()).map(|index| name(index).parse::<usize>().unwrap() % 12).collect()
+        };
+        let aside = split.set_aside().unwrap();
+        assert_eq!((split.held_out.len(), split.train.len()), (6, 18));
+        let sets = [&aside.train, &aside.held_out, &split.held_out].map(pictures);
+        for (place, set) in sets.iter().enumerate() {
+            // Each picture twice, and in one of the sets alone.
+            assert!(set.iter().all(|one| set.iter().filter(|other| *other == one).count() == 2), "{set:?}");
+            assert!(sets[..place].iter().all(|other| set.iter().all(|one| !other.contains(one))), "{sets:?}");
+        }
+    }
+    let error = message(LatentsConfig { mirrors_from: Some(0), ..sit() }.open());
+    assert!(error.contains("data.mirrors_from = 0: must be at least 1"), "{error}");
 }
 
 #[test]

@@ -20,24 +20,23 @@ pub(super) use pictures::save as save_chart;
 pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 
 use super::Experiment;
-use super::config::{Arm, ArmWeights, ExperimentConfig, NO_FIXED_STEPS, Reference};
+use super::config::{Arm, ArmWeights, ExperimentConfig, GfidConfig, NO_FIXED_STEPS, Reference};
 use super::distances::Distances;
 use super::files::{create, hash, pretty, read, slug, write};
 use super::generate::Drawn;
 use super::kept_weights::{has_weights, save, weights_file};
-use super::metric::metrics;
-use super::opened::{Training, stage_seed};
+use super::opened::{Training, not_there, stage_seed};
 use crate::adapter::merged;
 use crate::checkpoint::{CHECKPOINTS, newest_step};
 use crate::data::DataSplit;
 use crate::models::Network;
-use crate::sample::Networks;
 use crate::train::ema;
-use crate::{Error, Problem, Result, Stop, host};
+use crate::{Error, Problem, Result, Stop};
 pub(super) use cell::Cell;
 use cell::Planned;
 pub(super) use exact::ExactField;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 pub(super) use work::Work;
@@ -121,6 +120,7 @@ impl Comparison {
             problems.push(Problem { path: "sample.sampler.solver".into(), message });
         }
         problems.extend(too_few_held_out(&data));
+        problems.extend(not_there(config.compare.gfid.iter().flat_map(GfidConfig::files)));
         Error::if_any(problems)?;
         let trained = arms.iter().find(|arm| arm.weights == ArmWeights::PostTrained);
         Error::if_any(
@@ -157,7 +157,7 @@ impl Comparison {
 
     /// The names of the distances.
     pub fn metrics(&self) -> Vec<&'static str> {
-        metrics(self.config().data.form()).iter().map(|metric| metric.name).collect()
+        self.config().metrics().iter().map(|metric| metric.name).collect()
     }
 
     /// The arms, in the order of the table.
@@ -234,10 +234,7 @@ impl Comparison {
         let values = match (network, self.config().data.ring()) {
             (Some(network), _) => {
                 let condition = distances.conditions(drawn.seed, drawn.count)?;
-                let weak = experiment.weak(network, &planned.config)?;
-                let networks = Networks { main: network, weak: weak.as_ref() };
-                let samples = experiment.generate(networks, &planned.config, &condition, drawn)?;
-                host::values(samples, "samples")?
+                experiment.generate_values(network, &planned.config, &condition, drawn)?
             }
             (None, Some(ring)) => {
                 let field = ExactField::new(ring, &arm.stage.strategy);
@@ -308,7 +305,7 @@ impl Comparison {
     /// The text that a training or a cell is a function of. The name of an arm is no part of it.
     fn arm_made_of(&self, arm: &Arm) -> String {
         let (reference, held_out) = (self.config().compare.reference, self.config().data.without_tolerance());
-        serde_json::json!([self.start, held_out, arm.weights, arm.stage.without_keeping(), reference]).to_string()
+        json!([self.start, held_out, arm.weights, arm.stage.without_keeping(), reference]).to_string()
     }
 
     fn job_folder(&self, job: Job) -> PathBuf {
@@ -320,7 +317,15 @@ impl Comparison {
     fn cell_file(&self, job: Job, planned: &Planned) -> PathBuf {
         let (compare, sample) = (&self.config().compare, &self.config().sample);
         let weak = planned.config.weak_guidance.as_ref().map(|_| (&sample.weak, &sample.skipped_layers));
-        let made_of = serde_json::json!([planned.config, compare.samples, compare.feature_seed, weak]).to_string();
+        let mut made_of = vec![json!([planned.config, compare.samples, compare.feature_seed, weak])];
+        // A cell of before it asked for a gFID is none of the table with one.
+        made_of.extend(
+            compare
+                .gfid
+                .as_ref()
+                .map(|gfid| json!([gfid, sample.autoencoder, sample.decoder, self.config().pixel_rule()])),
+        );
+        let made_of = if made_of.len() == 1 { made_of.remove(0) } else { json!(made_of) }.to_string();
         let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
         self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))
     }

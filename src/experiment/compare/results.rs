@@ -162,7 +162,7 @@ impl ComparisonResults {
             }
         }
         let floor = distances.floor(distances.samples())?;
-        let floors = distances.metrics().iter().zip(floor);
+        let floors = distances.metrics().into_iter().zip(floor);
         let time = |(index, arm): (usize, &Arm)| {
             let of = |seed: &u64| comparison.milliseconds_per_step(Job { arm: index, seed: *seed });
             let times: Vec<f64> = compare.seeds.iter().filter_map(of).collect();

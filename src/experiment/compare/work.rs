@@ -1,6 +1,5 @@
 //! What a table takes, in network evaluations.
 use super::cell::{Planned, SHOWN};
-use crate::data::Form;
 use crate::experiment::config::{Arm, ArmWeights, ExperimentConfig};
 
 /// Network evaluations, a training step counting as three per sample, more with a rollout or anti-drift.
@@ -56,10 +55,9 @@ pub(super) fn plan(config: &ExperimentConfig, arm: &Arm, seed: u64) -> Vec<Plann
     planned
 }
 
-/// Network evaluations of one cell. Every sample of latents is made for a held-out one.
+/// Network evaluations of one cell.
 pub(super) fn sampling(config: &ExperimentConfig, planned: &Planned, held_out: usize) -> f64 {
-    let samples = config.compare.samples;
-    let samples = if config.data.form() == Form::Latents { samples.min(held_out) } else { samples };
+    let samples = config.cell_samples(held_out);
     let count = if planned.sampler.only_pictures { SHOWN.min(samples) } else { samples };
     planned.evaluations as f64 * count as f64
 }

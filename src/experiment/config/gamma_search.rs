@@ -1,7 +1,6 @@
 //! The section `gamma_search`: how `"gamma": "auto"` is chosen.
 use super::{ExperimentConfig, add};
 use crate::Problem;
-use crate::experiment::metric::metrics;
 use crate::post_train::gamma::CANDIDATES;
 use crate::post_train::{ScheduleConfig, StageConfig};
 use crate::sample::{MOST_SAMPLES, MOST_STEPS};
@@ -76,7 +75,7 @@ impl ExperimentConfig {
             let must = format!("must name at least one in 1..={MOST_STEPS}, and none twice");
             Problem::unless(&mut problems, some, path, "evaluations", format!("{budgets:?}"), must);
         }
-        let known: Vec<&str> = metrics(self.data.form()).iter().map(|metric| metric.name).collect();
+        let known: Vec<&str> = self.metrics().iter().map(|metric| metric.name).collect();
         if let Some(name) = search.distance.as_deref().filter(|name| !known.contains(name)) {
             add(&mut problems, format!("{path}.distance"), format!("= {name:?}: must be one of {}", known.join(", ")));
         }

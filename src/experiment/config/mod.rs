@@ -17,19 +17,22 @@ mod flow;
 mod gamma_search;
 mod keys;
 mod origin;
+mod pictures;
 mod probe;
+mod prompts;
 mod read;
 mod retired;
 mod sample;
 mod slow_flow;
 mod start;
 
-pub use compare::{Arm, ArmConfig, ArmSampler, ArmWeights, CompareConfig, Reference};
+pub use compare::{Arm, ArmConfig, ArmSampler, ArmWeights, CompareConfig, GfidConfig, Reference};
 pub(crate) use compare::{CONTROL, MIXFLOW, NO_FIXED_STEPS, NONE};
 pub use definition::Definition;
 pub use flow::FlowConfig;
 pub use gamma_search::GammaSearchConfig;
 pub use probe::ProbeConfig;
+pub use prompts::{PromptsConfig, TextConfig};
 pub use sample::{AutoencoderConfig, DecoderConfig, LabelSampling, SampleConfig, WeakConfig};
 pub use start::{ExactConfig, RunConfig, StartConfig, WeightsConfig};
 

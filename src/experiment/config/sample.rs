@@ -1,8 +1,8 @@
 //! The section `sample`: what is generated, and how.
 use super::start::WeightsConfig;
-use super::{ExperimentConfig, add};
+use super::{ExperimentConfig, PromptsConfig, add};
 use crate::Problem;
-use crate::data::Form;
+use crate::data::{Form, PixelRule};
 use crate::models::NetworkConfig;
 use crate::models::encoders::autoencoder_kl::AutoencoderKlConfig;
 use crate::models::rae::RaeDecoderConfig;
@@ -34,6 +34,12 @@ pub struct SampleConfig {
     /// The autoencoder of Stable Diffusion, so that samples of SiT, REPA and Stable Diffusion 3.5 become pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoencoder: Option<AutoencoderConfig>,
+    /// How a decoded value becomes a byte; as the official code of the system does if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pixel_rule: Option<PixelRule>,
+    /// Prompts that `mixflow sample` draws pictures for, instead of the texts of held-out items.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<PromptsConfig>,
 }
 
 impl Default for SampleConfig {
@@ -47,6 +53,8 @@ impl Default for SampleConfig {
             skipped_layers: vec![7, 8, 9],
             decoder: None,
             autoencoder: None,
+            pixel_rule: None,
+            prompts: None,
         }
     }
 }
@@ -147,6 +155,8 @@ impl ExperimentConfig {
                 add(&mut problems, format!("{path}.autoencoder"), ": cannot stand beside `decoder`, which decodes too");
             }
         }
+        problems.extend(self.pixel_rule_problems(path));
+        problems.extend(self.prompt_problems(&format!("{path}.prompts")));
         problems
     }
 

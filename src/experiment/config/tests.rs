@@ -172,3 +172,61 @@ fn what_a_sampler_cannot_do_is_named() {
         assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
     }
 }
+
+#[test]
+fn bytes_follow_the_rule_of_the_system_unless_the_file_says_otherwise() {
+    use crate::data::PixelRule;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let rule = |name: &str| ExperimentConfig::read(folder.join(name)).unwrap().pixel_rule();
+    let rules = ["sit/paper-b-256.json", "repa/xl-256.json", "rae/xl-256.json", "sd35/medium.json"].map(rule);
+    let [sit, repa, rae, sd35] = ["SiT", "REPA", "RAE", "SD3.5"].map(|system| PixelRule::of_system(system).unwrap());
+    assert_eq!(rules, [sit, repa, rae, sd35]);
+    let own = parsed(r#", "sample": {"pixel_rule": "truncated"}"#).unwrap();
+    assert_eq!((own.pixel_rule(), own.picture_sides([1, 16, 16])), (PixelRule::Truncated, [16, 16]));
+    let sides = |name: &str, shape| ExperimentConfig::read(folder.join(name)).unwrap().picture_sides(shape);
+    assert_eq!(sides("sit/paper-xl-512.json", [4, 64, 64]), [512, 512]);
+    assert_eq!(sides("rae/paper-xl-512.json", [768, 32, 32]), [512, 512]);
+    let wrong = problems(r#", "sample": {"pixel_rule": "truncated_unit"}"#);
+    assert!(wrong.contains("sample.pixel_rule : truncated_unit is for values in [0, 1], RAE's"), "{wrong}");
+}
+
+#[test]
+fn prompts_need_a_network_that_reads_text_and_encoders_that_fit_it() {
+    let text = r#"{"files": {"clip_l": "l", "clip_g": "g", "t5": "t", "clip_tokenizer": "c", "t5_tokenizer": "s"}}"#;
+    let wrong =
+        problems(&format!(r#", "sample": {{"prompts": {{"file": "a.txt", "per_prompt": 0, "text": {text}}}}}"#));
+    for expected in [
+        "sample.prompts.per_prompt = 0: must be at least 1",
+        "sample.prompts.text.files.t5_length.most = 256: must be 77, as `least`: every text and the empty one need one length",
+        "sample.prompts : needs `sample.autoencoder`",
+        "sample.prompts : only a network of kind \"mmdit\" reads text",
+    ] {
+        assert!(wrong.contains(expected), "`{expected}` is not in:\n{wrong}");
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let set = ["network.context_width=4000", "network.pooled_width=2000"].map(String::from);
+    let wrong = ExperimentConfig::read_with(folder.join("sd35/paper-medium.json"), &set).unwrap_err().to_string();
+    for expected in [
+        "sample.prompts.text.sizes.t5.d_model = 4096: must be 4000, `network.context_width`",
+        "sample.prompts.text.sizes.clip_g.projection_dim = 1280: must be 1232, `network.pooled_width` less the 768 of CLIP-L",
+    ] {
+        assert!(wrong.contains(expected), "`{expected}` is not in:\n{wrong}");
+    }
+}
+
+#[test]
+fn a_gfid_needs_pictures_and_asks_for_as_many_samples_as_are_configured() {
+    let gfid = r#"{"inception": "i.pth", "reference": "r.npz"}"#;
+    let config = parsed(&format!(r#", "compare": {{"gfid": {gfid}}}"#)).unwrap();
+    let names: Vec<&str> = config.metrics().iter().map(|metric| metric.name).collect();
+    assert_eq!(names, ["frechet_random_convolutions", "frechet_pixels", "frechet_texture", "gfid"]);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let read = |name: &str| ExperimentConfig::read(folder.join(name)).unwrap();
+    let (paper, plain) = (read("sit/paper-xl-256.json"), read("sit/xl-256.json"));
+    assert_eq!((paper.cell_samples(2048), plain.cell_samples(1024)), (50_000, 1024));
+    let mut vectors =
+        r#"{"data": {"kind": "ring"}, "network": {"kind": "residual_mlp", "channels": 2, "size": 1}"#.to_string();
+    vectors += &format!(r#", "compare": {{"gfid": {gfid}}}}}"#);
+    let error = ExperimentConfig::parse(&vectors).unwrap_err().to_string();
+    assert!(error.contains("compare.gfid : needs pictures"), "{error}");
+}

@@ -1,9 +1,8 @@
 //! The JSON of an encoding: which pictures, what becomes of them, and where it goes.
 use crate::data::HeldOut;
-use crate::data::to_encode::PictureSourceConfig;
-use crate::experiment::config::AutoencoderConfig;
+use crate::data::to_encode::{Captions, Flips, PictureSourceConfig};
+use crate::experiment::config::{AutoencoderConfig, TextConfig};
 use crate::models::encoders::dinov2::DinoV2Config;
-use crate::models::encoders::sd3_text::{SdTextConfig, SdTextSizes};
 use crate::post_train::{DeviceName, misfit};
 use crate::{Error, Problem, Result, json};
 use schemars::JsonSchema;
@@ -88,17 +87,6 @@ pub struct FeaturesConfig {
     pub file: PathBuf,
 }
 
-/// The text encoders of Stable Diffusion 3.5.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TextConfig {
-    /// Their files.
-    pub files: SdTextConfig,
-    /// Their sizes; the released ones if left out.
-    #[serde(default)]
-    pub sizes: SdTextSizes,
-}
-
 impl EncodeConfig {
     /// The encoding of a JSON file, whose values are in range.
     ///
@@ -115,6 +103,11 @@ impl EncodeConfig {
             Error::Config(problems) => Error::ConfigFile { path: file.to_path_buf(), problems },
             other => other,
         })
+    }
+
+    /// The JSON schema of the file, for editors.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
     }
 
     /// Every value out of its range.
@@ -136,6 +129,10 @@ impl EncodeConfig {
         let what = "must not all be left out: nothing would be made of the pictures";
         let any = parts.iter().any(|part| *part);
         must(any, "autoencoder, rae, features, text, keep_pictures", &"absent", what);
+        let only_pictures = parts == [false, false, false, false, true];
+        let mirrored = only_pictures && self.pictures.flips == Flips::Both;
+        let must = "must be \"none\" where pictures alone are kept: `data.flip` mirrors them in training";
+        Problem::unless(&mut problems, !mirrored, "pictures", "flips", "\"both\"", must);
         if let Some(autoencoder) = &self.autoencoder {
             problems.extend(autoencoder.network.problems("autoencoder.network"));
             let side = autoencoder.network.pixels_per_latent();
@@ -153,9 +150,8 @@ impl EncodeConfig {
             Problem::unless(&mut problems, size.is_multiple_of(256), "pictures", "size", size, must);
         }
         if let Some(text) = &self.text {
-            problems.extend(text.files.problems("text.files"));
-            problems.extend(text.sizes.problems("text.sizes"));
-            let captions = self.pictures.captions != crate::data::to_encode::Captions::None;
+            problems.extend(text.problems("text"));
+            let captions = self.pictures.captions != Captions::None;
             let must = "must name captions, as `text` embeds them";
             Problem::unless(&mut problems, captions, "pictures", "captions", "none", must);
         }

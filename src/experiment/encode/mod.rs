@@ -5,21 +5,22 @@
 mod config;
 mod networks;
 
-pub use config::{EncodeConfig, FeaturesConfig, RaeEncoderConfig, TextConfig};
+pub use super::config::TextConfig;
+pub use config::{EncodeConfig, FeaturesConfig, RaeEncoderConfig};
 
 use self::networks::Networks;
+use super::made_of;
 use super::progress::{Progress, Task};
+use super::share::share;
 use crate::data::encoded::{EncodedFolder, EncodedPart, EncodingIdentity};
 use crate::data::to_encode::{PictureSource, Skipped, SourcePicture};
 use crate::models::encoders::autoencoder_kl::{SD1_SCALE, SD3_SCALE, SD3_SHIFT};
-use crate::{Error, Result, digest, storage, tensor_file};
+use crate::{Error, Result, storage};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The file with the `data` section, for `"extends"`.
 const DATA: &str = "data.json";
@@ -61,131 +62,69 @@ pub fn encode(config: &EncodeConfig, progress: &dyn Progress) -> Result<Encoding
 
     let pending: BTreeSet<usize> = folder.pending()?.into_iter().collect();
     let groups: BTreeSet<usize> = pending.iter().map(|index| index / config.batch).collect();
-    let job = Job {
-        config,
-        source: &source,
-        folder: &folder,
-        groups: groups.into_iter().collect(),
-        pending: &pending,
-        next: AtomicUsize::new(0),
-        done: AtomicU64::new(0),
-        skipped: Mutex::new(Vec::new()),
-        task: Task::begin(progress, "encoding pictures", pending.len() as u64),
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = networks.iter().map(|networks| scope.spawn(|| job.work(networks))).collect();
-        // Every one ends before the first error is told.
-        let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-        for end in ended {
-            end.map_err(|_| Error::Invalid("a thread that encodes pictures panicked".into()))??;
+    let groups: Vec<usize> = groups.into_iter().collect();
+    let task = Task::begin(progress, "encoding pictures", pending.len() as u64);
+    let (done, skipped) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    share(&networks, &groups, |networks, group| {
+        let end = source.total().min((group + 1) * config.batch);
+        let indices: Vec<usize> = (group * config.batch..end).collect();
+        let read = source.read_many(&indices);
+        let pictures: Vec<&SourcePicture> = read.iter().filter_map(|picture| picture.as_ref().ok()).collect();
+        let captions = pictures.iter().map(|picture| source.caption(picture.index).map(str::to_string));
+        let captions: Option<Vec<String>> = captions.collect();
+        if !pictures.is_empty() {
+            networks.write(&pictures, captions.as_deref(), &pending, config.keep_pictures, &folder)?;
         }
-        Ok::<_, Error>(())
+        let made = indices.iter().filter(|index| pending.contains(index)).count() as u64;
+        let failed = read.iter().filter_map(|picture| picture.as_ref().err().cloned());
+        skipped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(failed);
+        task.at(done.fetch_add(made, Ordering::Relaxed) + made);
+        Ok(())
     })?;
-    let mut skipped = job.skipped.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    drop(task);
+    let mut skipped: Vec<Skipped> = skipped.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     skipped.sort_by_key(|one| one.index);
     folder.finish(source.labels(), &skipped)?;
     let data = config.to.join(DATA);
-    let section = serde_json::to_string_pretty(&json!({"data": data_section(config, &parts, source.classes())}));
+    let section = serde_json::to_string_pretty(&json!({"data": data_section(config, &parts, &source)}));
     storage::write(&data, section.map_err(|e| Error::Invalid(e.to_string()))?.as_bytes())?;
     let encoded = pending.len() - skipped.iter().filter(|one| pending.contains(&one.index)).count();
     Ok(EncodingReport { encoded, there: source.total() - pending.len(), skipped, notes, data })
 }
 
-/// The groups that are to be computed, shared by all devices.
-struct Job<'a> {
-    config: &'a EncodeConfig,
-    source: &'a PictureSource,
-    folder: &'a EncodedFolder,
-    groups: Vec<usize>,
-    pending: &'a BTreeSet<usize>,
-    next: AtomicUsize,
-    done: AtomicU64,
-    skipped: Mutex<Vec<Skipped>>,
-    task: Task<'a>,
-}
-
-impl Job<'_> {
-    fn work(&self, networks: &Networks) -> Result<()> {
-        while let Some(group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let end = self.source.total().min((group + 1) * self.config.batch);
-            let indices: Vec<usize> = (group * self.config.batch..end).collect();
-            let read = self.source.read_many(&indices);
-            let pictures: Vec<&SourcePicture> = read.iter().filter_map(|picture| picture.as_ref().ok()).collect();
-            let captions = pictures.iter().map(|picture| self.source.caption(picture.index).map(str::to_string));
-            let captions: Option<Vec<String>> = captions.collect();
-            if !pictures.is_empty() {
-                let keep = self.config.keep_pictures;
-                networks.write(&pictures, captions.as_deref(), self.pending, keep, self.folder)?;
-            }
-            let made = indices.iter().filter(|index| self.pending.contains(index)).count() as u64;
-            let failed = read.iter().filter_map(|picture| picture.as_ref().err().cloned());
-            self.skipped.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(failed);
-            self.task.at(self.done.fetch_add(made, Ordering::Relaxed) + made);
-        }
-        Ok(())
-    }
-}
-
 /// What decides the numbers beside the pictures: sizes and weights of each network, and how many are encoded at a time.
 fn made_by(config: &EncodeConfig) -> Result<BTreeMap<String, Value>> {
     let mut found = BTreeMap::from([("batch".to_string(), json!(config.batch))]);
-    let mut add = |name: &str, network: Value, files: &[&Path]| {
-        let hashes = files.iter().map(|file| content(file)).collect::<Result<Vec<_>>>()?;
-        found.insert(name.to_string(), json!({"network": network, "files": hashes}));
+    let mut add = |name: &str, made: Result<Value>| {
+        found.insert(name.to_string(), made?);
         Ok::<_, Error>(())
     };
     if let Some(part) = &config.autoencoder {
-        add("autoencoder", json!(part.network), &[&part.weights.file])?;
+        add("autoencoder", made_of::network(json!(part.network), &[&part.weights.file]))?;
     }
     if let Some(part) = &config.rae {
-        add("rae", json!([part.network, part.side]), &[&part.file])?;
+        add("rae", made_of::network(json!([part.network, part.side]), &[&part.file]))?;
     }
     if let Some(part) = &config.features {
-        add("features", json!(part.network), &[&part.file])?;
+        add("features", made_of::network(json!(part.network), &[&part.file]))?;
     }
-    if let Some(TextConfig { files, sizes }) = &config.text {
-        let network = json!([sizes, files.precision, files.t5_length, files.batch]);
-        add("text", network, &[&files.clip_l, &files.clip_g, &files.t5, &files.clip_tokenizer, &files.t5_tokenizer])?;
+    if let Some(part) = &config.text {
+        add("text", made_of::text(part))?;
     }
     Ok(found)
 }
 
-/// A hash of what a file holds; of a folder of what its files hold.
-fn content(path: &Path) -> Result<String> {
-    let mut files = match path.is_dir() {
-        true => {
-            let entries = std::fs::read_dir(path).map_err(|e| Error::io(path, e))?;
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<std::io::Result<Vec<_>>>()
-                .map_err(|e| Error::io(path, e))?
-        }
-        false => tensor_file::files(path).unwrap_or_else(|_| vec![path.to_path_buf()]),
-    };
-    files.retain(|file| file.is_file());
-    files.sort();
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    for file in files {
-        let mut open = std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
-        loop {
-            match open.read(&mut buffer).map_err(|e| Error::io(&file, e))? {
-                0 => break,
-                count => hash.update(&buffer[..count]),
-            }
-        }
-    }
-    Ok(digest::hex(hash.finalize(), 32))
-}
-
 /// The `data` section of an experiment on what was encoded.
-fn data_section(config: &EncodeConfig, parts: &[EncodedPart], classes: usize) -> Value {
+fn data_section(config: &EncodeConfig, parts: &[EncodedPart], source: &PictureSource) -> Value {
     let below = |name: &str| config.to.join(name);
     if let [EncodedPart::Pictures { size }] = parts {
         let folder = below(parts[0].folder());
         return json!({"kind": "images", "folder": folder, "size": size, "held_out": config.held_out});
     }
-    let mut section = json!({"kind": "latents", "classes": classes, "held_out": config.held_out});
+    let mut section = json!({"kind": "latents", "classes": source.classes(), "held_out": config.held_out});
+    if source.total() > source.len() {
+        section["mirrors_from"] = json!(source.len());
+    }
     for part in parts {
         let folder = below(part.folder());
         match part {

@@ -4,7 +4,7 @@ use crate::evaluate::Moments;
 
 /// The vectors themselves where they are few, else their mean and covariance: whatever is smaller.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Law {
+pub(in crate::experiment) enum Law {
     /// One vector after the other.
     Rows(Vec<f32>),
     /// A covariance row by row.

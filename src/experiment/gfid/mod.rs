@@ -33,6 +33,9 @@ mod reference;
 mod report;
 mod samples;
 
+pub(super) use law::Law;
+pub(super) use samples::finite as finite_features;
+
 pub use measure::{GfidOptions, gfid_of_paths, measure_gfid};
 pub use reference::GfidReference;
 pub use report::{GfidFigure, GfidReport, ReferenceFacts};

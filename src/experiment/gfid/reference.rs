@@ -71,6 +71,11 @@ impl GfidReference {
         Ok(Self { path: path.into(), pool, spatial, kept, count: None, dimensions })
     }
 
+    /// The law of the pooled features.
+    pub(in crate::experiment) fn into_pool(self) -> Law {
+        self.pool
+    }
+
     /// The pictures that the statistics are of; none where a file does not say.
     pub fn count(&self) -> Option<usize> {
         self.count

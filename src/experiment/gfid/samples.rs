@@ -74,7 +74,7 @@ impl GfidSamples {
 }
 
 /// The features, if the network gave numbers.
-pub(super) fn finite(features: Vec<f32>) -> Result<Vec<f32>> {
+pub(in crate::experiment) fn finite(features: Vec<f32>) -> Result<Vec<f32>> {
     match features.iter().find(|value| !value.is_finite()) {
         Some(value) => Err(Error::Invalid(format!("the Inception network gave {value}: its weights are damaged"))),
         None => Ok(features),

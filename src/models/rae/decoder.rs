@@ -1,14 +1,11 @@
 //! The decoder from the features of the frozen encoder back to pixels, a plain vision transformer.
 use super::decoder_config::COLOURS;
 use super::decoder_layer::DecoderLayer;
+use crate::models::imagenet::colours;
 use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear};
-use burn::tensor::{Tensor, TensorData};
-
-/// Mean and standard deviation of the colours of ImageNet, in which the decoder speaks.
-const COLOUR_MEAN: [f32; COLOURS] = [0.485, 0.456, 0.406];
-const COLOUR_STD: [f32; COLOURS] = [0.229, 0.224, 0.225];
+use burn::tensor::Tensor;
 
 /// The decoder; made by [`RaeDecoderConfig::init`](super::RaeDecoderConfig::init).
 #[derive(Module, Debug)]
@@ -38,11 +35,8 @@ impl RaeDecoder {
         let input_type = latents.dtype();
         let weight_type = self.decoder_pos_embed.val().dtype();
         let image = self.unpatchify(self.logits(latents.cast(weight_type))?).cast(input_type);
-        let colours = |values: [f32; COLOURS]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, COLOURS, 1, 1]), (&image.device(), input_type))
-        };
-        let (mean, std) = (colours(COLOUR_MEAN), colours(COLOUR_STD));
-        Ok(image * std + mean)
+        let [mean, deviation] = colours(&image);
+        Ok(image * deviation + mean)
     }
 
     /// Normalized colours `[batch, tokens, p * p * 3]` of the patches of `latents`, colours fastest.

@@ -54,6 +54,24 @@ fn a_sample_does_not_depend_on_the_batch_size() {
 }
 
 #[test]
+fn some_samples_are_what_they_are_among_all() {
+    let device = Device::flex();
+    for solver in [SolverConfig::Heun, SolverConfig::Sde(SdeConfig::default())] {
+        let all = run(&toy(true), config(solver, Some(1.5), 5), &mut vec![]).unwrap();
+        let labels = Tensor::<1, Int>::from_ints([5, 2], &device);
+        let sampler = sampler(config(solver, Some(1.5), 1)).unwrap();
+        let at = |positions: &[u64]| {
+            let noise = SampleNoise { seed: 11, positions };
+            sampler.sample_at(&toy(true), &labels, [2, 3], noise, &device, &mut |_| ())
+        };
+        let some: Vec<f32> = at(&[4, 1]).unwrap().into_data().try_to_vec().unwrap();
+        assert_eq!(some, [&all[12..], &all[3..6]].concat());
+        let error = at(&[4]).unwrap_err().to_string();
+        assert!(error.contains("1 positions for 2 samples"), "{error}");
+    }
+}
+
+#[test]
 fn guidance_of_scale_one_is_the_conditional_field_and_needs_no_null_condition() {
     let plain = run(&toy(false), config(SolverConfig::Euler, None, 2), &mut vec![]).unwrap();
     let one = run(&toy(false), config(SolverConfig::Euler, Some(1.0), 2), &mut vec![]).unwrap();

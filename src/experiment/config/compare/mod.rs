@@ -1,8 +1,10 @@
 //! The section `compare`: arms × samplers × budgets × seeds.
 mod arm;
+mod gfid;
 mod sampler;
 
 pub use arm::{Arm, ArmConfig, ArmWeights};
+pub use gfid::GfidConfig;
 pub use sampler::ArmSampler;
 
 use super::{ExperimentConfig, add};
@@ -43,6 +45,9 @@ pub struct CompareConfig {
     /// The data that samples are compared with.
     #[serde(skip_serializing_if = "Reference::is_held_out")]
     pub reference: Reference,
+    /// gFID of the samples, beside their own distances.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gfid: Option<GfidConfig>,
     /// Processes that train and sample arms at the same time; 0 for one per core on a CPU and one on a GPU.
     pub workers: usize,
 }
@@ -77,6 +82,7 @@ impl Default for CompareConfig {
             batch_size: 500,
             feature_seed: 0,
             reference: Reference::HeldOut,
+            gfid: None,
             workers: 0,
         }
     }
@@ -186,6 +192,7 @@ impl ExperimentConfig {
             let message = format!(": `{}`, the first, must sample the control `{}`", first.name, control.name);
             add(&mut problems, format!("{path}.samplers"), message);
         }
+        problems.extend(self.gfid_problems(&format!("{path}.gfid")));
         different(&mut problems, &format!("{path}.evaluations"), &compare.evaluations);
         different(&mut problems, &format!("{path}.seeds"), &compare.seeds);
         let inside = compare.evaluations.iter().all(|n| (1..=MOST_STEPS).contains(n));

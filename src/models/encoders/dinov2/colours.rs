@@ -1,11 +1,8 @@
 //! Pixels as DINOv2 was trained on them.
 use super::config::COLOURS;
+use crate::models::imagenet::colours;
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-
-/// Mean and standard deviation of the colours of ImageNet, pixels in [0, 1].
-const MEAN: [f32; COLOURS] = [0.485, 0.456, 0.406];
-const STD: [f32; COLOURS] = [0.229, 0.224, 0.225];
 
 /// Pixels in [0, 1] from `bytes` that lie as `[batch, 3, height, width]`: v / 255, in f32.
 ///
@@ -28,11 +25,8 @@ pub fn pixels(bytes: &[u8], shape: [usize; 4], device: &Device) -> Result<Tensor
 
 /// (x − mean) / deviation of each colour, for `images` `[batch, 3, height, width]` in [0, 1].
 pub(super) fn normalised(images: Tensor<4>) -> Tensor<4> {
-    let [mean, std] = [MEAN, STD].map(|values| {
-        let data = TensorData::new(values.to_vec(), [1, COLOURS, 1, 1]);
-        Tensor::<4>::from_data(data, (&images.device(), images.dtype()))
-    });
-    (images - mean) / std
+    let [mean, deviation] = colours(&images);
+    (images - mean) / deviation
 }
 
 /// Refuses images that do not have three colours.

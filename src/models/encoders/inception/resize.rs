@@ -1,6 +1,7 @@
 //! Pictures of any size as the network sees them: bilinear to 299×299, then about [-1, 1].
 use crate::{Error, Result};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Rows and columns that the network sees.
@@ -9,7 +10,7 @@ pub(super) const SIDE: usize = 299;
 pub(super) const COLOURS: usize = 3;
 
 /// What is done to pictures before the network sees them. FIDs of different conventions do not compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FidConvention {
     /// As the TensorFlow graph does, and so ADM's evaluator, torch-fidelity, and the papers of SiT, REPA and RAE: output

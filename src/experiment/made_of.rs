@@ -1,0 +1,24 @@
+//! What decides the numbers of encodings and pictures beside their items: sizes and weights of networks.
+use super::config::TextConfig;
+use super::files::content_hash;
+use crate::Result;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A network: what it is, and a hash of each of its files.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if a file cannot be read.
+pub(super) fn network(is: Value, files: &[&Path]) -> Result<Value> {
+    let hashes = files.iter().map(|file| content_hash(file)).collect::<Result<Vec<_>>>()?;
+    Ok(json!({"network": is, "files": hashes}))
+}
+
+/// The text encoders of Stable Diffusion 3.5.
+///
+/// # Errors
+/// As [`network`].
+pub(super) fn text(TextConfig { files, sizes }: &TextConfig) -> Result<Value> {
+    let is = json!([sizes, files.precision, files.t5_length, files.batch]);
+    network(is, &[&files.clip_l, &files.clip_g, &files.t5, &files.clip_tokenizer, &files.t5_tokenizer])
+}
