@@ -52,7 +52,7 @@ impl NetworkConfig {
         problems.extend(shape.iter().flat_map(|shape| self.shape_problems(path, *shape)));
         if let (Some(labels), Some(classes)) = (self.sizes().2, classes) {
             let enough = labels == classes || !matches!(self, Self::ResidualMlp(_)) && labels > classes;
-            let wanted = format!("the data have {classes} classes");
+            let wanted = format!("the data have {classes} classes, for latents by `data.classes`");
             Problem::unless(&mut problems, enough, path, "num_classes", labels, wanted);
         }
         problems

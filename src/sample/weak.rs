@@ -60,7 +60,8 @@ impl WeakGuidanceConfig {
             Self::Autoguidance { interval, .. } => interval_problems(&mut problems, path, interval),
             Self::SkipLayer { first, last, .. } => {
                 let valid = 0.0 <= first && first <= last && last <= 1.0;
-                Problem::unless(&mut problems, valid, path, "first", first, "must be in [0, last], and last in [0, 1]");
+                let must = format!("must be in [0, last], and `{path}.last` = {last} in [0, 1]");
+                Problem::unless(&mut problems, valid, path, "first", first, must);
             }
         }
         problems
