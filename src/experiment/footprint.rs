@@ -104,6 +104,11 @@ impl Footprint {
             (false, true) => state.weights,
             (false, false) => 0,
         };
+        // Rollouts and their kind look at the average, of which each device makes a copy too.
+        let copies = match is_sharded && stage.input.is_some() {
+            true => copies.saturating_add(state.average),
+            false => copies,
+        };
         let share = |bytes: u128| if is_sharded { bytes.div_ceil(devices as u128) } else { bytes };
         // Those of a copy are in its type of numbers; of their sum a device has its share.
         let gradients = match is_sharded {

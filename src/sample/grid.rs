@@ -145,9 +145,11 @@ impl TimesConfig {
                 Problem::unless(&mut problems, valid, path, "exponent", exponent, "must be finite and > 0");
             }
             &Self::Karras { rho, sigma_min, sigma_max } => {
-                for (key, value) in [("rho", rho), ("sigma_min", sigma_min)] {
-                    Problem::unless(&mut problems, positive(value), path, key, value, "must be finite and > 0");
-                }
+                // Beyond it levels are equal, or too large for a number.
+                let valid = (1.0..=1000.0).contains(&rho);
+                Problem::unless(&mut problems, valid, path, "rho", rho, "must be in [1, 1000]");
+                let valid = positive(sigma_min);
+                Problem::unless(&mut problems, valid, path, "sigma_min", sigma_min, "must be finite and > 0");
                 let valid = sigma_max.is_finite() && sigma_max > sigma_min;
                 Problem::unless(&mut problems, valid, path, "sigma_max", sigma_max, "must be finite and > sigma_min");
             }

@@ -1,6 +1,6 @@
 //! The strategy by its name in the JSON.
 use super::slowing::{default_fraction, default_gamma};
-use super::{Density, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
+use super::{Density, Gammas, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 /// | U\[0, 1\] | `uniform_all` | `beta_all` |
 /// | U\[0, t\] | `uniform_below` | `beta_below` |
 /// | U\[(1−γ)t, t\] | `uniform_range` | `mixflow` |
+/// | U\[(1−γ(t))t, t\] | | `measured` |
 /// | U\[0, f t\] | `uniform_fraction` | `beta_fraction` |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -30,6 +31,11 @@ pub enum StrategyConfig {
         /// The interval of times Beta(2, 1) is cut down to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         truncate: Option<Truncation>,
+    },
+    /// MixFlow with a range that depends on t: `t ~ Beta(2, 1)`, `m ~ U[(1−γ(t))t, t]`. The paper has one γ.
+    Measured {
+        /// γ(t), as `mixflow slow-flow` measures it.
+        gammas: Gammas,
     },
     /// `t ~ Beta(2, 1)`, `m = t`.
     Beta {},
@@ -111,6 +117,7 @@ impl StrategyConfig {
         match *self {
             Self::Standard {} => (uniform, Slowing::None {}),
             Self::Mixflow { gamma, .. } => (beta, Slowing::Range { gamma }),
+            Self::Measured { gammas } => (beta, Slowing::RangeByT { gammas }),
             Self::Beta {} => (beta, Slowing::None {}),
             Self::BetaAll {} => (beta, Slowing::UniformAll {}),
             Self::BetaBelow {} => (beta, Slowing::UniformBelow {}),
@@ -131,6 +138,9 @@ impl StrategyConfig {
     /// Every parameter out of its range; `path` is the key this strategy stands under, for example `strategy`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let (density, slowing) = self.factors();
+        if let Self::Measured { gammas } = self {
+            return gammas.problems(path);
+        }
         let product = matches!(self, Self::Product { .. });
         let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
         let mut problems = density.problems(&under("density"));
@@ -183,6 +193,21 @@ mod tests {
             StrategyConfig::Product { density, slowing: Slowing::None {}, truncate: None }
         );
         assert!(!serde_json::to_string(&parse(json).unwrap()).unwrap().contains("truncate"));
+    }
+
+    #[test]
+    fn a_measured_range_is_read_checked_and_built() {
+        let measured = parse(r#"{"kind": "measured", "gammas": [0, 0.5, 0.25]}"#).unwrap();
+        assert_eq!(serde_json::to_string(&measured).unwrap(), r#"{"kind":"measured","gammas":[0.0,0.5,0.25]}"#);
+        assert_eq!((measured.gamma(), measured.with_gamma(0.1)), (None, None));
+        let strategy = measured.build(None).unwrap();
+        let mut rng = crate::timestep::statistics::stream(26);
+        for _ in 0..1000 {
+            let pair = strategy.sample(&mut rng);
+            assert!(pair.slowed <= pair.training && pair.slowed >= 0.5 * pair.training);
+        }
+        let wrong = parse(r#"{"kind": "measured", "gammas": [2]}"#).unwrap().build(None).unwrap_err().to_string();
+        assert!(wrong.contains("strategy.gammas[0] = 2: must be in [0, 1]"), "{wrong}");
     }
 
     #[test]

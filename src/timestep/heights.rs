@@ -1,40 +1,24 @@
 //! A piecewise constant density: `p(t) ∝ h_i` on `[i/n, (i + 1)/n]`.
+use super::few::{Few, MOST};
 use crate::Problem;
 use serde::{Deserialize, Serialize};
 
-/// The most intervals a table has.
-const MOST: usize = 32;
-
 /// The values of [`Density::Table`](super::Density::Table), one per equal interval of [0, 1]; in JSON an array.
-#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<f32>", into = "Vec<f32>")]
-pub struct Heights {
-    values: [f32; MOST],
-    count: usize,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Heights(Few);
 
 impl TryFrom<Vec<f32>> for Heights {
     type Error = String;
 
     fn try_from(found: Vec<f32>) -> Result<Self, String> {
-        if found.len() > MOST {
-            return Err(format!("a table has at most {MOST} values, found {}", found.len()));
-        }
-        let mut values = [0.0; MOST];
-        values[..found.len()].copy_from_slice(&found);
-        Ok(Self { values, count: found.len() })
+        Few::try_from(found).map(Self)
     }
 }
 
 impl From<Heights> for Vec<f32> {
     fn from(heights: Heights) -> Self {
-        heights.as_slice().to_vec()
-    }
-}
-
-impl std::fmt::Debug for Heights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.as_slice().fmt(f)
+        heights.0.into()
     }
 }
 
@@ -57,12 +41,13 @@ impl schemars::JsonSchema for Heights {
 impl Heights {
     /// The values, from the noise end to the data end.
     pub fn as_slice(&self) -> &[f32] {
-        &self.values[..self.count]
+        self.0.as_slice()
     }
 
     /// The t where the distribution function is `u`, both in [0, 1]; `u` itself where all values are 0.
     pub(super) fn quantile(&self, u: f64) -> f64 {
-        let (heights, count) = (self.as_slice(), self.count as f64);
+        let heights = self.as_slice();
+        let count = heights.len() as f64;
         let total: f64 = heights.iter().map(|h| f64::from(*h)).sum();
         let mut left = u * total;
         let mut last = u;
@@ -85,7 +70,7 @@ impl Heights {
             Problem::unless(&mut problems, holds, path, &key, height, "must be finite and at least 0");
         }
         let some = !problems.is_empty() || self.as_slice().iter().any(|height| *height > 0.0);
-        Problem::unless(&mut problems, some, path, "values", format!("{self:?}"), "must not all be 0");
+        Problem::unless(&mut problems, some, path, "values", format!("{:?}", self.0), "must not all be 0");
         problems
     }
 }

@@ -22,6 +22,8 @@
 //! ```
 mod config;
 mod density;
+mod few;
+mod gammas;
 mod heights;
 mod normal;
 mod product;
@@ -33,6 +35,7 @@ mod truncation;
 
 pub use config::StrategyConfig;
 pub use density::Density;
+pub use gammas::Gammas;
 pub use heights::Heights;
 pub use product::Product;
 pub use shift::TimeShift;

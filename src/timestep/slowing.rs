@@ -1,4 +1,5 @@
 //! The law of the slowed timestep `m` given the training timestep `t`.
+use super::Gammas;
 use crate::Problem;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,11 @@ pub enum Slowing {
         /// The mixture range γ in [0, 1]; 0 is plain training.
         #[serde(default = "default_gamma")]
         gamma: f64,
+    },
+    /// U\[(1−γ(t))t, t\]: MixFlow's with a range that depends on t.
+    RangeByT {
+        /// γ(t).
+        gammas: Gammas,
     },
     /// U\[0, f t\].
     Fraction {
@@ -51,6 +57,7 @@ impl Slowing {
             Self::UniformAll {} => r,
             Self::UniformBelow {} => r * t,
             Self::Range { gamma } => t - gamma * r * t,
+            Self::RangeByT { gammas } => t - f64::from(gammas.at(t as f32)) * r * t,
             Self::Fraction { fraction } => fraction * r * t,
             Self::Factor { factor } => factor * t,
         }
@@ -63,6 +70,7 @@ impl Slowing {
             Self::UniformAll {} => (0.0, 1.0),
             Self::UniformBelow {} => (0.0, t),
             Self::Range { gamma } => ((1.0 - gamma as f32) * t, t),
+            Self::RangeByT { gammas } => ((1.0 - gammas.at(t)) * t, t),
             Self::Fraction { fraction } => (0.0, fraction as f32 * t),
             Self::Factor { factor } => (factor as f32 * t, factor as f32 * t),
         }
@@ -70,7 +78,10 @@ impl Slowing {
 
     /// Whether `m = t` is certain.
     pub fn is_none(&self) -> bool {
-        matches!(self, Self::None {} | Self::Range { gamma: 0.0 } | Self::Factor { factor: 1.0 })
+        match self {
+            Self::RangeByT { gammas } => gammas.are_none(),
+            _ => matches!(self, Self::None {} | Self::Range { gamma: 0.0 } | Self::Factor { factor: 1.0 }),
+        }
     }
 
     /// One `m` within the [bounds](Self::bounds) to the last bit; draws nothing where `m` is certain.
@@ -97,6 +108,7 @@ impl Slowing {
         match *self {
             Self::None {} | Self::UniformAll {} | Self::UniformBelow {} => {}
             Self::Range { gamma } => unit("gamma", gamma),
+            Self::RangeByT { gammas } => problems.extend(gammas.problems(path)),
             Self::Fraction { fraction } => unit("fraction", fraction),
             Self::Factor { factor } => unit("factor", factor),
         }
@@ -116,6 +128,7 @@ mod tests {
             (Slowing::UniformBelow {}, 0.0, 0.6),
             (Slowing::Range { gamma: 0.3 }, 0.42, 0.6),
             (Slowing::Fraction { fraction: 0.2 }, 0.0, 0.12),
+            (Slowing::RangeByT { gammas: vec![0.0, 0.5].try_into().unwrap() }, 0.42, 0.6),
         ] {
             let mut rng = stream(21);
             let draws = (0..200_000).map(|_| f64::from(slowing.sample(0.6, &mut rng)));
@@ -134,6 +147,16 @@ mod tests {
                 assert!((1.0 - gamma) * t <= m && m <= t, "gamma {gamma}, t {t}, m {m}");
                 assert!(gamma > 0.0 || m == t);
             }
+        }
+    }
+
+    #[test]
+    fn one_gamma_for_all_t_draws_what_the_range_draws() {
+        let by_t = Slowing::RangeByT { gammas: vec![0.3].try_into().unwrap() };
+        let (mut one, mut other) = (stream(25), stream(25));
+        for t in (0..1000).map(|i| i as f32 / 1000.0) {
+            let expected = Slowing::Range { gamma: f64::from(0.3f32) }.sample(t, &mut one);
+            assert_eq!(by_t.sample(t, &mut other).to_bits(), expected.to_bits());
         }
     }
 

@@ -179,10 +179,15 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 
     /// The average on `device`.
     fn averaged_on(&self, device: &Device) -> N {
-        match self.settings.shards {
-            Some(_) => copied(&self.averaged(), Precision::F32, device),
-            None => self.averaged(),
+        if self.settings.shards.is_none() {
+            return self.averaged();
         }
+        // A step that validates has copies of its own, so that one average serves all batches.
+        self.copies.of(device).map(|kept| kept.ema).unwrap_or_else(|| {
+            let ema: N = copied(&self.averaged(), Precision::F32, device);
+            self.copies.keep(device, Weights { ema: ema.clone(), ..self.weights.clone() });
+            ema
+        })
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {

@@ -27,14 +27,14 @@ pub fn open(config: ExperimentConfig) -> Result<Experiment> {
     Ok(Experiment::open_with(config, Path::new(CACHE), say::progress())?.stopped_by(&signals::stop()))
 }
 
-/// The same, where weights are there and nothing is trained.
+/// The same, to sample with weights that are there, or that `start` pretrains first.
 pub fn open_to_sample(config: ExperimentConfig) -> Result<Experiment> {
-    Experiment::open_to_sample(config, Path::new(CACHE), say::progress())
+    Ok(Experiment::open_to_sample(config, Path::new(CACHE), say::progress())?.stopped_by(&signals::stop()))
 }
 
 /// The same, to draw pictures in parts.
 pub fn open_to_draw(config: ExperimentConfig) -> Result<Experiment> {
-    Experiment::open_to_draw(config, Path::new(CACHE), say::progress())
+    Ok(Experiment::open_to_draw(config, Path::new(CACHE), say::progress())?.stopped_by(&signals::stop()))
 }
 
 /// A finished training: its configuration and the folder of its weights.

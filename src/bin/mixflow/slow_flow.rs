@@ -21,6 +21,10 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
         say::line(format!("\n{} steps: γ = {gamma}", advice.steps));
         advice.reasons.iter().for_each(|reason| say::line(format!("  {reason}")));
     }
+    for found in &report.measured {
+        let strategy = serde_json::to_string(&found.strategy).unwrap_or_default();
+        say::line(format!("\n{} steps, γ by t: \"strategy\": {strategy}", found.steps));
+    }
     report.write(&folder, &measured)?;
     say::result(&format!("\n{}", report.markdown()));
     say::line(format!("written: {}: slow_flow.json, .csv, .png, .svg, table.md", folder.display()));

@@ -46,7 +46,7 @@ impl Latents {
         let expects = format!("{shape:?} {posterior} {scale} {shift} {normalization:?}");
         let mut source = Self {
             folder: config.folder.clone(),
-            originals: config.mirrors_from.map(|from| originals(&entries, from)),
+            originals: config.mirrors_from.map(|from| originals(&entries, from)).transpose()?,
             entries,
             features,
             text,

@@ -18,11 +18,11 @@ pub struct Change {
 }
 
 impl Change {
-    /// Of distances by seed; none without a seed that both have.
+    /// Of distances by seed; none without a seed that both have, at which the other is not 0.
     pub(super) fn paired(mine: &[(u64, f64)], other: &[(u64, f64)]) -> Option<Self> {
         let of = |(seed, distance): &(u64, f64)| {
             let (_, against) = other.iter().find(|(own, _)| own == seed)?;
-            Some(distance / against - 1.0)
+            Some(distance / against - 1.0).filter(|change| change.is_finite())
         };
         let changes: Vec<f64> = mine.iter().filter_map(of).collect();
         let (mean, standard_error) = (mean(&changes), standard_error(&changes));

@@ -28,9 +28,9 @@ use super::compare::{Comparison, Job, Work};
 use super::config::{ArmSampler, ExperimentConfig};
 use super::estimate::StepCost;
 use super::files::{create, hash, slug};
-use super::metric::metrics;
 use super::opened::Experiment;
 use super::progress::Progress;
+use crate::sample::MOST_STEPS;
 use crate::{Error, Problem, Result, Stop};
 use candidates::Ground;
 use change::Found;
@@ -118,12 +118,16 @@ impl Advisor {
             say("pretraining first; its time is not counted");
             self.experiment.start()?;
         }
-        let key = hash(&serde_json::json!([self.evaluations, self.metric, self.minutes, self.own]).to_string());
+        let (compare, search) = (&self.config().compare, &self.config().gamma_search);
+        let stage = self.config().post_train.without_keeping();
+        let asked = serde_json::json!([self.evaluations, self.metric, self.minutes, self.own, compare, search, stage]);
+        let key = hash(&asked.to_string());
         let mut minutes = Minutes::open(&self.folder.join(format!("plan-{}.json", &key[..8])), self.minutes);
         minutes.cost(|| self.step_cost())?;
         let guidance = self.own.guidance.clone();
-        let of_guidance = hash(&serde_json::json!(guidance).to_string());
-        let file = self.folder.join(format!("measured-{}.json", &of_guidance[..8]));
+        let (start, data) = (self.experiment.start_made_of()?, self.experiment.data_fingerprint()?);
+        let made_of = hash(&serde_json::json!([guidance, start, data]).to_string());
+        let file = self.folder.join(format!("measured-{}.json", &made_of[..8]));
         let measured = Measured::of(&self.experiment, guidance, &file)?;
         let swept = self.sweep_all(measured.as_ref(), &mut minutes, run, say)?;
         let mut advice = self.train_and_confirm(swept, &mut minutes, run, say)?;
@@ -199,7 +203,10 @@ fn budgets(config: &ExperimentConfig, own: &ArmSampler, asked: Option<&[usize]>)
         let mut sorted = asked.to_vec();
         sorted.sort_unstable();
         sorted.dedup();
-        if let Some(wrong) = sorted.iter().find(|n| **n == 0 || !spends(n)) {
+        if let Some(wrong) = sorted.iter().find(|n| !(1..=MOST_STEPS).contains(*n)) {
+            return Err(Error::Invalid(format!("--evaluations {wrong}: must be from 1 to {MOST_STEPS}")));
+        }
+        if let Some(wrong) = sorted.iter().find(|n| !spends(n)) {
             let name = &own.name;
             return Err(Error::Invalid(format!(
                 "--evaluations {wrong}: the steps of your own sampler, `{name}`, do not make that many; name another number, or \
@@ -217,11 +224,12 @@ fn budgets(config: &ExperimentConfig, own: &ArmSampler, asked: Option<&[usize]>)
 
 /// The name of the distance.
 fn metric(config: &ExperimentConfig, asked: Option<&str>) -> Result<String> {
-    let known: Vec<&str> = metrics(config.data.form()).iter().map(|metric| metric.name).collect();
+    let known: Vec<&str> = config.metrics().iter().map(|metric| metric.name).collect();
+    let key = if asked.is_some() { "--metric" } else { "gamma_search.distance" };
     match asked.or(config.gamma_search.distance.as_deref()) {
         None => Ok(known[0].into()),
         Some(name) if known.contains(&name) => Ok(name.into()),
-        Some(name) => Err(Error::Invalid(format!("--metric {name}: must be one of {}", known.join(", ")))),
+        Some(name) => Err(Error::Invalid(format!("{key} {name}: must be one of {}", known.join(", ")))),
     }
 }
 

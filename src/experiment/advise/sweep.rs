@@ -49,15 +49,18 @@ impl Advisor {
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<Swept>> {
         let samples = self.config().compare.samples;
+        // Of latents there are no more than are set aside.
+        let most = self.config().cell_samples(self.experiment.data().set_aside()?.held_out.labels().len());
         let own = |evaluations| self.ground(evaluations, measured).own();
         let of_cells = |cells: usize, samples: usize| Work {
             training: 0.0,
-            sampling: (cells * samples * self.evaluations.iter().sum::<usize>()) as f64,
+            sampling: cells as f64 * samples.min(most) as f64 * self.evaluations.iter().sum::<usize>() as f64,
         };
         // The user's own is in every round, so that nothing measured here is lost unless fewer samples must do.
         if minutes.seconds(of_cells(PROBE, samples)) < 0.25 * SHARE * minutes.left() {
             for &evaluations in &self.evaluations {
-                let table = sweep(self.config(), vec![own(evaluations)], &[evaluations], (PROBE, samples));
+                let table =
+                    sweep(self.config(), vec![own(evaluations)], &[evaluations], (PROBE, samples), &self.metric);
                 self.fill(table, FOLDER, minutes, run)?;
             }
         }
@@ -148,7 +151,7 @@ impl Advisor {
         for round in rounds(left.len(), plan.first, plan.most) {
             left.truncate(round.candidates);
             let samplers: Vec<ArmSampler> = [own.clone()].into_iter().chain(left.iter().cloned()).collect();
-            let table = sweep(self.config(), samplers, &[evaluations], (round.seeds, plan.samples));
+            let table = sweep(self.config(), samplers, &[evaluations], (round.seeds, plan.samples), &self.metric);
             found = self.fill(table, FOLDER, minutes, run)?.1;
             left = ranked(&found, arm, left, evaluations);
         }

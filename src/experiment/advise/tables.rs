@@ -27,6 +27,7 @@ pub(super) fn sweep(
     samplers: Vec<ArmSampler>,
     evaluations: &[usize],
     (seeds, samples): (usize, usize),
+    metric: &str,
 ) -> ExperimentConfig {
     let name = start_arm(config);
     let compare = CompareConfig {
@@ -37,6 +38,7 @@ pub(super) fn sweep(
         seeds: fresh(config, SWEEP, seeds),
         samples,
         reference: Reference::SetAside,
+        gfid: config.compare.gfid.clone().filter(|_| metric == "gfid"),
         ..config.compare.clone()
     };
     // A table is judged by its own seeds; those of the file must only differ from them.
@@ -51,13 +53,14 @@ pub(super) fn pilot(
     config: &ExperimentConfig,
     samplers: Vec<ArmSampler>,
     evaluations: &[usize],
-    gammas: &[f64],
-    seeds: usize,
+    (gammas, seeds): (&[f64], usize),
+    metric: &str,
 ) -> ExperimentConfig {
     let search = &config.gamma_search;
     let search = GammaSearchConfig {
         gammas: gammas.to_vec(),
         seeds: search.seeds.iter().copied().take(seeds).collect(),
+        distance: Some(metric.into()),
         ..search.clone()
     };
     let mut table = config.clone();
@@ -84,19 +87,20 @@ pub(super) fn confirmation(
     evaluations: &[usize],
     gammas: &[f64],
     (seeds, length): (usize, Length),
+    metric: &str,
 ) -> ExperimentConfig {
-    if gammas.is_empty() {
-        let mut table = sweep(config, samplers, evaluations, (seeds, config.compare.samples));
-        table.compare.seeds = fresh(config, CONFIRMATION, seeds);
-        table.compare.reference = Reference::HeldOut;
-        return table;
-    }
-    let mut table = pilot(config, samplers, evaluations, gammas, usize::MAX);
-    if length == Length::Whole {
-        let strategy = StrategyConfig::standard();
-        table.post_train = StageConfig { input: None, anti_drift: None, strategy, ..config.post_train.clone() };
-    }
-    if !config.start.is_exact() {
+    let stage = match length {
+        Length::Whole => config.post_train.clone(),
+        Length::Short => pilots(config).post_train,
+    };
+    let mut table = match gammas {
+        [] => sweep(config, samplers, evaluations, (seeds, config.compare.samples), metric),
+        _ => pilot(config, samplers, evaluations, (gammas, usize::MAX), metric),
+    };
+    // One stage whether there is a γ or not: a folder holds the results of one, and a later question may find a γ.
+    let strategy = StrategyConfig::standard();
+    table.post_train = StageConfig { input: None, anti_drift: None, strategy, ..stage };
+    if !gammas.is_empty() && !config.start.is_exact() {
         table.compare.arms.insert(0, start(NONE, false));
     }
     table.compare.seeds = fresh(config, CONFIRMATION, seeds);
@@ -134,6 +138,8 @@ mod tests {
         ExperimentConfig::parse(&config.to_string()).unwrap()
     }
 
+    const DISTANCE: &str = "energy_distance";
+
     fn euler() -> Vec<ArmSampler> {
         vec![serde_json::from_str(r#"{"name": "Euler"}"#).unwrap()]
     }
@@ -143,11 +149,11 @@ mod tests {
         for start in ["pretrain", "exact"] {
             let config = config(start);
             let tables = [
-                sweep(&config, euler(), &[10], (3, 20)),
-                pilot(&config, euler(), &[10], &[0.1, 0.4], 2),
-                confirmation(&config, euler(), &[5, 10], &[0.1], (3, Length::Whole)),
-                confirmation(&config, euler(), &[5, 10], &[0.1], (3, Length::Short)),
-                confirmation(&config, euler(), &[10], &[], (3, Length::Whole)),
+                sweep(&config, euler(), &[10], (3, 20), DISTANCE),
+                pilot(&config, euler(), &[10], (&[0.1, 0.4], 2), DISTANCE),
+                confirmation(&config, euler(), &[5, 10], &[0.1], (3, Length::Whole), DISTANCE),
+                confirmation(&config, euler(), &[5, 10], &[0.1], (3, Length::Short), DISTANCE),
+                confirmation(&config, euler(), &[10], &[], (3, Length::Whole), DISTANCE),
             ];
             for table in &tables {
                 assert_eq!(table.problems().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
@@ -168,8 +174,12 @@ mod tests {
     #[test]
     fn the_confirmation_trains_as_long_as_it_says_beside_the_weights_as_they_are() {
         let config = config("pretrain");
-        let whole = confirmation(&config, euler(), &[10], &[0.1], (2, Length::Whole));
-        let short = confirmation(&config, euler(), &[10], &[0.1], (2, Length::Short));
+        let whole = confirmation(&config, euler(), &[10], &[0.1], (2, Length::Whole), DISTANCE);
+        let short = confirmation(&config, euler(), &[10], &[0.1], (2, Length::Short), DISTANCE);
+        for (length, table) in [(Length::Whole, &whole), (Length::Short, &short)] {
+            let without = confirmation(&config, euler(), &[10], &[], (2, length), DISTANCE);
+            assert_eq!(without.post_train, table.post_train);
+        }
         assert_eq!((whole.post_train.steps, short.post_train.steps), (9, 3));
         let names: Vec<String> = whole.arms().into_iter().map(|arm| arm.name).collect();
         assert_eq!(names, ["no post-training", "control", "MixFlow γ=0.1"]);

@@ -157,7 +157,7 @@ impl Advisor {
     }
 
     fn pilots(&self, samplers: &[ArmSampler], gammas: &[f64], seeds: usize) -> ExperimentConfig {
-        pilot(self.config(), samplers.to_vec(), &self.evaluations, gammas, seeds)
+        pilot(self.config(), samplers.to_vec(), &self.evaluations, (gammas, seeds), &self.metric)
     }
 
     fn pilot_plan(&self, samplers: &[ArmSampler], minutes: &Minutes, left: f64) -> PilotPlan {
@@ -176,7 +176,7 @@ impl Advisor {
     fn confirmation(&self, swept: &[Swept], gammas: &[f64], plan: &ConfirmationPlan) -> ExperimentConfig {
         let more = |n: usize| if plan.others { vec![n / 2, 2 * n] } else { Vec::new() };
         let samplers = samplers(swept, more);
-        confirmation(self.config(), samplers, &self.evaluations, gammas, (plan.seeds, plan.length()))
+        confirmation(self.config(), samplers, &self.evaluations, gammas, (plan.seeds, plan.length()), &self.metric)
     }
 }
 

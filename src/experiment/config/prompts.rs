@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+/// Pictures of a prompt, at most.
+const MOST_PER_PROMPT: usize = 1_000_000;
+
 /// The prompts that `mixflow sample` draws pictures for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,8 +74,9 @@ impl ExperimentConfig {
         let mut problems = prompts.text.problems(&format!("{path}.text"));
         let named = !prompts.file.as_os_str().is_empty();
         Problem::unless(&mut problems, named, path, "file", "\"\"", "must name a file");
-        let some = prompts.per_prompt != Some(0);
-        Problem::unless(&mut problems, some, path, "per_prompt", 0, "must be at least 1");
+        let count = prompts.per_prompt.unwrap_or(1);
+        let some = (1..=MOST_PER_PROMPT).contains(&count);
+        Problem::unless(&mut problems, some, path, "per_prompt", count, format!("must be from 1 to {MOST_PER_PROMPT}"));
         if self.sample.autoencoder.is_none() {
             add(&mut problems, path.into(), ": needs `sample.autoencoder`, since pictures are what is scored");
         }

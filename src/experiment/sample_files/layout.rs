@@ -25,7 +25,7 @@ impl SampleLayout {
     pub fn total(&self) -> usize {
         match self {
             Self::Numbered { count } => *count,
-            Self::Prompts { set, per_prompt } => set.prompts().len() * per_prompt,
+            Self::Prompts { set, per_prompt } => set.prompts().len().saturating_mul(*per_prompt),
         }
     }
 

@@ -93,6 +93,8 @@ impl Experiment {
         };
         let mut found = json!({
             "weights": weights,
+            "network": config.network,
+            "flow": config.flow,
             "sampler": sampler,
             "seed": sample.seed,
             "scaling": files::hash(&format!("{:?}", self.data().scaling)),

@@ -1,5 +1,5 @@
 //! Slow Flow measured before and after post-training.
-use super::{Measurement, Report, SlowFlow};
+use super::{MeasuredStrategy, Measurement, Report, SlowFlow, gamma_by_t};
 use crate::experiment::compare::{Comparison, Job};
 use crate::experiment::config::ArmWeights;
 use crate::experiment::progress::Task;
@@ -71,6 +71,8 @@ pub fn before_and_after(comparison: &Comparison) -> Result<(Vec<MeasuredNetwork>
     let chooses = |m: &&Measurement| m.definition.is_zero_for_an_exact_field() && Some(m.definition) == first;
     for found in measured[0].measurements.iter().filter(chooses) {
         report.recommendations.push(probe.recommend(&before, found)?);
+        let by_t = gamma_by_t(found).map(|strategy| MeasuredStrategy { steps: found.steps, strategy });
+        report.measured.extend(by_t);
     }
     Ok((measured, report))
 }

@@ -19,6 +19,7 @@
 //! `"gamma": "auto"` does is a search by short trainings: [`post_train::gamma`](crate::post_train::gamma).
 mod before_and_after;
 mod distribution;
+mod gamma_by_t;
 mod inner_products;
 mod minimise;
 mod nearest;
@@ -38,12 +39,13 @@ mod variance;
 
 pub use super::config::{Definition, ProbeConfig};
 pub use before_and_after::{MeasuredNetwork, before_and_after};
+pub use gamma_by_t::gamma_by_t;
 pub use of_experiment::SlowFlow;
 pub(super) use of_experiment::networked;
 pub use probe::{Estimate, Measurement, Point, Probe, measure};
 pub use recommendation::{GammaPoint, Recommendation, recommend};
 pub use regressor::TimeRegressor;
-pub use report::{Report, Row};
+pub use report::{MeasuredStrategy, Report, Row};
 pub use source::{Exactly, FieldSource, Networked};
 pub(super) use states::velocities;
 pub use states::{States, Station};

@@ -3,6 +3,7 @@ use super::{Definition, MeasuredNetwork, Measurement, Recommendation};
 use crate::experiment::compare::save_chart as save;
 use crate::experiment::files::{create, pretty, write};
 use crate::experiment::plot::{SlowCurve, SlowPanel, SlowPoint, slow_flow_panels};
+use crate::timestep::StrategyConfig;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
@@ -41,6 +42,17 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// The recommended γ of each model and budget.
     pub recommendations: Vec<Recommendation>,
+    /// [`gamma_by_t`](super::gamma_by_t) of the weights before, for each budget at which states are slow.
+    pub measured: Vec<MeasuredStrategy>,
+}
+
+/// A strategy whose γ depends on t, and the steps of the sampler that it was measured with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasuredStrategy {
+    /// The steps.
+    pub steps: usize,
+    /// The strategy, to be pasted into `post_train`.
+    pub strategy: StrategyConfig,
 }
 
 impl Report {
