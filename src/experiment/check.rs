@@ -102,6 +102,11 @@ pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>
 /// The official weights of `start` beside the network, where the rest cannot be opened.
 fn check_weights(config: &ExperimentConfig, report: &mut CheckReport) {
     if let StartConfig::Weights(weights) = &config.start {
+        // Before a network is made to compare with, which may be larger than this machine.
+        if let Err(error) = std::fs::metadata(&weights.file) {
+            report.wrong.push(format!("start: {}", Error::io(&weights.file, error)));
+            return;
+        }
         let network = config.network.init(0, &Device::flex());
         let imported = network.and_then(|network| network.import(&weights.file, &weights.options()));
         report

@@ -118,7 +118,8 @@ impl RaeConfig {
             let most = format!("must be at most {MOST_BLOCKS}");
             check(self.depth[part] <= MOST_BLOCKS, &key("depth"), &self.depth[part], &most);
             let divides = heads > 0 && width.is_multiple_of(product([4, heads]));
-            let must = format!("times 4 must divide hidden_size[{part}] = {width}, for rotary positions");
+            let of = if path.is_empty() { String::new() } else { format!("{path}.") };
+            let must = format!("times 4 must divide {of}hidden_size[{part}] = {width}, for rotary positions");
             check(divides, &key("num_heads"), &heads, &must);
             let ratio = self.mlp_ratio.is_finite() && self.mlp_ratio * width as f64 >= 1.5;
             let condition = "must be finite and give every gated MLP at least one unit";
