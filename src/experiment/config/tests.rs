@@ -196,7 +196,7 @@ fn prompts_need_a_network_that_reads_text_and_encoders_that_fit_it() {
     let wrong =
         problems(&format!(r#", "sample": {{"prompts": {{"file": "a.txt", "per_prompt": 0, "text": {text}}}}}"#));
     for expected in [
-        "sample.prompts.per_prompt = 0: must be at least 1",
+        "sample.prompts.per_prompt = 0: must be from 1 to 1000000",
         "sample.prompts.text.files.t5_length.most = 256: must be 77, as `least`: every text and the empty one need one length",
         "sample.prompts : needs `sample.autoencoder`",
         "sample.prompts : only a network of kind \"mmdit\" reads text",
