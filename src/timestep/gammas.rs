@@ -1,5 +1,5 @@
 //! A mixture range that depends on the training timestep.
-use super::few::{Few, MOST};
+use super::few::Few;
 use crate::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,7 @@ impl schemars::JsonSchema for Gammas {
             "type": "array",
             "items": { "type": "number", "minimum": 0, "maximum": 1 },
             "minItems": 1,
-            "maxItems": MOST
+            "maxItems": super::few::MOST
         })
     }
 }

@@ -1,5 +1,5 @@
 //! A piecewise constant density: `p(t) ∝ h_i` on `[i/n, (i + 1)/n]`.
-use super::few::{Few, MOST};
+use super::few::Few;
 use crate::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ impl schemars::JsonSchema for Heights {
             "type": "array",
             "items": { "type": "number", "minimum": 0 },
             "minItems": 1,
-            "maxItems": MOST
+            "maxItems": super::few::MOST
         })
     }
 }
