@@ -11,6 +11,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::ThreadId;
 
 /// What several devices share of a training.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +80,12 @@ impl ModuleMapper for Scatter<'_> {
 }
 
 /// What each device computes with until the next update, kept where an update has several passes.
+///
+/// Each thread has its own, even for the same device: graphs that share a leaf lie behind one lock in Burn's autodiff, and two
+/// threads that make and go back through them at once lose steps or wait for each other for ever (burn-autodiff 0.22.1,
+/// `runtime/graph.rs`: a backward pass takes the lock of its graph and then that of all graphs, a merge the other way round).
 #[derive(Clone)]
-pub(super) struct Copies<T>(Arc<Mutex<Vec<(Device, T)>>>);
+pub(super) struct Copies<T>(Arc<Mutex<Vec<(ThreadId, Device, T)>>>);
 
 impl<T> Default for Copies<T> {
     fn default() -> Self {
@@ -95,13 +100,14 @@ impl<T> std::fmt::Debug for Copies<T> {
 }
 
 impl<T: Clone> Copies<T> {
-    /// That of `device`, if one was kept.
+    /// That of `device`, if this thread kept one.
     pub fn of(&self, device: &Device) -> Option<T> {
-        self.lock().iter().find(|(of, _)| of == device).map(|(_, copy)| copy.clone())
+        let here = std::thread::current().id();
+        self.lock().iter().find(|(by, of, _)| (*by, of) == (here, device)).map(|(.., copy)| copy.clone())
     }
 
     pub fn keep(&self, device: &Device, copy: T) {
-        self.lock().push((device.clone(), copy));
+        self.lock().push((std::thread::current().id(), device.clone(), copy));
     }
 
     /// Lets all go: the weights they were made of change.
@@ -109,7 +115,7 @@ impl<T: Clone> Copies<T> {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Device, T)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, Device, T)>> {
         self.0.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
@@ -183,6 +189,22 @@ mod tests {
         assert_eq!(owners(&[5, 5, 5], 3), [0, 1, 2]);
         assert_eq!(owners(&[3, 4], 1), [0, 0]);
         assert!(owners(&[], 4).is_empty());
+    }
+
+    #[test]
+    fn threads_share_no_copy() {
+        let (copies, device) = (Copies::default(), Device::flex());
+        copies.keep(&device, "here");
+        let other = copies.clone();
+        let there = std::thread::spawn(move || {
+            let before = other.of(&Device::flex());
+            other.keep(&Device::flex(), "there");
+            (before, other.of(&Device::flex()))
+        });
+        assert_eq!(there.join().unwrap(), (None, Some("there")));
+        assert_eq!(copies.of(&device), Some("here"));
+        copies.clear();
+        assert_eq!(copies.of(&device), None);
     }
 
     #[test]
