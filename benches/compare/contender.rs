@@ -28,14 +28,12 @@ impl Contender {
             let ours = Self { ours: true, precision, compiled: false };
             [ours, Self { ours: false, ..ours }, Self { ours: false, compiled: true, ..ours }]
         };
-        match on_cpu {
-            true => of(Precision::F32)[..2].to_vec(),
-            false => [of(Precision::F32), of(Precision::Bf16)]
-                .concat()
-                .into_iter()
-                .filter(|c| !(eager && c.compiled))
-                .collect(),
-        }
+        let all = [Precision::F32, Precision::Bf16].into_iter().flat_map(of);
+        let takes_part = |contender: &Self| match on_cpu {
+            true => contender.precision == Precision::F32 && !contender.compiled,
+            false => !(eager && contender.compiled),
+        };
+        all.filter(takes_part).collect()
     }
 
     /// How it computes, as in `eager, f32`.
@@ -88,13 +86,12 @@ impl Side {
         let mut process = contender.start(job, python)?;
         let hello: Hello = process.ask(Command::Hello)?;
         eprintln!("  {}: {}; AdamW: {}", contender.name(), hello.versions, hello.adamw);
-        let on_cpu = match job.device.0 == "cpu" {
-            true => Some(memory(&contender, &Job { adamw: Some(hello.adamw.clone()), ..job.clone() }, python)?),
-            false => None,
-        };
         let Losses { losses } = process.ask(Command::Losses)?;
-        // On a GPU it has done nothing but train so far, and its pool of memory never shrinks.
-        let memory = on_cpu.unwrap_or_else(|| Memory { before: None, peak: machine::gpu_memory(process.id()) });
+        let memory = match job.device.0.as_str() {
+            "cpu" => memory(&contender, &Job { adamw: Some(hello.adamw.clone()), ..job.clone() }, python)?,
+            // This process has done nothing but train so far, and its pool of a GPU's memory never shrinks.
+            _ => Memory { before: None, peak: machine::gpu_memory(process.id()) },
+        };
         let [step, forward, sample] = [const { Vec::new() }; 3];
         Ok(Self { contender, process, hello, memory, losses, step, forward, sample, updates: Vec::new() })
     }

@@ -85,11 +85,11 @@ pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>
     match Experiment::open_with(config.clone(), cache, progress) {
         Ok(experiment) => experiment.check(&mut report, timed),
         Err(Error::Config(problems)) => {
+            report.problems = problems;
             // Weights are compared with a network that this machine can hold.
-            if !problems.iter().any(|problem| problem.path.starts_with("network")) {
+            if !report.problems.iter().any(|problem| problem.path.starts_with("network")) {
                 check_weights(&config, &mut report);
             }
-            report.problems = problems;
         }
         Err(error) => {
             report.wrong.push(error.to_string());
@@ -103,8 +103,11 @@ pub fn check(config: ExperimentConfig, cache: &Path, progress: Arc<dyn Progress>
 fn check_weights(config: &ExperimentConfig, report: &mut CheckReport) {
     if let StartConfig::Weights(weights) = &config.start {
         // Before a network is made to compare with, which may be larger than this machine.
-        if let Err(error) = std::fs::metadata(&weights.file) {
-            report.wrong.push(format!("start: {}", Error::io(&weights.file, error)));
+        let missing = not_there([("start.file".to_string(), weights.file.clone())]);
+        if !missing.is_empty() {
+            report
+                .problems
+                .extend(missing.into_iter().filter(|problem| !report.problems.contains(problem)).collect::<Vec<_>>());
             return;
         }
         let network = config.network.init(0, &Device::flex());

@@ -3,7 +3,6 @@ use crate::{Error, Result, digest, storage, tensor_file};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::path::Path;
 
 /// Makes a folder and those above it.
@@ -71,15 +70,8 @@ pub(super) fn content_hash(path: &Path) -> Result<String> {
     files.retain(|file| file.is_file());
     files.sort();
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
     for file in files {
-        let mut open = std::fs::File::open(&file).map_err(|e| Error::io(&file, e))?;
-        loop {
-            match open.read(&mut buffer).map_err(|e| Error::io(&file, e))? {
-                0 => break,
-                count => hash.update(&buffer[..count]),
-            }
-        }
+        digest::add_file(&mut hash, &file).map_err(|e| Error::io(&file, e))?;
     }
     Ok(digest::hex(hash.finalize(), 32))
 }

@@ -78,6 +78,8 @@ pub struct Footprint {
     pub on_first: usize,
     /// Whether weights, average and moments are spread over the devices, and what a pass computes with is a copy.
     pub is_sharded: bool,
+    /// Whether a pass computes in bf16, as do copies then.
+    pub is_half: bool,
     /// Whether the activations are those of plain operations, an estimate, instead of those of [`ops`](crate::ops).
     pub is_plain: bool,
 }
@@ -127,6 +129,7 @@ impl Footprint {
             passes: [passes, devices],
             on_first: config.devices.iter().filter(|device| **device == config.devices[0]).count().max(1),
             is_sharded,
+            is_half: half,
             is_plain,
         }
     }
@@ -168,7 +171,7 @@ impl Footprint {
     pub fn parts(&self) -> Vec<(&'static str, u64)> {
         let parts = [
             ("weights", self.weights),
-            ("copies", self.copies),
+            (if self.is_half { "bf16 copies" } else { "copies" }, self.copies),
             ("average", self.average),
             ("moments", self.moments),
             ("gradients", self.gradients),
@@ -215,10 +218,14 @@ mod tests {
     use serde_json::{Value, json};
 
     fn footprint(stage: Value, devices: usize) -> Footprint {
+        footprint_on(stage, &vec!["cpu"; devices])
+    }
+
+    fn footprint_on(stage: Value, devices: &[&str]) -> Footprint {
         let config = json!({
             "data": {"kind": "photos"},
             "network": {"kind": "sit", "input_size": 16, "in_channels": 1, "hidden_size": 64, "depth": 4, "num_heads": 2},
-            "devices": vec!["cpu"; devices],
+            "devices": devices,
             "post_train": stage,
         });
         Footprint::of(&ExperimentConfig::parse(&config.to_string()).unwrap(), [1, 16, 16])
@@ -242,16 +249,7 @@ mod tests {
 
     #[test]
     fn shared_among_devices_each_has_its_part_and_a_copy() {
-        let of = |stage: Value| {
-            let devices: Vec<String> = (0..4).map(|i| format!("cuda:{i}")).collect();
-            let config = json!({
-                "data": {"kind": "photos"},
-                "network": {"kind": "sit", "input_size": 16, "in_channels": 1, "hidden_size": 64, "depth": 4, "num_heads": 2},
-                "devices": devices,
-                "post_train": stage,
-            });
-            Footprint::of(&ExperimentConfig::parse(&config.to_string()).unwrap(), [1, 16, 16])
-        };
+        let of = |stage: Value| footprint_on(stage, &["cuda:0", "cuda:1", "cuda:2", "cuda:3"]);
         let whole = of(json!({"batch_size": 4}));
         let shared = of(json!({"batch_size": 4, "sharding": "optimizer"}));
         assert_eq!((whole.copies, whole.on_first), (0, 1));
@@ -290,6 +288,6 @@ mod tests {
         assert!(100 * adapted.moments < 20 * whole.moments && adapted.weights > whole.weights);
         let half = footprint(json!({"precision": "bf16"}), 1);
         assert!(half.is_plain && half.copies * 2 == half.weights);
-        assert!(half.to_string().contains("copies"));
+        assert!(half.to_string().contains("bf16 copies"));
     }
 }

@@ -1,12 +1,11 @@
 //! Samples of a network or a field.
 use super::config::LabelSampling;
 use super::opened::Experiment;
-use super::progress::Task;
 use super::samples::Samples;
 use crate::models::{Network, NetworkCondition};
 use crate::path::TrainingInterval;
 use crate::random::{Purpose, SampleKey, normal};
-use crate::sample::{Networks, Sampler, SamplerConfig, VelocityField, WeakGuidanceConfig};
+use crate::sample::{Sampler, SamplerConfig, VelocityField, WeakGuidanceConfig};
 use crate::{Error, Result, host};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -44,26 +43,7 @@ impl Experiment {
         }
     }
 
-    /// Samples as the network is trained on them.
-    pub(super) fn generate(
-        &self,
-        networks: Networks<'_, Network>,
-        sampler: &SamplerConfig,
-        condition: &NetworkCondition,
-        drawn: Drawn,
-    ) -> Result<Tensor<4>> {
-        let [channels, height, width] = self.data().shape;
-        let shape = [drawn.count, channels, height, width];
-        let sampler = self.sampler(sampler.clone())?;
-        let task = Task::begin(self.progress(), "sampling", drawn.count as u64);
-        let batch = sampler.config().batch_size;
-        sampler.sample(networks, condition, shape, drawn.seed, self.device(), &mut |reached| {
-            let in_work = if reached.step < reached.steps { batch.min(reached.total - reached.samples) } else { 0 };
-            task.at((reached.samples + in_work * reached.step / reached.steps.max(1)) as u64);
-        })
-    }
-
-    /// As [`generate`](Self::generate), with a field in place of a network.
+    /// As [`generate_values`](Self::generate_values), with a field in place of a network.
     pub(super) fn integrate(
         &self,
         field: &dyn VelocityField<4>,
@@ -86,7 +66,7 @@ impl Experiment {
         Ok(all)
     }
 
-    /// Generates as the section `sample` says, with `network` on the first device, without autodiff.
+    /// Generates as the section `sample` says, with `network` on the first device, without autodiff; all devices share it.
     ///
     /// # Errors
     /// As [`Sampler::sample`]; what loading the weak network or the decoder reports; [`Error::Invalid`] for samples that
@@ -95,10 +75,11 @@ impl Experiment {
         let sample = &self.config().sample;
         let labels = self.labels();
         let condition = self.sample_condition(0, &labels)?;
-        let weak = self.weak(network, &sample.sampler, self.device())?;
-        let networks = Networks { main: network, weak: weak.as_ref() };
         let drawn = Drawn { count: sample.count, seed: sample.seed };
-        let latents = self.generate(networks, &sample.sampler, &condition, drawn)?;
+        let values = self.generate_values(network, &sample.sampler, &condition, drawn)?;
+        let [channels, height, width] = self.data().shape;
+        let shape = [sample.count, channels, height, width];
+        let latents = Tensor::from_data(TensorData::new(values, shape), self.device());
         check_finite(&latents)?;
         let latents = self.data().scaling.to_stored(latents);
         let pixels = match self.pixel_decoder(self.device()) {

@@ -138,9 +138,6 @@ impl StrategyConfig {
     /// Every parameter out of its range; `path` is the key this strategy stands under, for example `strategy`.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
         let (density, slowing) = self.factors();
-        if let Self::Measured { gammas } = self {
-            return gammas.problems(path);
-        }
         let product = matches!(self, Self::Product { .. });
         let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
         let mut problems = density.problems(&under("density"));

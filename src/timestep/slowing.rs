@@ -79,8 +79,9 @@ impl Slowing {
     /// Whether `m = t` is certain.
     pub fn is_none(&self) -> bool {
         match self {
+            Self::None {} | Self::Range { gamma: 0.0 } | Self::Factor { factor: 1.0 } => true,
             Self::RangeByT { gammas } => gammas.are_none(),
-            _ => matches!(self, Self::None {} | Self::Range { gamma: 0.0 } | Self::Factor { factor: 1.0 }),
+            _ => false,
         }
     }
 

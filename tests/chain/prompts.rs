@@ -1,4 +1,5 @@
 //! Text to image: the folders that the scorers of GenEval and T2I-CompBench read, and what they write.
+use crate::formula::is_table_of_text;
 use crate::stages::{autoencoder, count, done, files, killed, refused, same, shipped, write_weights};
 use burn_mixflow::models::encoders::autoencoder_kl::AutoencoderKlConfig;
 use burn_mixflow::models::encoders::clip_text::ClipTextConfig;
@@ -32,16 +33,12 @@ fn sizes() -> SdTextSizes {
     SdTextSizes { clip_l, clip_g, t5 }
 }
 
-fn is_table(name: &str) -> bool {
-    name.contains("embedding.weight") || name == "shared.weight" || name.ends_with("relative_attention_bias.weight")
-}
-
 /// A finished post-training of the shipped small network, with what is needed to draw pictures of prompts.
 fn prepare(folder: &Path) {
     let sizes = sizes();
     let of = [("l", sizes.clip_l.parameters()), ("g", sizes.clip_g.parameters()), ("t5", sizes.t5.parameters())];
     for (name, parameters) in of {
-        write_weights(&folder.join(name), parameters, is_table, |_| 1.0);
+        write_weights(&folder.join(name), parameters, is_table_of_text, |_| 1.0);
     }
     let vae = AutoencoderKlConfig { latent_channels: 16, use_quant_conv: false, ..autoencoder() };
     write_weights(&folder.join("vae.safetensors"), vae.parameters(), |_| false, |_| 1.0);

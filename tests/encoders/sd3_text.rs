@@ -1,5 +1,6 @@
 //! The condition of Stable Diffusion 3.5: how three encoders are joined, and what their tokenizers make of a prompt.
 use crate::device::device;
+use crate::formula::is_table_of_text;
 use crate::text_support::{close, json, parts, path, values, write};
 use burn::tensor::DType;
 use burn_mixflow::Error;
@@ -41,17 +42,13 @@ fn sizes() -> SdTextSizes {
     SdTextSizes { clip_l, clip_g, t5 }
 }
 
-fn is_table(name: &str) -> bool {
-    name.contains("embedding.weight") || name == "shared.weight" || name.ends_with("relative_attention_bias.weight")
-}
-
 /// Files of small encoders in a folder.
 fn config(folder: &Path) -> SdTextConfig {
     let sizes = sizes();
     let of = [("l", sizes.clip_l.parameters()), ("g", sizes.clip_g.parameters()), ("t5", sizes.t5.parameters())];
     let [clip_l, clip_g, t5] = of.map(|(name, parameters)| {
         let file = folder.join(name);
-        write(&file, &parts(&parameters, is_table, DType::F32));
+        write(&file, &parts(&parameters, is_table_of_text, DType::F32));
         file
     });
     SdTextConfig {

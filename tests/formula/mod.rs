@@ -21,6 +21,12 @@ pub fn weight(name: &str, shape: &[usize], is_table: bool) -> Vec<f32> {
     (0..count).map(value).collect()
 }
 
+/// Whether a tensor of the text encoders is a table, of tokens, places or distances.
+#[allow(dead_code, reason = "of use to some of the tests that share this file")]
+pub fn is_table_of_text(name: &str) -> bool {
+    name.contains("embedding.weight") || name == "shared.weight" || name.ends_with("relative_attention_bias.weight")
+}
+
 /// The first numbers of the stream of `name`, each in [0, 1).
 #[allow(dead_code, reason = "of use to some of the tests that share this file")]
 pub fn uniforms(name: &str, count: usize) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! `mixflow advise`: its files, its refusals, and the same answer in many sittings.
+use crate::killed::{killed_once, there};
 use crate::place::{Place, photos};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 /// Small in everything, with time for the largest plan: nothing then depends on how fast the machine is.
 fn small() -> Value {
@@ -28,33 +28,6 @@ fn answer(place: &Place) -> Vec<(String, Vec<u8>)> {
     names.map(|name| (name.to_string(), timeless(name, read(name)))).into()
 }
 
-/// Kills the program once a file whose name ends so is below the folder; whether it was still at work.
-fn killed_at(place: &Place, below: &str, end: &str) -> bool {
-    let mut child = place.start(&ADVISE);
-    let started = Instant::now();
-    while child.try_wait().unwrap().is_none() && !there(place, below, end) {
-        assert!(started.elapsed() < Duration::from_secs(120), "nothing to kill after two minutes");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let at_work = child.try_wait().unwrap().is_none();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    at_work
-}
-
-fn there(place: &Place, below: &str, end: &str) -> bool {
-    let mut waiting = vec![place.path(FOLDER).join(below)];
-    while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.path().to_string_lossy().ends_with(end) {
-                return true;
-            }
-            waiting.extend(entry.path().is_dir().then(|| entry.path()));
-        }
-    }
-    false
-}
-
 #[test]
 fn an_advice_in_many_sittings_is_that_of_one() {
     let (whole, parts) = (Place::new(), Place::new());
@@ -68,7 +41,8 @@ fn an_advice_in_many_sittings_is_that_of_one() {
     assert!(told.contains("## 4 network evaluations, by frechet_random_convolutions"), "{told}");
     assert!(told.contains("## The model's own velocity deficit"), "{told}");
     let moments = [("sweep/arms", ".json"), ("pilots/arms", "ema.bpk"), ("confirmation/arms", ".json")];
-    let killed = moments.map(|(below, end)| killed_at(&parts, below, end));
+    let killed = moments
+        .map(|(below, end)| killed_once(&parts, &ADVISE, |place| there(place, &format!("{FOLDER}/{below}"), end)));
     assert!(killed.iter().filter(|killed| **killed).count() >= 2, "too fast to be killed: {killed:?}");
     parts.run(&ADVISE).done();
     assert_eq!(answer(&parts), answer(&whole));

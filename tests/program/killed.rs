@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+const COMPARE: [&str; 2] = ["compare", "a.json"];
+
 /// Long enough to be killed in the middle of: several arms and seeds, checkpoints within each.
 fn long() -> Value {
     let mut config = photos();
@@ -55,8 +57,8 @@ fn made(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Waits for `reached`, then kills the program; whether it was still at work.
-fn killed_once(place: &Place, reached: impl Fn(&Place) -> bool) -> bool {
-    let mut child = place.start(&["compare", "a.json"]);
+pub fn killed_once(place: &Place, arguments: &[&str], reached: impl Fn(&Place) -> bool) -> bool {
+    let mut child = place.start(arguments);
     let started = Instant::now();
     while !reached(place) && child.try_wait().unwrap().is_none() {
         assert!(started.elapsed() < Duration::from_secs(120), "nothing to kill after two minutes");
@@ -70,7 +72,7 @@ fn killed_once(place: &Place, reached: impl Fn(&Place) -> bool) -> bool {
 }
 
 /// Whether a file whose name ends so is below the folder.
-fn there(place: &Place, below: &str, end: &str) -> bool {
+pub fn there(place: &Place, below: &str, end: &str) -> bool {
     let mut waiting = vec![place.path(below)];
     while let Some(folder) = waiting.pop() {
         // Folders come and go while the program works.
@@ -90,17 +92,17 @@ fn a_table_in_many_sittings_is_that_of_one() {
     for place in [&whole, &parts] {
         place.write("a.json", &long());
     }
-    whole.run(&["compare", "a.json"]).done();
+    whole.run(&COMPARE).done();
     let moments: [(&str, &str); 4] = [
         ("runs/cache", "step-00000030/COMPLETE"),
         ("runs/run-a/arms", "step-00000020/COMPLETE"),
         ("runs/run-a/arms", "ema.bpk"),
         ("runs/run-a/arms", "seed-1/checkpoints/step-00000040/COMPLETE"),
     ];
-    let killed = moments.map(|(below, end)| killed_once(&parts, |place| there(place, below, end)));
+    let killed = moments.map(|(below, end)| killed_once(&parts, &COMPARE, |place| there(place, below, end)));
     assert!(killed.iter().filter(|killed| **killed).count() >= 3, "too fast to be killed: {killed:?}");
     assert!(!parts.path("runs/run-a/results.json").exists());
-    let told = parts.run(&["compare", "a.json"]).done().out;
+    let told = parts.run(&COMPARE).done().out;
     assert!(told.contains(" arms × seeds to do"), "{told}");
     let (whole, parts) = (made(&whole), made(&parts));
     assert_eq!(whole.keys().collect::<Vec<_>>(), parts.keys().collect::<Vec<_>>());
@@ -114,9 +116,9 @@ fn a_table_in_many_sittings_is_that_of_one() {
 fn a_table_that_is_there_is_not_computed_again() {
     let place = Place::new();
     place.write("a.json", &photos());
-    place.run(&["compare", "a.json"]).done();
+    place.run(&COMPARE).done();
     let before = place.files("runs/run-a");
-    let told = place.run(&["compare", "a.json"]).done().out;
+    let told = place.run(&COMPARE).done().out;
     assert!(!told.contains("to do"), "{told}");
     let after = place.files("runs/run-a");
     assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());

@@ -93,9 +93,8 @@ impl Advisor {
         let own = advice.budgets.first().map_or("", |answer| answer.own.as_str());
         let mut curves: Vec<ArmCurve> = Vec::new();
         for distance in all {
-            let is_own = distance.sampler == own;
-            let sampler = if is_own { own } else { distance.sampler.as_str() };
-            let name = if distance.arm == start { sampler.to_string() } else { format!("{sampler}: {}", distance.arm) };
+            let (sampler, is_own) = (&distance.sampler, distance.sampler == own);
+            let name = if distance.arm == start { sampler.clone() } else { format!("{sampler}: {}", distance.arm) };
             let role = match (is_own, distance.arm.as_str()) {
                 (true, arm) if arm == start => ArmRole::Control,
                 (true, CONTROL) => ArmRole::Untrained,

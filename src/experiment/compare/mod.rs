@@ -317,15 +317,13 @@ impl Comparison {
     fn cell_file(&self, job: Job, planned: &Planned) -> PathBuf {
         let (compare, sample) = (&self.config().compare, &self.config().sample);
         let weak = planned.config.weak_guidance.as_ref().map(|_| (&sample.weak, &sample.skipped_layers));
-        let mut made_of = vec![json!([planned.config, compare.samples, compare.feature_seed, weak])];
-        // A cell of before it asked for a gFID is none of the table with one.
-        made_of.extend(
-            compare
-                .gfid
-                .as_ref()
-                .map(|gfid| json!([gfid, sample.autoencoder, sample.decoder, self.config().pixel_rule()])),
-        );
-        let made_of = if made_of.len() == 1 { made_of.remove(0) } else { json!(made_of) }.to_string();
+        let own = json!([planned.config, compare.samples, compare.feature_seed, weak]);
+        // A cell of before the table asked for a gFID has none.
+        let made_of = match &compare.gfid {
+            None => own,
+            Some(gfid) => json!([own, [gfid, sample.autoencoder, sample.decoder, self.config().pixel_rule()]]),
+        };
+        let made_of = made_of.to_string();
         let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
         self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))
     }

@@ -49,6 +49,11 @@ impl Geometry {
         self.kernel == [3, 3] && self.stride == [1, 1] && wide && self.result.into_iter().all(|side| side > 1)
     }
 
+    /// Whether it is one product of matrices, which Burn takes without laying out windows.
+    pub fn is_one_product(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1]
+    }
+
     /// Products in one number of the result.
     pub fn depth(&self) -> usize {
         self.inputs * self.kernel[0] * self.kernel[1]

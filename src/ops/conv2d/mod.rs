@@ -1,6 +1,6 @@
 //! 2D convolution: y[o] = b[o] + Σ w[o, i, v, u] x[i] over a window that steps over the image with zeros around it.
 //!
-//! Forward only: under autodiff, and for groups and spread kernels, Burn's own runs. Images stay `[channels, height, width]`:
+//! Forward only: under autodiff, and for groups, spread kernels and those of one pixel, Burn's own runs. Images stay `[channels, height, width]`:
 //! a task takes some neighbouring places of the result in all channels, lays the windows there side by side and multiplies
 //! them with the weights ([`windows`]). Where the kernel is 3 × 3 and steps by one, squares of 2 × 2 results come out of
 //! 2.25 times fewer multiplications ([`winograd`]). The memory beside image, weights and result is that of a task for each
@@ -33,7 +33,7 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options:
         here(slices::side(&x)) && here(slices::side(&weight)) && bias.as_ref().is_none_or(|b| here(slices::side(b)));
     let fits = |bias: &Tensor<1>| bias.dims() == [weight.dims()[0]];
     match Geometry::of(x.dims(), weight.dims(), &options) {
-        Some(geometry) if is_here && bias.as_ref().is_none_or(fits) => {
+        Some(geometry) if is_here && bias.as_ref().is_none_or(fits) && !geometry.is_one_product() => {
             let bias = bias.unwrap_or_else(|| Tensor::zeros([geometry.outputs], (&x.device(), DType::F32)));
             let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
             Tensor::from_dispatch(Dispatch::fused_conv2d(x, weight, bias, geometry))
