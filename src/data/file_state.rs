@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 /// Length and time of change; on Unix also the number of the file, and when its entry changed, as `cp -p` and `mv` keep
 /// the first two.
-pub(super) fn of(about: &Metadata) -> String {
+pub(crate) fn of(about: &Metadata) -> String {
     let time = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     format!("{}\0{}\0{}", about.len(), time.map_or(0, |time| time.as_nanos()), entry(about))
 }

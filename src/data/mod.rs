@@ -10,7 +10,7 @@ mod classes;
 mod config;
 mod contents;
 pub mod encoded;
-mod file_state;
+pub(crate) mod file_state;
 mod fingerprint;
 mod hold_out;
 pub(crate) mod images;

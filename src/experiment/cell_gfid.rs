@@ -5,14 +5,21 @@ use super::gfid::{GfidReference, Law, finite_features};
 use super::opened::Experiment;
 use super::pixels::PictureMaker;
 use super::progress::Task;
+use super::{kept_hash, made_of};
+use crate::digest::{add_file, hex};
 use crate::evaluate::{FrechetReference, Moments, frechet_distance_of_samples};
 use crate::models::encoders::inception::Inception;
-use crate::{Result, host};
-use burn::tensor::{Tensor, TensorData};
+use crate::{Error, Result, host};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// Samples that become pictures together.
 const TOGETHER: usize = 16;
+
+/// Real items whose features are made at a time.
+const AT_A_TIME: usize = 256;
 
 /// What real pictures are like, decomposed once.
 enum Reference {
@@ -23,11 +30,75 @@ enum Reference {
 
 /// The networks and the reference of `compare.gfid`.
 pub(super) struct CellGfid {
-    network: Inception,
-    maker: PictureMaker,
+    /// On each device of the experiment, in their order.
+    networks: Vec<FeatureMaker>,
     reference: Reference,
-    /// What tells the reference and the networks from others.
+    /// What tells them from others.
     made_of: String,
+}
+
+/// What makes features of samples, on one device.
+pub(super) struct FeatureMaker {
+    device: Device,
+    inception: Inception,
+    maker: PictureMaker,
+}
+
+impl FeatureMaker {
+    /// # Errors
+    /// Those of [`Inception::load`] and of loading the decoder.
+    pub fn new(experiment: &Experiment, config: &GfidConfig, device: &Device) -> Result<Self> {
+        Ok(Self {
+            device: device.clone(),
+            inception: Inception::load(&config.inception, device)?.with_convention(config.convention),
+            maker: experiment.picture_maker(device)?,
+        })
+    }
+
+    /// What decides features and distances beside the samples, as a hash of the files' bytes, which are kept in the cache.
+    fn made_of(&self, experiment: &Experiment, config: &GfidConfig) -> Result<String> {
+        let cache = experiment.cache();
+        let files = GfidReference::files(&config.reference, &self.inception)?;
+        let reference = kept_hash::kept(&files, cache, || {
+            let mut hash = Sha256::new();
+            let task = Task::begin(experiment.progress(), "hashing the reference", files.len() as u64);
+            for (done, file) in files.iter().enumerate() {
+                add_file(&mut hash, file).map_err(|e| Error::io(file, e))?;
+                task.at(done as u64 + 1);
+            }
+            Ok(hex(hash.finalize(), 32))
+        })?;
+        let sample = &experiment.config().sample;
+        let decoder = sample.decoder.as_ref().map(|part| (json!(part.network), &part.weights.file));
+        let decoder = decoder.or(sample.autoencoder.as_ref().map(|part| (json!(part.network), &part.weights.file)));
+        let decoder = decoder.map(|(network, file)| made_of::network(network, &[file], Some(cache))).transpose()?;
+        let (weights, rule) = (self.inception.weights_hash(), experiment.config().pixel_rule());
+        Ok(hash(&json!([weights, config.convention, reference, decoder, rule]).to_string()))
+    }
+
+    /// Length of the features of a sample.
+    pub fn dimensions(&self) -> usize {
+        self.inception.config().pool_dimensions()
+    }
+
+    /// Features of samples, one after the other in `values` as the network makes them.
+    ///
+    /// # Errors
+    /// Those of the decoder; [`Error::Invalid`] for features that are not finite.
+    pub fn features(&self, experiment: &Experiment, values: &[f32]) -> Result<Vec<f32>> {
+        let shape = experiment.data().shape;
+        let ([channels, height, width], size) = (shape, shape.iter().product::<usize>());
+        let sides = experiment.config().picture_sides(shape);
+        let mut features = Vec::with_capacity(values.len() / size * self.dimensions());
+        for some in values.chunks(size * TOGETHER) {
+            let shape = [some.len() / size, channels, height, width];
+            let samples = Tensor::from_data(TensorData::new(some.to_vec(), shape), &self.device);
+            let pictures = self.maker.bytes(&samples)?.concat();
+            let found = host::values(self.inception.forward_bytes(&pictures, sides)?.pool, "features")?;
+            features.extend(finite_features(found)?);
+        }
+        Ok(features)
+    }
 }
 
 impl CellGfid {
@@ -36,65 +107,72 @@ impl CellGfid {
     /// # Errors
     /// Those of [`Inception::load`], [`GfidReference::read`] and of loading the decoder.
     pub fn new(experiment: &Experiment, config: &GfidConfig) -> Result<Self> {
-        let network = Inception::load(&config.inception, experiment.device())?.with_convention(config.convention);
-        let progress = experiment.progress();
-        let reference = GfidReference::read(&config.reference, &network, Some(experiment.cache()), progress)?;
-        let maker = experiment.picture_maker(experiment.device())?;
-        let sample = &experiment.config().sample;
-        let decoder = json!([sample.autoencoder, sample.decoder, experiment.config().pixel_rule()]);
-        let law = reference.into_pool();
-        let of_law = match &law {
-            Law::Gaussian { mean, .. } => format!("{mean:?}"),
-            Law::Rows(rows) => format!("{rows:?}"),
-        };
-        let made_of = hash(&format!("{} {:?} {of_law} {decoder}", network.weights_hash(), config.convention));
-        let reference = match law {
+        let on = |device| FeatureMaker::new(experiment, config, device);
+        let networks = experiment.devices().iter().map(on).collect::<Result<Vec<_>>>()?;
+        let made_of = networks[0].made_of(experiment, config)?;
+        let (network, progress) = (&networks[0].inception, experiment.progress());
+        let reference = GfidReference::read(&config.reference, network, Some(experiment.cache()), progress)?;
+        let reference = match reference.into_pool() {
             Law::Gaussian { mean, covariance } => {
                 Reference::Covariance(FrechetReference::of_gaussian(mean, &covariance)?)
             }
             Law::Rows(rows) => Reference::Features(rows),
         };
-        Ok(Self { network, maker, reference, made_of })
+        Ok(Self { networks, reference, made_of })
     }
 
-    /// The FID of samples of `shape`, one after the other in `values` as the network makes them.
+    /// What decides a gFID beside the samples, as a hash. All of it is opened, so that what is wrong is known before anything
+    /// is trained.
     ///
     /// # Errors
-    /// Those of the decoder; [`Error::Invalid`](crate::Error::Invalid) for fewer than two samples, or features that are not
-    /// finite.
-    pub fn measure(&self, experiment: &Experiment, values: &[f32], shape: [usize; 3]) -> Result<f64> {
-        let [channels, height, width] = shape;
-        let (size, dimensions) = (shape.iter().product::<usize>(), self.network.config().pool_dimensions());
-        let task = Task::begin(experiment.progress(), "gFID", (values.len() / size) as u64);
-        let (mut moments, mut rows, mut done) = (Moments::new(dimensions), Vec::new(), 0);
-        let sides = experiment.config().picture_sides(shape);
-        for some in values.chunks(size * TOGETHER) {
-            let shape = [some.len() / size, channels, height, width];
-            let samples = Tensor::from_data(TensorData::new(some.to_vec(), shape), experiment.device());
-            let pictures = self.maker.bytes(&samples)?.concat();
-            let features = host::values(self.network.forward_bytes(&pictures, sides)?.pool, "features")?;
-            let features = finite_features(features)?;
-            match &self.reference {
-                Reference::Covariance(_) => moments.push(&features)?,
-                Reference::Features(_) => rows.extend(features),
-            }
-            done += shape[0] as u64;
-            task.at(done);
-        }
+    /// Those of [`Inception::load`] and of loading the decoder; those of [`GfidReference::read`] that headers tell.
+    pub fn made_of(experiment: &Experiment, config: &GfidConfig) -> Result<String> {
+        FeatureMaker::new(experiment, config, experiment.device())?.made_of(experiment, config)
+    }
+
+    /// Opens the network, and what headers tell of the reference.
+    ///
+    /// # Errors
+    /// Those of [`Inception::load`]; those of [`GfidReference::read`] that headers tell.
+    pub fn look(experiment: &Experiment, config: &GfidConfig) -> Result<()> {
+        let network = Inception::load(&config.inception, experiment.device())?;
+        GfidReference::files(&config.reference, &network).map(drop)
+    }
+
+    /// On each device of the experiment, in their order.
+    pub fn networks(&self) -> &[FeatureMaker] {
+        &self.networks
+    }
+
+    /// Length of the features of a sample.
+    pub fn dimensions(&self) -> usize {
+        self.networks[0].dimensions()
+    }
+
+    /// The FID of samples by their features, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two samples.
+    pub fn distance(&self, features: &[f32]) -> Result<f64> {
         match &self.reference {
-            Reference::Covariance(reference) => reference.distance(&moments),
-            Reference::Features(reference) => frechet_distance_of_samples(&rows, reference, dimensions),
+            Reference::Covariance(reference) => {
+                let mut moments = Moments::new(self.dimensions());
+                moments.push(features)?;
+                reference.distance(&moments)
+            }
+            Reference::Features(reference) => frechet_distance_of_samples(features, reference, self.dimensions()),
         }
     }
 
-    /// As [`measure`](Self::measure) of real items, which are the same in every call: kept in the cache.
+    /// The FID of `count` real items, which are the same in every call: kept in the cache. `values` gives some of them.
     ///
     /// # Errors
-    /// As [`measure`](Self::measure); what hashing the data reports; [`Error::Io`](crate::Error::Io).
+    /// As [`FeatureMaker::features`] and [`distance`](Self::distance); what reading the items and hashing the data reports;
+    /// [`Error::Io`].
     pub fn floor(
         &self,
         experiment: &Experiment,
-        values: impl FnOnce() -> Result<Vec<f32>>,
+        values: impl Fn(Range<usize>) -> Result<Vec<f32>>,
         count: usize,
     ) -> Result<f64> {
         let reference = experiment.config().compare.reference;
@@ -103,7 +181,14 @@ impl CellGfid {
         if let Some(found) = read::<f64>(&file) {
             return Ok(found);
         }
-        let found = self.measure(experiment, &values()?, experiment.data().shape)?;
+        let task = Task::begin(experiment.progress(), "gFID of training data", count as u64);
+        let mut features = Vec::with_capacity(count * self.dimensions());
+        for start in (0..count).step_by(AT_A_TIME) {
+            let end = count.min(start + AT_A_TIME);
+            features.extend(self.networks[0].features(experiment, &values(start..end)?)?);
+            task.at(end as u64);
+        }
+        let found = self.distance(&features)?;
         super::files::create(experiment.cache())?;
         write(&file, &pretty(&found)?)?;
         Ok(found)

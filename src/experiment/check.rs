@@ -1,6 +1,7 @@
 //! Opens everything that an experiment names, times one real step, and trains nothing.
+use super::cell_gfid::CellGfid;
 use super::compare::{Comparison, alike, too_few_held_out};
-use super::config::{ExperimentConfig, GfidConfig, PromptsConfig, StartConfig};
+use super::config::{ExperimentConfig, PromptsConfig, StartConfig};
 use super::distances::Distances;
 use super::estimate::{SecondsRange, StepCost};
 use super::footprint::Footprint;
@@ -222,8 +223,15 @@ impl Experiment {
                 report.wrong.push(format!("{what}: {error}"));
             }
         }
-        let of_gfid = not_there(config.compare.gfid.iter().flat_map(GfidConfig::files));
-        report.wrong.extend(of_gfid.iter().map(ToString::to_string));
+        if let Some(gfid) = &config.compare.gfid {
+            let missing = not_there(gfid.files());
+            report.wrong.extend(missing.iter().map(ToString::to_string));
+            if missing.is_empty()
+                && let Err(error) = CellGfid::look(self, gfid)
+            {
+                report.wrong.push(format!("compare.gfid: {error}"));
+            }
+        }
         if let Some(problem) = too_few_held_out(self.data()) {
             report.wrong.push(problem.to_string());
         } else if let Err(error) = Distances::new(self, self.data()) {
@@ -318,8 +326,12 @@ impl Experiment {
         let memory = peak_memory().map_or(String::new(), |bytes| {
             format!("; this process has used {:.0} MiB at most", bytes as f64 / f64::from(1 << 20))
         });
+        let picture = match self.config().compare.gfid {
+            Some(_) => format!(", {:.0} ms to decode one and for its Inception features", 1e3 * cost.picture),
+            None => String::new(),
+        };
         format!(
-            "{:.0} ms for {} samples, {:.2} ms for one evaluation of one{memory}",
+            "{:.0} ms for {} samples, {:.2} ms for one evaluation of one{picture}{memory}",
             1e3 * cost.step,
             cost.batch,
             1e3 * cost.evaluation

@@ -13,10 +13,14 @@ use crate::{Error, Result};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Reference samples that the energy distance compares with, evenly chosen: its time grows with their square.
 const MOST_FOR_PAIRS: usize = 4000;
+
+/// Values of them at most: a gigabyte, of large latents.
+const MOST_PAIR_VALUES: usize = 1 << 28;
 
 /// Reference samples at most, evenly chosen.
 const MOST: usize = 50_000;
@@ -71,7 +75,7 @@ impl<'a> Distances<'a> {
         let gfid = OnceLock::new();
         let mut this = Self { experiment, data, convolutions, reference, for_pairs, places, gfid };
         if form != Form::Pictures {
-            let chosen = evenly(this.places.len(), MOST_FOR_PAIRS).into_iter().map(|i| this.places[i]);
+            let chosen = evenly(this.places.len(), this.most_for_pairs()).into_iter().map(|i| this.places[i]);
             this.for_pairs = data.held_out.values(&chosen.collect::<Vec<_>>())?;
         }
         if form != Form::Latents {
@@ -96,7 +100,7 @@ impl<'a> Distances<'a> {
         all.into_iter().map(one).collect()
     }
 
-    /// What [`measure`](Self::measure) measures.
+    /// The names of the distances, the gFID last.
     pub fn metrics(&self) -> Vec<Metric> {
         self.experiment.config().metrics()
     }
@@ -143,24 +147,23 @@ impl<'a> Distances<'a> {
         }
     }
 
-    /// The distances of samples, one after the other in `values`, to the reference, one per metric.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for fewer than two samples or values that are not finite; for a gFID those of loading its networks
-    /// and its reference.
-    pub fn measure(&self, values: &[f32]) -> Result<Vec<f64>> {
-        let mut distances = self.own(values)?;
-        if let Some(gfid) = self.gfid()? {
-            distances.push(gfid.measure(self.experiment, values, self.data.shape)?);
-        }
-        Ok(distances)
+    fn most_for_pairs(&self) -> usize {
+        MOST_FOR_PAIRS.min((MOST_PAIR_VALUES / self.size()).max(2))
     }
 
-    /// The distances without the gFID. Latents beyond the number of held-out ones are there for that alone.
-    fn own(&self, values: &[f32]) -> Result<Vec<f64>> {
+    /// Of `count` samples how many, the first, have distances of their own. Latents beyond the number of held-out ones, or
+    /// beyond what the energy distance compares with, are there for a gFID alone.
+    pub fn own_samples(&self, count: usize) -> usize {
+        if self.form() == Form::Latents { count.min(self.places.len()).min(self.most_for_pairs()) } else { count }
+    }
+
+    /// The distances of samples, one after the other in `values`, to the reference: one for each metric but the gFID.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
+    pub fn own(&self, values: &[f32]) -> Result<Vec<f64>> {
         let mut distances = Vec::new();
-        let most = if self.form() == Form::Latents { self.places.len() * self.size() } else { values.len() };
-        let values = &values[..values.len().min(most)];
+        let values = &values[..self.own_samples(values.len() / self.size()) * self.size()];
         if self.form() != Form::Pictures {
             distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
@@ -188,16 +191,19 @@ impl<'a> Distances<'a> {
     /// As [`measure`](Self::measure).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
         let train = &self.data.train;
-        let values = |count| train.values(&evenly(train.len(), count));
-        let own = if self.form() == Form::Latents { count.min(self.places.len()) } else { count };
-        let mut distances = self.own(&values(own)?)?;
+        let mut distances = self.own(&train.values(&evenly(train.len(), self.own_samples(count)))?)?;
         if let Some(gfid) = self.gfid()? {
-            distances.push(gfid.floor(self.experiment, || values(count), count)?);
+            let places = evenly(train.len(), count);
+            distances.push(gfid.floor(self.experiment, |some| train.values(&places[some]), places.len())?);
         }
         Ok(distances)
     }
 
-    fn gfid(&self) -> Result<Option<&CellGfid>> {
+    /// What measures the gFID, if one is asked for.
+    ///
+    /// # Errors
+    /// Those of [`CellGfid::new`].
+    pub(super) fn gfid(&self) -> Result<Option<&CellGfid>> {
         let Some(config) = &self.experiment.config().compare.gfid else { return Ok(None) };
         if self.gfid.get().is_none() {
             let loaded = CellGfid::new(self.experiment, config)?;
@@ -206,15 +212,15 @@ impl<'a> Distances<'a> {
         Ok(self.gfid.get())
     }
 
-    /// The conditions that `count` samples are generated for, the same for every arm: labels in the proportions of the
-    /// reference; for latents, those of its items in turn.
+    /// The conditions that the samples at some positions are generated for, the same for every arm: labels in the proportions
+    /// of the reference; for latents, those of its items in turn.
     ///
     /// # Errors
     /// What reading the items reports.
-    pub fn conditions(&self, seed: u64, count: usize) -> Result<NetworkCondition> {
+    pub fn conditions(&self, seed: u64, positions: Range<usize>) -> Result<NetworkCondition> {
         let place = |i: usize| self.places[i % self.places.len()];
         if self.form() == Form::Latents && self.experiment.config().network.reads_text() {
-            let items = (0..count).map(|i| self.data.held_out.get(place(i))).collect::<Result<Vec<_>, _>>();
+            let items = positions.map(|i| self.data.held_out.get(place(i))).collect::<Result<Vec<_>, _>>();
             return Ok(self.experiment.condition(items.map_err(|e| Error::Invalid(e.to_string()))?));
         }
         let real = self.data.held_out.labels();
@@ -225,8 +231,8 @@ impl<'a> Distances<'a> {
             let key = SampleKey { seed, epoch: 0, position: position as u64 };
             real[key.rng(Purpose::GenerationCondition).random_range(0..real.len())]
         };
-        let labels: Vec<i64> = (0..count).map(label).collect();
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), self.experiment.device());
+        let labels: Vec<i64> = positions.map(label).collect();
+        let labels = Tensor::<1, Int>::from_data(&labels[..], self.experiment.device());
         Ok(labels.into())
     }
 

@@ -1,4 +1,5 @@
 //! How long an experiment takes, from a few timed steps of its own network on its own data.
+use super::cell_gfid::FeatureMaker;
 use super::compare::{Comparison, Work};
 use super::config::ExperimentConfig;
 use super::gamma::pilots;
@@ -22,6 +23,9 @@ const ENOUGH: Duration = Duration::from_secs(3);
 const FEWEST: usize = 2;
 const MOST: usize = 8;
 
+/// Samples that are timed on their way to Inception features.
+const PICTURES: usize = 4;
+
 /// Less and more than this part of what timed steps say is not promised: other processes, caches and clocks matter.
 const SPREAD: [f64; 2] = [0.7, 1.4];
 
@@ -44,6 +48,9 @@ pub struct StepCost {
     pub step: f64,
     /// Seconds of one network evaluation of one sample.
     pub evaluation: f64,
+    /// Seconds of decoding one sample and of its Inception features, where a table has a gFID.
+    #[serde(default)]
+    pub picture: f64,
     /// Samples of that step.
     pub batch: usize,
 }
@@ -51,11 +58,12 @@ pub struct StepCost {
 impl StepCost {
     /// The seconds of `stage`, which may have another batch.
     fn of(&self, stage: &StageConfig) -> f64 {
-        self.seconds(Work { training: stage.evaluations() as f64, sampling: 0.0 })
+        self.seconds(Work::trained(stage.evaluations() as f64))
     }
 
     pub(super) fn seconds(&self, work: Work) -> f64 {
-        work.training * self.step / (3 * self.batch.max(1)) as f64 + work.sampling * self.evaluation
+        let trained = work.training * self.step / (3 * self.batch.max(1)) as f64;
+        trained + work.sampling * self.evaluation + work.pictures * self.picture
     }
 
     /// What a post-training of the experiment takes.
@@ -137,6 +145,18 @@ impl Experiment {
         let started = Instant::now();
         let _ = PredictionNetwork::<4>::predict(&network, batch.data, time, &batch.condition).output.into_data();
         let evaluation = started.elapsed().as_secs_f64() / count as f64;
-        Ok(StepCost { step: seconds * passes as f64, evaluation, batch: stage.batch_size })
+        let picture = self.time_pictures()?;
+        Ok(StepCost { step: seconds * passes as f64, evaluation, picture, batch: stage.batch_size })
+    }
+
+    /// Seconds of making a picture of a sample and features of it, on the first device; 0 without a gFID.
+    fn time_pictures(&self) -> Result<f64> {
+        let Some(gfid) = &self.config().compare.gfid else { return Ok(0.0) };
+        let maker = FeatureMaker::new(self, gfid, self.device())?;
+        let values = vec![0.0; PICTURES * self.data().shape.iter().product::<usize>()];
+        maker.features(self, &values)?;
+        let started = Instant::now();
+        maker.features(self, &values)?;
+        Ok(started.elapsed().as_secs_f64() / PICTURES as f64)
     }
 }

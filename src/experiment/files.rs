@@ -3,7 +3,7 @@ use crate::{Error, Result, digest, storage, tensor_file};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a folder and those above it.
 ///
@@ -57,6 +57,18 @@ pub(super) fn slug(name: &str) -> String {
 /// # Errors
 /// [`Error::Io`] if one cannot be read.
 pub(super) fn content_hash(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    for file in listed(path)? {
+        digest::add_file(&mut hash, &file).map_err(|e| Error::io(&file, e))?;
+    }
+    Ok(digest::hex(hash.finalize(), 32))
+}
+
+/// The file itself; of a folder, or of a list of shards, its files.
+///
+/// # Errors
+/// [`Error::Io`] if a folder cannot be read.
+pub(super) fn listed(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = match path.is_dir() {
         true => {
             let entries = std::fs::read_dir(path).map_err(|e| Error::io(path, e))?;
@@ -69,11 +81,7 @@ pub(super) fn content_hash(path: &Path) -> Result<String> {
     };
     files.retain(|file| file.is_file());
     files.sort();
-    let mut hash = Sha256::new();
-    for file in files {
-        digest::add_file(&mut hash, &file).map_err(|e| Error::io(&file, e))?;
-    }
-    Ok(digest::hex(hash.finalize(), 32))
+    Ok(files)
 }
 
 #[cfg(test)]

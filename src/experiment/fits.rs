@@ -5,6 +5,8 @@
 use super::config::{ArmWeights, ExperimentConfig, SampleConfig};
 use super::footprint::State;
 use super::memory;
+use crate::data::Form;
+use crate::models::encoders::inception::InceptionConfig;
 use crate::models::{NetworkConfig, heaviest, readable};
 use crate::post_train::StageConfig;
 use crate::train::Precision;
@@ -133,14 +135,15 @@ impl Machine {
 
     /// The samples of a cell of the table, of a pilot, and the resamples of the probe.
     fn table(&self, config: &ExperimentConfig, shape: [usize; 3]) -> Vec<Problem> {
-        // Latents that are made for those held out are never more than they.
-        let counted = config.cell_samples(1) > 1;
+        // Latents that are made for those held out are never more than they; for a gFID, as many are held.
+        let counted = config.data.form() != Form::Latents;
         let of = |path: &str, count: usize| {
             let bytes = product(shape).saturating_mul(NUMBER).saturating_mul(count as u128);
             let condition = format!("they take {} at a time, {}", about(bytes), self.has());
             self.unless(bytes, path, "samples", count, condition)
         };
         let table = Some(config.compare.samples).filter(|_| counted).and_then(|count| of("compare", count));
+        let table = table.or_else(|| self.features(config));
         let pilots = config.gamma_search.samples.filter(|_| counted).and_then(|count| of("gamma_search", count));
         let probe = &config.slow_flow;
         let samples = probe.samples.min(config.data.declared().training.unwrap_or(0));
@@ -148,6 +151,14 @@ impl Machine {
         let condition = format!("the resamples of {samples} samples take {}, {}", about(bytes), self.has());
         let resamples = self.unless(bytes, "slow_flow", "resamples", probe.resamples, condition);
         table.into_iter().chain(pilots).chain(resamples).collect()
+    }
+
+    /// The Inception features of a cell.
+    fn features(&self, config: &ExperimentConfig) -> Option<Problem> {
+        let count = config.compare.gfid.is_some().then(|| config.cell_samples(config.compare.samples))?;
+        let bytes = product([count, InceptionConfig::default().pool_dimensions(), NUMBER as usize]);
+        let condition = format!("their Inception features take {}, {}", about(bytes), self.has());
+        self.unless(bytes, "compare", "samples", count, condition)
     }
 
     fn samples(&self, sample: &SampleConfig, shape: [usize; 3]) -> Option<Problem> {

@@ -1,16 +1,16 @@
 //! What decides the numbers of encodings and pictures beside their items: sizes and weights of networks.
 use super::config::TextConfig;
-use super::files::content_hash;
+use super::kept_hash;
 use crate::Result;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// A network: what it is, and a hash of each of its files.
+/// A network: what it is, and a hash of each of its files; kept in `cache` if there is one.
 ///
 /// # Errors
 /// [`Error::Io`](crate::Error::Io) if a file cannot be read.
-pub(super) fn network(is: Value, files: &[&Path]) -> Result<Value> {
-    let hashes = files.iter().map(|file| content_hash(file)).collect::<Result<Vec<_>>>()?;
+pub(super) fn network(is: Value, files: &[&Path], cache: Option<&Path>) -> Result<Value> {
+    let hashes = files.iter().map(|file| kept_hash::of_path(file, cache)).collect::<Result<Vec<_>>>()?;
     Ok(json!({"network": is, "files": hashes}))
 }
 
@@ -18,7 +18,7 @@ pub(super) fn network(is: Value, files: &[&Path]) -> Result<Value> {
 ///
 /// # Errors
 /// As [`network`].
-pub(super) fn text(TextConfig { files, sizes }: &TextConfig) -> Result<Value> {
+pub(super) fn text(TextConfig { files, sizes }: &TextConfig, cache: Option<&Path>) -> Result<Value> {
     let is = json!([sizes, files.precision, files.t5_length, files.batch]);
-    network(is, &[&files.clip_l, &files.clip_g, &files.t5, &files.clip_tokenizer, &files.t5_tokenizer])
+    network(is, &[&files.clip_l, &files.clip_g, &files.t5, &files.clip_tokenizer, &files.t5_tokenizer], cache)
 }

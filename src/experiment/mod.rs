@@ -20,6 +20,7 @@ mod gamma;
 mod generate;
 mod generator;
 pub mod gfid;
+mod kept_hash;
 mod kept_weights;
 mod made_of;
 mod memory;

@@ -1,5 +1,5 @@
 //! The gFID of a table is that of the pictures that the same weights draw.
-use crate::stages::{done, refused};
+use crate::stages::{count, done, files, killed, refused};
 use crate::{ENCODE, prepare};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -62,4 +62,63 @@ fn the_gfid_of_a_cell_is_that_of_the_pictures_of_its_arm() {
     std::fs::write(folder.join("compare.json"), config.to_string()).unwrap();
     let error = refused(folder, &["compare", "compare.json", "--folder", "plain"]);
     assert!(error.contains("compare.gfid : needs pictures"), "{error}");
+}
+
+/// Without what two sittings never share: seconds.
+fn figures(table: &Path) -> Vec<Value> {
+    let results = json_of(&table.join("results.json"));
+    let keys = ["metric", "arm", "sampler", "evaluations", "mean", "paired_change"];
+    let row = |row: &Value| keys.iter().map(|key| row[*key].clone()).collect();
+    results["rows"].as_array().unwrap().iter().map(row).collect()
+}
+
+#[test]
+fn a_cell_that_was_killed_between_its_parts_goes_on_and_what_it_is_measured_with_is_known_by_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder, "none");
+    done(folder, &ENCODE);
+    let mut config = json_of(&folder.join("train.json"));
+    config["post_train"]["steps"] = 10.into();
+    config["compare"] = json!({
+        "evaluations": [2], "seeds": [0], "samples": 300, "batch_size": 64, "workers": 1,
+        "gfid": {"inception": "inception.safetensors", "reference": "encoded/images"},
+    });
+    std::fs::write(folder.join("compare.json"), config.to_string()).unwrap();
+
+    // What cannot be measured with is known before anything is trained.
+    let inception = folder.join("inception.safetensors");
+    let good = std::fs::read(&inception).unwrap();
+    std::fs::write(&inception, &good[..good.len() / 2]).unwrap();
+    let compare = |to| ["compare", "compare.json", "--folder", to];
+    let error = refused(folder, &compare("whole"));
+    assert!(error.contains("inception.safetensors") && !folder.join("whole/arms").exists(), "{error}");
+    let error = refused(folder, &["check", "compare.json"]);
+    assert!(error.contains("compare.gfid: ") && error.contains("inception.safetensors"), "{error}");
+    std::fs::write(&inception, &good).unwrap();
+    let checked = String::from_utf8_lossy(&done(folder, &["check", "compare.json"]).stdout).into_owned();
+    assert!(checked.contains("to decode one and for its Inception features"), "{checked}");
+
+    done(folder, &compare("whole"));
+    let parts = |folder: &Path| count(&folder.join("killed/arms"), "-00000256.f32") >= 1;
+    let at_work = killed(folder, &compare("killed"), parts);
+    assert!(at_work && count(&folder.join("killed/arms"), "-00000256.f32") == 1);
+    done(folder, &compare("killed"));
+    assert_eq!(figures(&folder.join("killed")), figures(&folder.join("whole")));
+    assert_eq!(count(&folder.join("killed/arms"), "-00000256.f32"), 0, "parts of a whole cell are left");
+    // On two devices it is the same table.
+    done(folder, &["compare", "compare.json", "--folder", "two", "--set", "devices=[\"cpu\",\"cpu\"]"]);
+    assert_eq!(figures(&folder.join("two")), figures(&folder.join("whole")));
+
+    // Another picture in the reference, under its old name: another gFID.
+    let pictures = folder.join("encoded/images");
+    let mut names: Vec<_> = files(&pictures).into_keys().collect();
+    names.retain(|name| name.extension().is_some_and(|end| end == "png"));
+    std::fs::copy(pictures.join(&names[1]), pictures.join(&names[0])).unwrap();
+    done(folder, &compare("whole"));
+    let gfid = |table: &str| {
+        let rows = figures(&folder.join(table)).into_iter().filter(|row| row[0] == "gfid");
+        rows.map(|row| row[4].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    assert!(gfid("whole").iter().zip(gfid("killed")).all(|(a, b)| *a != b), "{:?}", gfid("whole"));
 }

@@ -107,7 +107,7 @@ impl Minutes {
     /// Seconds of training and of sampling by timed steps.
     fn timed(&self, work: Work) -> [f64; 2] {
         let of = |work| self.kept.cost.map_or(0.0, |cost| cost.seconds(work));
-        [of(Work { sampling: 0.0, ..work }), of(Work { training: 0.0, ..work })]
+        [of(Work::trained(work.training)), of(Work { training: 0.0, ..work })]
     }
 
     /// The sweep that was decided, or is now.
@@ -151,10 +151,10 @@ mod tests {
     fn what_was_decided_and_spent_outlives_a_sitting() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("plan.json");
-        let cost = StepCost { step: 0.3, evaluation: 0.01, batch: 10 };
+        let cost = StepCost { step: 0.3, evaluation: 0.01, picture: 0.0, batch: 10 };
         let mut first = Minutes::open(&file, 1.0);
         assert_eq!(first.cost(|| Ok(cost)).unwrap(), cost);
-        let work = |training: f64, sampling: f64| Work { training, sampling };
+        let work = |training: f64, sampling: f64| Work { training, sampling, pictures: 0.0 };
         assert!((first.seconds(work(300.0, 1000.0)) - UNKNOWN * 13.0).abs() < 1e-9);
         // Sampling takes twice as long as timed steps say, training three times.
         first.learn(work(0.0, 1000.0), 20.0).unwrap();

@@ -155,7 +155,12 @@ impl Advisor {
                 let (x, started) = (vec![0.1f32; ring.dimension], Instant::now());
                 let sum: f32 = (0..COUNT).map(|i| ring.velocity(&x, i as f64 / COUNT as f64, 0.0)[0]).sum();
                 std::hint::black_box(sum);
-                Ok(StepCost { step: 0.0, evaluation: started.elapsed().as_secs_f64() / COUNT as f64, batch: 1 })
+                Ok(StepCost {
+                    step: 0.0,
+                    evaluation: started.elapsed().as_secs_f64() / COUNT as f64,
+                    picture: 0.0,
+                    batch: 1,
+                })
             }
         }
     }

@@ -63,7 +63,7 @@ impl Advisor {
     /// What to do about a budget, in plain words.
     fn words(&self, answer: &BudgetAnswer, minutes: &Minutes, floor: Option<f64>) -> Vec<String> {
         let trains = !self.config().start.is_exact();
-        let work = Work { training: self.config().post_train.evaluations() as f64, sampling: 0.0 };
+        let work = Work::trained(self.config().post_train.evaluations() as f64);
         words(answer, trains.then(|| minutes.seconds(work) / 60.0), floor)
     }
 

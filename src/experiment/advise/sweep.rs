@@ -52,10 +52,8 @@ impl Advisor {
         // Of latents there are no more than are set aside.
         let most = self.config().cell_samples(self.experiment.data().set_aside()?.held_out.labels().len());
         let own = |evaluations| self.ground(evaluations, measured).own();
-        let of_cells = |cells: usize, samples: usize| Work {
-            training: 0.0,
-            sampling: cells as f64 * samples.min(most) as f64 * self.evaluations.iter().sum::<usize>() as f64,
-        };
+        let each = self.evaluations.iter().sum::<usize>() as f64;
+        let of_cells = |cells: usize, samples: usize| Work::sampled(cells as f64 * samples.min(most) as f64 * each);
         // The user's own is in every round, so that nothing measured here is lost unless fewer samples must do.
         if minutes.seconds(of_cells(PROBE, samples)) < 0.25 * SHARE * minutes.left() {
             for &evaluations in &self.evaluations {

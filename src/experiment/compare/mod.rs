@@ -12,6 +12,7 @@
 mod cell;
 mod exact;
 mod markdown;
+mod parts;
 mod pictures;
 mod results;
 mod work;
@@ -20,6 +21,7 @@ pub(super) use pictures::save as save_chart;
 pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 
 use super::Experiment;
+use super::cell_gfid::CellGfid;
 use super::config::{Arm, ArmWeights, ExperimentConfig, GfidConfig, NO_FIXED_STEPS, Reference};
 use super::distances::Distances;
 use super::files::{create, hash, pretty, read, slug, write};
@@ -35,6 +37,7 @@ use crate::{Error, Problem, Result, Stop};
 pub(super) use cell::Cell;
 use cell::Planned;
 pub(super) use exact::ExactField;
+use parts::{Measured, Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -50,6 +53,8 @@ pub struct Comparison {
     data: DataSplit,
     /// What the weights of `start` are a function of.
     start: String,
+    /// What a gFID is a function of beside the samples.
+    gfid: Option<String>,
     folder: PathBuf,
 }
 
@@ -95,7 +100,8 @@ impl Comparison {
     /// # Errors
     /// [`Error::Config`] for two arms that are the same, or a batch larger than the data; [`Error::Invalid`] while γ is still
     /// to be chosen, if the folder holds the results of another configuration, or for items that cannot be used;
-    /// [`Error::OtherData`] if it holds those of other data; [`Error::Io`] if a folder cannot be made.
+    /// [`Error::OtherData`] if it holds those of other data; for a gFID those of loading Inception, what is known of its
+    /// reference, and the decoder; [`Error::Io`] if a folder cannot be made.
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
         let config = experiment.config();
         if config.gamma_is_auto() {
@@ -131,7 +137,9 @@ impl Comparison {
         super::claim::folder(folder, config)?;
         experiment.claim_data(folder)?;
         let start = experiment.start_made_of()?;
-        Ok(Self { arms, data, start, folder: folder.to_path_buf(), experiment })
+        let gfid = experiment.config().compare.gfid.as_ref();
+        let gfid = gfid.map(|gfid| CellGfid::made_of(&experiment, gfid)).transpose()?;
+        Ok(Self { arms, data, start, gfid, folder: folder.to_path_buf(), experiment })
     }
 
     /// The experiment.
@@ -186,10 +194,12 @@ impl Comparison {
         let arm = &self.arms[job.arm];
         let missing = self.plan(job).into_iter().filter(|planned| self.cell(job, planned).is_none());
         let held_out = self.data.held_out.labels().len();
-        let sampling: f64 = missing.map(|planned| work::sampling(self.config(), &planned, held_out)).sum();
-        let trains = sampling > 0.0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
+        let cells = missing.map(|planned| Work::of_cell(self.config(), &planned, held_out));
+        let cells = cells.fold(Work::default(), Work::plus);
+        let trains =
+            cells.sampling > 0.0 && arm.weights == ArmWeights::PostTrained && !has_weights(&self.job_folder(job));
         let training = if trains { arm.stage.evaluations() as f64 * self.untrained(job) } else { 0.0 };
-        Work { training, sampling }
+        cells.plus(Work::trained(training))
     }
 
     /// The part of the steps of a training that its newest checkpoint has not seen.
@@ -217,7 +227,10 @@ impl Comparison {
         };
         let distances = Distances::new(&self.experiment, &self.data)?;
         for planned in self.plan(job) {
-            if self.cell(job, &planned).is_none() {
+            // Those of a process that was killed after it wrote the cell.
+            if self.cell(job, &planned).is_some() {
+                parts::remove(&self.cell_file(job, &planned))?;
+            } else {
                 self.fill(job, &planned, network.as_ref(), &distances)?;
             }
         }
@@ -230,19 +243,27 @@ impl Comparison {
         let (arm, experiment) = (&self.arms[job.arm], &self.experiment);
         let only_pictures = planned.sampler.only_pictures;
         let count = if only_pictures { cell::SHOWN.min(distances.samples()) } else { distances.samples() };
-        let drawn = Drawn { count, seed: job.seed };
-        let values = match (network, self.config().data.ring()) {
-            (Some(network), _) => {
-                let condition = distances.conditions(drawn.seed, drawn.count)?;
-                experiment.generate_values(network, &planned.config, &condition, drawn)?
+        let (file, drawn) = (self.cell_file(job, planned), Drawn { count, seed: job.seed });
+        let gfid = if only_pictures { None } else { distances.gfid()? };
+        let Measured { values, features } = match (network, self.config().data.ring(), gfid) {
+            (Some(network), _, Some(gfid)) => {
+                let (sampler, seed) = (&planned.config, job.seed);
+                Parts { experiment, distances, gfid, sampler, seed }.draw(network, &file, count)?
             }
-            (None, Some(ring)) => {
+            (Some(network), _, None) => {
+                let condition = distances.conditions(drawn.seed, 0..drawn.count)?;
+                Measured::of(experiment.generate_values(network, &planned.config, &condition, drawn)?)
+            }
+            (None, Some(ring), _) => {
                 let field = ExactField::new(ring, &arm.stage.strategy);
-                experiment.integrate(&field, &planned.config, drawn)?
+                Measured::of(experiment.integrate(&field, &planned.config, drawn)?)
             }
-            (None, None) => return Err(Error::Invalid("an exact field is known only for a ring".into())),
+            (None, None, _) => return Err(Error::Invalid("an exact field is known only for a ring".into())),
         };
-        let found = if only_pictures { Vec::new() } else { distances.measure(&values)? };
+        let mut found = if only_pictures { Vec::new() } else { distances.own(&values)? };
+        if let Some(gfid) = gfid {
+            found.push(gfid.distance(&features)?);
+        }
         let cell = Cell {
             arm: arm.name.clone(),
             seed: job.seed,
@@ -252,9 +273,9 @@ impl Comparison {
             distances: distances.metrics().iter().map(|m| m.name.to_string()).zip(found).collect(),
             seconds: started.elapsed().as_secs_f64(),
         };
-        let file = self.cell_file(job, planned);
         cell::keep_samples(&file, &values, self.data.shape)?;
-        write(&file, &pretty(&cell)?)
+        write(&file, &pretty(&cell)?)?;
+        parts::remove(&file)
     }
 
     /// The average of an arm's training, trained if it is not there.
@@ -319,10 +340,7 @@ impl Comparison {
         let weak = planned.config.weak_guidance.as_ref().map(|_| (&sample.weak, &sample.skipped_layers));
         let own = json!([planned.config, compare.samples, compare.feature_seed, weak]);
         // A cell of before the table asked for a gFID has none.
-        let made_of = match &compare.gfid {
-            None => own,
-            Some(gfid) => json!([own, [gfid, sample.autoencoder, sample.decoder, self.config().pixel_rule()]]),
-        };
+        let made_of = self.gfid.as_ref().map_or(own.clone(), |gfid| json!([own, gfid]));
         let made_of = made_of.to_string();
         let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
         self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))

@@ -100,16 +100,16 @@ fn made_by(config: &EncodeConfig) -> Result<BTreeMap<String, Value>> {
         Ok::<_, Error>(())
     };
     if let Some(part) = &config.autoencoder {
-        add("autoencoder", made_of::network(json!(part.network), &[&part.weights.file]))?;
+        add("autoencoder", made_of::network(json!(part.network), &[&part.weights.file], None))?;
     }
     if let Some(part) = &config.rae {
-        add("rae", made_of::network(json!([part.network, part.side]), &[&part.file]))?;
+        add("rae", made_of::network(json!([part.network, part.side]), &[&part.file], None))?;
     }
     if let Some(part) = &config.features {
-        add("features", made_of::network(json!(part.network), &[&part.file]))?;
+        add("features", made_of::network(json!(part.network), &[&part.file], None))?;
     }
     if let Some(part) = &config.text {
-        add("text", made_of::text(part))?;
+        add("text", made_of::text(part, None))?;
     }
     Ok(found)
 }

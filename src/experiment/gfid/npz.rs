@@ -51,14 +51,7 @@ pub(super) fn with_array<T>(file: &Path, name: &str, read: impl FnOnce(Array<'_>
 pub(super) fn floats(file: &Path, name: &str, shape: &[usize], whose: &str) -> Result<Vec<f64>> {
     with_array(file, name, |array| {
         let wrong = |message: String| Error::format(file, format!("`{name}` {message}"));
-        if array.shape != shape {
-            return Err(wrong(format!("has shape {:?}: {whose} is {shape:?}", array.shape)));
-        }
-        let size = match array.dtype {
-            DType::F64 => 8,
-            DType::F32 => 4,
-            other => return Err(wrong(format!("holds {other:?}: must be float64 or float32"))),
-        };
+        let size = size_of(&array, shape, whose).map_err(wrong)?;
         let mut bytes = vec![0; size * shape.iter().product::<usize>()];
         array.numbers.read_exact(&mut bytes).map_err(|e| wrong(format!("does not fill the shape {shape:?}: {e}")))?;
         Ok(match size {
@@ -66,6 +59,25 @@ pub(super) fn floats(file: &Path, name: &str, shape: &[usize], whose: &str) -> R
             _ => bytes.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
         })
     })
+}
+
+/// # Errors
+/// [`Error::Format`] unless an array is of floats and has this `shape`; its numbers are not read.
+pub(super) fn has_shape(file: &Path, name: &str, shape: &[usize], whose: &str) -> Result<()> {
+    let wrong = |message| Error::format(file, format!("`{name}` {message}"));
+    with_array(file, name, |array| size_of(&array, shape, whose).map(drop).map_err(wrong))
+}
+
+/// Bytes of a number of an array of floats that must have this `shape`.
+fn size_of(array: &Array<'_>, shape: &[usize], whose: &str) -> std::result::Result<usize, String> {
+    if array.shape != shape {
+        return Err(format!("has shape {:?}: {whose} is {shape:?}", array.shape));
+    }
+    match array.dtype {
+        DType::F64 => Ok(8),
+        DType::F32 => Ok(4),
+        other => Err(format!("holds {other:?}: must be float64 or float32")),
+    }
 }
 
 fn is_archive(file: &Path) -> bool {

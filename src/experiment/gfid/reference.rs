@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Pictures whose features are kept for precision, recall and KID, evenly chosen; ADM's file has as many.
 const MOST_KEPT: usize = 10_000;
 
+/// Which shape statistics must have.
+const WHOSE: &str = "that of this network";
+
 /// The two sides that [`measure_gfid`](super::measure_gfid) compares samples with, and pictures of them.
 #[derive(Debug, Clone)]
 pub struct GfidReference {
@@ -71,6 +74,22 @@ impl GfidReference {
         Ok(Self { path: path.into(), pool, spatial, kept, count: None, dimensions })
     }
 
+    /// The files that [`read`](Self::read) reads at `path`, of which only headers were looked at.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), of what headers tell.
+    pub(in crate::experiment) fn files(path: &Path, network: &Inception) -> Result<Vec<PathBuf>> {
+        let dimensions = network.config().pool_dimensions();
+        if path.extension().is_some_and(|end| end == "npz") && npz::names(path)?.iter().any(|name| name == "mu") {
+            npz::has_shape(path, "mu", &[dimensions], WHOSE)?;
+            npz::has_shape(path, "sigma", &[dimensions, dimensions], WHOSE)?;
+            return Ok(vec![path.into()]);
+        }
+        let pictures = Pictures::open(path)?;
+        enough(&pictures)?;
+        Ok(pictures.files().into_iter().map(Path::to_path_buf).collect())
+    }
+
     /// The law of the pooled features.
     pub(in crate::experiment) fn into_pool(self) -> Law {
         self.pool
@@ -89,10 +108,9 @@ impl GfidReference {
 
 /// A mean and a covariance of a file.
 fn gaussian(file: &Path, [mean, covariance]: [&str; 2], dimensions: usize) -> Result<Law> {
-    let whose = "that of this network";
     Ok(Law::Gaussian {
-        mean: npz::floats(file, mean, &[dimensions], whose)?,
-        covariance: npz::floats(file, covariance, &[dimensions, dimensions], whose)?,
+        mean: npz::floats(file, mean, &[dimensions], WHOSE)?,
+        covariance: npz::floats(file, covariance, &[dimensions, dimensions], WHOSE)?,
     })
 }
 
@@ -113,11 +131,16 @@ fn of_pictures(
     Ok(statistics)
 }
 
+fn enough(pictures: &Pictures) -> Result<()> {
+    match pictures.count {
+        0 | 1 => Err(Error::format(&pictures.path, "holds 1 picture: must hold at least 2")),
+        _ => Ok(()),
+    }
+}
+
 fn computed(pictures: &Pictures, network: &Inception, progress: &dyn Progress) -> Result<PictureStatistics> {
     let (count, dimensions) = (pictures.count, network.config().pool_dimensions());
-    if count < 2 {
-        return Err(Error::format(&pictures.path, format!("holds {count} picture: must hold at least 2")));
-    }
+    enough(pictures)?;
     let task = Task::begin(progress, "features of the reference", count as u64);
     let mut pool = Gathered::new(count, dimensions);
     let mut spatial = Gathered::new(count, Inception::SPATIAL_DIMENSIONS);

@@ -7,10 +7,15 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 const IDENTITY: &str = "samples.json";
+
+/// The signature of a PNG, and its last chunk with its checksum.
+const BEGINS: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+const ENDS: [u8; 12] = *b"\0\0\0\0IEND\xae\x42\x60\x82";
 
 /// Generated pictures of one size, written one by one: see the [module](super) for their places.
 ///
@@ -79,7 +84,7 @@ impl SampleFolder {
         self.root.join(self.layout.file(index))
     }
 
-    /// The indices of the pictures that are missing, sorted. What a stopped process left behind is removed: scorers would
+    /// The indices of the pictures that are missing or cut, sorted. What a stopped process left behind is removed: scorers would
     /// take it for pictures.
     ///
     /// # Errors
@@ -93,7 +98,8 @@ impl SampleFolder {
                 storage::sweep(folder);
                 (listed, there) = (folder.to_path_buf(), names(folder)?);
             }
-            if !file.file_name().is_some_and(|name| there.contains(&*name.to_string_lossy())) {
+            let is_there = file.file_name().is_some_and(|name| there.contains(&*name.to_string_lossy()));
+            if !is_there || !is_whole(&file) {
                 pending.push(index);
             }
         }
@@ -151,6 +157,18 @@ impl SampleFolder {
         npz::write(&file, [count, height, width, 3], |index| self.file(index), classes)?;
         Ok(file)
     }
+}
+
+/// Whether a file begins and ends as a PNG does: one that was cut is drawn again.
+fn is_whole(file: &Path) -> bool {
+    let ends = || -> io::Result<_> {
+        let (mut opened, mut first, mut last) = (File::open(file)?, [0; BEGINS.len()], [0; ENDS.len()]);
+        opened.read_exact(&mut first)?;
+        opened.seek(SeekFrom::End(-(ENDS.len() as i64)))?;
+        opened.read_exact(&mut last)?;
+        Ok((first, last))
+    };
+    ends().is_ok_and(|ends| ends == (BEGINS, ENDS))
 }
 
 /// The names in a folder; none if it is not there.

@@ -71,6 +71,21 @@ fn whatever_fails_the_next_run_completes_it() {
 }
 
 #[test]
+fn a_picture_that_was_cut_is_drawn_again() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = open(root.path(), SampleLayout::Numbered { count: 4 }, 0).unwrap();
+    draw(&folder).unwrap();
+    let whole = files(root.path());
+    for (index, length) in [(1, 0), (2, 30)] {
+        let file = std::fs::File::options().write(true).open(folder.file(index)).unwrap();
+        file.set_len(length).unwrap();
+    }
+    assert_eq!(folder.pending().unwrap(), [1, 2]);
+    draw(&folder).unwrap();
+    assert_eq!(files(root.path()), whole);
+}
+
+#[test]
 fn the_archive_holds_the_pictures_one_after_the_other_and_their_classes() {
     let to = tempfile::tempdir().unwrap();
     let folder = open(to.path(), SampleLayout::Numbered { count: 4 }, 0).unwrap();

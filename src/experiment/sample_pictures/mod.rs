@@ -18,7 +18,7 @@ use super::progress::Task;
 use super::prompts::{Benchmark, PromptSet};
 use super::sample_files::{SampleFolder, SampleLayout};
 use super::share::share;
-use super::{files, made_of};
+use super::{files, kept_hash, made_of};
 use crate::sample::{SampleNoise, WeakGuidanceConfig};
 use crate::{Error, Result};
 use serde_json::{Value, json};
@@ -82,13 +82,13 @@ impl Experiment {
 
     /// What decides the pictures beside their index. A batch is none of it.
     fn pictures_made_of(&self, weights: Option<&Path>) -> Result<Value> {
-        let (config, sample) = (self.config(), &self.config().sample);
+        let (config, sample, cache) = (self.config(), &self.config().sample, Some(self.cache()));
         let mut sampler = json!(sample.sampler);
         if let Some(keys) = sampler.as_object_mut() {
             keys.remove("batch_size");
         }
         let weights = match weights {
-            Some(folder) => files::content_hash(&weights_file(folder))?,
+            Some(folder) => kept_hash::of_path(&weights_file(folder), cache)?,
             None => files::hash(&self.start_made_of()?),
         };
         let mut found = json!({
@@ -101,20 +101,20 @@ impl Experiment {
             "pixel_rule": config.pixel_rule(),
         });
         if let Some(decoder) = &sample.decoder {
-            found["decoder"] = made_of::network(json!(decoder.network), &[&decoder.weights.file])?;
+            found["decoder"] = made_of::network(json!(decoder.network), &[&decoder.weights.file], cache)?;
         }
         if let Some(autoencoder) = &sample.autoencoder {
-            found["decoder"] = made_of::network(json!(autoencoder.network), &[&autoencoder.weights.file])?;
+            found["decoder"] = made_of::network(json!(autoencoder.network), &[&autoencoder.weights.file], cache)?;
         }
         match (&sample.sampler.weak_guidance, &sample.weak) {
             (Some(WeakGuidanceConfig::Autoguidance { .. }), Some(weak)) => {
-                found["weak"] = made_of::network(json!(weak.network), &[&weak.weights.file])?;
+                found["weak"] = made_of::network(json!(weak.network), &[&weak.weights.file], cache)?;
             }
             (Some(WeakGuidanceConfig::SkipLayer { .. }), _) => found["skipped_layers"] = json!(sample.skipped_layers),
             _ => {}
         }
         match &sample.prompts {
-            Some(prompts) => found["text"] = made_of::text(&prompts.text)?,
+            Some(prompts) => found["text"] = made_of::text(&prompts.text, cache)?,
             None if config.network.reads_text() => found["held_out"] = json!(self.data_fingerprint()?),
             None => found["labels"] = json!([sample.labels, self.data().classes]),
         }
