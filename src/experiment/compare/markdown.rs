@@ -90,7 +90,7 @@ fn best<'a>(text: &mut String, name: &str, of: &dyn Fn(usize) -> Option<&'a Resu
     let cell = |n: &usize| of(*n).map(|row| format!("{}, {}", figure(row), row.sampler.replace('|', "\\|")));
     let cells: Vec<String> = budgets.iter().map(|n| cell(n).unwrap_or_default()).collect();
     if cells.iter().any(|cell| !cell.is_empty()) {
-        let _ = writeln!(text, "| *{name}, best solver or grid* | {} |", cells.join(" | "));
+        let _ = writeln!(text, "| *{name}, best sampler* | {} |", cells.join(" | "));
     }
 }
 
