@@ -93,6 +93,9 @@ mod tests {
     #[test]
     fn one_way_to_sample_is_no_choice() {
         let own = results(&[("Euler", "none", 4, [8.0, 9.0]), ("Euler", "control", 4, [7.0, 8.0])]);
-        assert!(!own.markdown().contains("italics") && !own.markdown_beside(&[own.clone()]).contains("best sampler"));
+        assert!(
+            !own.markdown().contains("italics")
+                && !own.markdown_beside(std::slice::from_ref(&own)).contains("best sampler")
+        );
     }
 }
