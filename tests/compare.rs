@@ -64,7 +64,9 @@ const TINY: &str = r#"{
             {"name": "perturbed", "input": {"kind": "perturbation", "gamma": 0.1}},
             {"name": "perturbed by nothing", "input": {"kind": "perturbation", "gamma": 0}},
             {"name": "rollout", "input": {"kind": "rollout", "steps": 2, "span": 0.5}},
-            {"name": "anti-drift", "anti_drift": {"weight": 0.5}}
+            {"name": "anti-drift", "anti_drift": {"weight": 0.5}},
+            {"name": "magnitude", "magnitude": {"weight": 0.5}},
+            {"name": "decaying", "strategy": {"kind": "decaying", "gamma": 1, "final_gamma": 0.5, "decay": "cosine"}}
         ],
         "samplers": [
             {"name": "Euler"}, {"name": "Heun", "solver": "heun"},
@@ -95,12 +97,12 @@ fn arms_are_paired_and_a_run_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let config = ExperimentConfig::parse(TINY).unwrap();
     let results = run(config.clone(), folder.path());
-    // Two samplers of 8 arms, Heun at 2 evaluations only, one more of the control; three metrics.
-    assert_eq!(results.rows.len(), 3 * (8 * 2 + 8 + 2));
+    // Two samplers of 10 arms, Heun at 2 evaluations only, one more of the control; three metrics.
+    assert_eq!(results.rows.len(), 3 * (10 * 2 + 10 + 2));
     for evaluations in [2, 3] {
         let of = |arm: &str| values(&results, arm, evaluations);
         assert_eq!(of("control"), of("perturbed by nothing"));
-        for other in ["none", "MixFlow γ=0.5", "perturbed", "rollout", "anti-drift"] {
+        for other in ["none", "MixFlow γ=0.5", "perturbed", "rollout", "anti-drift", "magnitude", "decaying"] {
             assert_ne!(of("control"), of(other), "{other}");
         }
     }

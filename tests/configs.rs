@@ -461,6 +461,20 @@ fn the_documented_memory_of_full_size_networks_is_that_of_their_configurations()
     assert!(docs.contains(&table), "between the marks of docs/systems.md must stand\n\n{table}");
 }
 
+/// The emoji on a GPU: the experiment of the small SiT with another network, which a card of 24 GB holds.
+#[test]
+fn the_larger_network_of_the_emoji_has_ten_to_thirty_million_parameters() {
+    let read = |name: &str| ExperimentConfig::read(folder().join(name)).unwrap();
+    let (large, small) = (read("emoji/sit.json"), read("emoji/mixflow.json"));
+    assert_eq!((&large.data, large.post_train.strategy), (&small.data, small.post_train.strategy));
+    assert_eq!(json_of(&folder().join("emoji/sit.json"))["devices"], json!(["cuda:0"]));
+    let held = Footprint::of(&large, large.data.declared().shape.unwrap());
+    let parameters = held.gradients / 4;
+    assert!((10_000_000..30_000_000).contains(&parameters), "{parameters}");
+    let most = held.largest_batch(24_000_000_000);
+    assert!(most.is_some_and(|batch| batch >= large.post_train.batch_size), "{most:?}: {held}");
+}
+
 /// The table of docs/scaling.md: what travels in a pass on eight devices.
 fn traffic_table() -> String {
     let (devices, link) = (8.0, 25e9);

@@ -14,7 +14,7 @@ use burn_mixflow::checkpoint::CheckpointSets;
 use burn_mixflow::models::ResidualMlpConfig;
 use burn_mixflow::monitor::PlainRenderer;
 use burn_mixflow::post_train::{Decay, ScheduleConfig};
-use burn_mixflow::timestep::StrategyConfig;
+use burn_mixflow::timestep::{GammaDecay, StrategyConfig};
 use burn_mixflow::train::{EmaConfig, EpochLoader, FlowBatch, MixFlowTrainStep, metrics};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,10 @@ fn train(folder: &Path, last: usize, pause: Duration) {
         ResidualMlpConfig { size: 4, width: 16, depth: 2, embedding: 8, num_classes: 3, ..Default::default() }
             .init_seeded(finished.unwrap_or(100) as u64, &device)
             .unwrap();
-    let step = MixFlowTrainStep::builder(network, StrategyConfig::mixflow(0.4).build(None).unwrap())
+    // A γ that falls from step to step: a resumed run must know where it is.
+    let strategy = StrategyConfig::Decaying { gamma: 0.8, final_gamma: 0.1, decay: GammaDecay::Cosine };
+    let step = MixFlowTrainStep::builder(network, strategy.build(None).unwrap())
+        .with_steps((EPOCHS * BATCHES_PER_EPOCH) as u64)
         .with_ema(EmaConfig { decay: 0.9, ramp: true })
         .with_clip(0.5)
         .with_condition_dropout(0.1)

@@ -20,10 +20,10 @@ use burn_mixflow::monitor::PlainRenderer;
 use burn_mixflow::network::{Prediction, PredictionNetwork};
 use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::sample::{Sampler, SamplerConfig, SolverConfig};
-use burn_mixflow::timestep::{StrategyConfig, TimestepStrategy};
+use burn_mixflow::timestep::{GammaDecay, StrategyConfig, TimestepStrategy};
 use burn_mixflow::train::{
-    AntiDriftConfig, EmaConfig, EpochLoader, EpochLoaderBuilder, Fault, FlowBatch, FlowOutput, MixFlowTrainStep,
-    TrainStepBuilder,
+    AntiDriftConfig, EmaConfig, EpochLoader, EpochLoaderBuilder, Fault, FlowBatch, FlowOutput, MagnitudeConfig,
+    MixFlowTrainStep, TrainStepBuilder,
 };
 use rand::RngExt;
 use std::path::Path;
@@ -170,6 +170,51 @@ fn anti_drift_adds_its_weight_and_is_off_bit_for_bit() {
     let (near, far) = (moved(with(1e-4)), moved(with(1.0)));
     assert_ne!(near, far);
     assert!(distance(&near, &moved(plain.clone())) < 1e-3 * distance(&far, &moved(plain)));
+}
+
+#[test]
+fn the_magnitude_loss_adds_its_weight_to_every_strategy_and_leaves_validation_alone() {
+    let plain = Step::<4>::new(network(3), mixflow());
+    let with = |weight: f64| {
+        Step::<4>::builder(network(3), mixflow())
+            .with_magnitude(MagnitudeConfig { weight, power: 1.0 })
+            .build()
+            .unwrap()
+    };
+    let losses = |step: &Step<4>| values(forward(step, batch(0..8)).loss);
+    for ((none, one), two) in losses(&plain).iter().zip(losses(&with(1.0))).zip(losses(&with(2.0))) {
+        let added = one - none;
+        assert!(added > 0.0 && (two - none - 2.0 * added).abs() < 1e-5, "{none} {one} {two}");
+    }
+    assert_eq!(forward(&with(1.0), batch(0..8)).timesteps, forward(&plain, batch(0..8)).timesteps);
+    assert_eq!(validate(&with(1.0), unkeyed(0..8)), validate(&plain, unkeyed(0..8)));
+    let moved = |step: Step<4>| weights(update(step, &mut SgdConfig::new().init(), batch(0..8)).network());
+    let (near, far) = (moved(with(1e-4)), moved(with(1.0)));
+    assert_ne!(near, far);
+    assert!(distance(&near, &moved(plain.clone())) < 1e-3 * distance(&far, &moved(plain)));
+}
+
+#[test]
+fn a_decaying_gamma_is_that_of_the_step() {
+    let decaying = || strategy(StrategyConfig::Decaying { gamma: 0.4, final_gamma: 0.0, decay: GammaDecay::Linear });
+    let steps = 5;
+    let mut step = Step::<4>::builder(network(3), decaying()).with_steps(steps).build().unwrap();
+    // One step more than the training has: it draws as the last one.
+    for (done, gamma) in [0.4, 0.3, 0.2, 0.1, 0.0, 0.0].into_iter().enumerate() {
+        assert_eq!(step.updates(), done as u64);
+        let expected = Step::<4>::new(network(3), strategy(StrategyConfig::mixflow(gamma)));
+        let (found, expected) = (forward(&step, batch(0..64)).timesteps, forward(&expected, batch(0..64)).timesteps);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found.training, expected.training);
+            assert!((found.slowed - expected.slowed).abs() < 1e-6, "step {done}: {found:?}, not {expected:?}");
+        }
+        step = update(step, &mut SgdConfig::new().init(), batch(0..8));
+    }
+    let refused = Step::<4>::builder(network(3), decaying()).build().unwrap_err().to_string();
+    assert!(refused.contains("steps = 0: must be at least 1 for a strategy that changes over them"), "{refused}");
+    let alone = Step::<4>::builder(network(3), decaying()).with_steps(1).build().unwrap();
+    let first = Step::<4>::new(network(3), strategy(StrategyConfig::mixflow(0.4)));
+    assert_eq!(forward(&alone, batch(0..8)).timesteps, forward(&first, batch(0..8)).timesteps);
 }
 
 #[test]

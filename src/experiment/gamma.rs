@@ -182,6 +182,7 @@ pub(super) fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
         learning_rate: None,
         input: config.post_train.input,
         anti_drift: None,
+        magnitude: None,
     };
     let arms = vec![arm(CONTROL, StrategyConfig::standard(), &[]), arm(MIXFLOW, strategy, &search.gammas)];
     let (compare, first) = (&config.compare, config.samplers().into_iter().next());
@@ -200,7 +201,7 @@ pub(super) fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
         gfid: compare.gfid.clone().filter(|_| search.each || search.distance.as_deref() == Some("gfid")),
         ..compare.clone()
     };
-    let stage = StageConfig { input: None, anti_drift: None, ..search.pilot(&config.post_train) };
+    let stage = StageConfig { input: None, anti_drift: None, magnitude: None, ..search.pilot(&config.post_train) };
     // A pilot is judged by the search's own seeds; those of the results would be refused as the same.
     let gamma_search = super::config::GammaSearchConfig { seeds: config.compare.seeds.clone(), ..Default::default() };
     let mut pilots = config.clone().with_gamma(0.0);

@@ -4,7 +4,9 @@ use crate::adapter::AdapterConfig;
 use crate::path::PathConfig;
 use crate::recompute::Checkpointing;
 use crate::timestep::{StrategyConfig, TimeShift};
-use crate::train::{AntiDriftConfig, EmaConfig, InputConfig, NonFinitePolicy, Precision, Sharding, TargetTime};
+use crate::train::{
+    AntiDriftConfig, EmaConfig, InputConfig, MagnitudeConfig, NonFinitePolicy, Precision, Sharding, TargetTime,
+};
 use crate::{Error, Problem, Result, json};
 use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,9 @@ pub struct StageConfig {
     /// A further loss that turns velocities towards the data; none if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub anti_drift: Option<AntiDriftConfig>,
+    /// A further loss on the magnitude of the velocity; none if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub magnitude: Option<MagnitudeConfig>,
     /// Optimizer steps.
     pub steps: usize,
     /// Samples per step, over all devices and accumulated passes.
@@ -94,6 +99,7 @@ impl Default for StageConfig {
             adapter: None,
             input: None,
             anti_drift: None,
+            magnitude: None,
             steps: 1000,
             batch_size: 128,
             accumulation: 1,
@@ -182,6 +188,7 @@ impl StageConfig {
         problems.extend(self.input.iter().flat_map(|input| input.problems(&under("input"))));
         let anti_drift = self.anti_drift.map(|a| a.problems_on(&under("anti_drift"), &[self.strategy], linear));
         problems.extend(anti_drift.into_iter().flatten());
+        problems.extend(self.magnitude.iter().flat_map(|m| m.problems_on(&under("magnitude"), linear)));
         let mut must = |holds: bool, key: &str, value: &dyn std::fmt::Display, condition: &str| {
             Problem::unless(&mut problems, holds, path, key, value, condition);
         };

@@ -393,6 +393,7 @@ impl Sitting<'_> {
         let Stage { config, objective, seed, devices, .. } = self.stage;
         let objective = Objective { target: config.target, ..objective.clone() };
         let step = MixFlowTrainStep::builder(network, config.strategy.build(config.time_shift.as_ref())?)
+            .with_steps(config.steps as u64)
             .with_objective(objective)
             .with_ema(config.ema)
             .with_precision(config.precision)
@@ -410,6 +411,7 @@ impl Sitting<'_> {
             Sharding::Optimizer if devices.len() > 1 => step.with_shards(devices),
             _ => step,
         };
+        let step = config.magnitude.into_iter().fold(step, TrainStepBuilder::with_magnitude);
         Ok(config.anti_drift.into_iter().fold(step, TrainStepBuilder::with_anti_drift))
     }
 

@@ -1,6 +1,7 @@
 //! The strategy by its name in the JSON.
+use super::decaying::Decaying;
 use super::slowing::{default_fraction, default_gamma};
-use super::{Density, Gammas, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
+use super::{Density, GammaDecay, Gammas, Product, Slowing, TimeShift, TimestepStrategy, Truncation};
 use crate::{Error, Problem, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 /// | U\[0, t\] | `uniform_below` | `beta_below` |
 /// | U\[(1−γ)t, t\] | `uniform_range` | `mixflow` |
 /// | U\[(1−γ(t))t, t\] | | `measured` |
+/// | U\[(1−γ(p))t, t\], p the part of the training that is done | | `decaying` |
 /// | U\[0, f t\] | `uniform_fraction` | `beta_fraction` |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -36,6 +38,18 @@ pub enum StrategyConfig {
     Measured {
         /// γ(t), as `mixflow slow-flow` measures it.
         gammas: Gammas,
+    },
+    /// MixFlow with a range that falls over the training: `t ~ Beta(2, 1)`, `m ~ U[(1−γ(p))t, t]`. The paper has one γ.
+    Decaying {
+        /// γ at the first step, in [0, 1].
+        #[serde(default = "default_gamma")]
+        gamma: f64,
+        /// γ at the last step, in [0, γ of the first].
+        #[serde(default)]
+        final_gamma: f64,
+        /// The way between them.
+        #[serde(default)]
+        decay: GammaDecay,
     },
     /// `t ~ Beta(2, 1)`, `m = t`.
     Beta {},
@@ -111,13 +125,14 @@ impl StrategyConfig {
         }
     }
 
-    /// The law of `t` and the law of `m` given `t`.
+    /// The law of `t` and the law of `m` given `t`, at the first step where it changes over the training.
     pub fn factors(&self) -> (Density, Slowing) {
         let (uniform, beta) = (Density::Uniform {}, Density::BETA_2_1);
         match *self {
             Self::Standard {} => (uniform, Slowing::None {}),
             Self::Mixflow { gamma, .. } => (beta, Slowing::Range { gamma }),
             Self::Measured { gammas } => (beta, Slowing::RangeByT { gammas }),
+            Self::Decaying { gamma, .. } => (beta, Slowing::Range { gamma }),
             Self::Beta {} => (beta, Slowing::None {}),
             Self::BetaAll {} => (beta, Slowing::UniformAll {}),
             Self::BetaBelow {} => (beta, Slowing::UniformBelow {}),
@@ -142,6 +157,10 @@ impl StrategyConfig {
         let under = |key: &str| if product { format!("{path}.{key}") } else { path.to_string() };
         let mut problems = density.problems(&under("density"));
         problems.extend(slowing.problems(&under("slowing")));
+        if let Self::Decaying { gamma, final_gamma, .. } = *self {
+            let (holds, condition) = ((0.0..=gamma).contains(&final_gamma), format!("must be in [0, gamma = {gamma}]"));
+            Problem::unless(&mut problems, holds, path, "final_gamma", final_gamma, condition);
+        }
         problems.extend(self.truncation().iter().flat_map(|t| t.problems(&density, &format!("{path}.truncate"))));
         problems
     }
@@ -162,6 +181,9 @@ impl StrategyConfig {
         Error::if_any(problems)?;
         let (density, slowing) = self.factors();
         let product = Product::new(density, slowing, shift.copied())?;
+        if let Self::Decaying { gamma: first, final_gamma: last, decay } = *self {
+            return Ok(Arc::new(Decaying { product, first, last, decay }));
+        }
         Ok(Arc::new(match self.truncation() {
             Some(truncation) => product.truncated(truncation)?,
             None => product,
@@ -251,6 +273,7 @@ mod tests {
             "standard",
             "mixflow",
             "beta",
+            "decaying",
             "beta_all",
             "beta_below",
             "beta_fraction",

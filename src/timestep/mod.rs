@@ -9,7 +9,7 @@
 //! favoured ([arXiv 2512.19311](https://arxiv.org/abs/2512.19311)). A [`TimeShift`] acts on `t` after
 //! its draw and before `m`, which gives that uniformity up. The ablations are further products of a
 //! [`Density`] and a [`Slowing`]: [`StrategyConfig`] names them and spells any other. A strategy that
-//! is not a product implements [`TimestepStrategy`].
+//! is not a product, or that [changes](TimestepStrategy::at) over the training, implements [`TimestepStrategy`].
 //! ```
 //! use burn_mixflow::random::{Purpose, SampleKey};
 //! use burn_mixflow::timestep::StrategyConfig;
@@ -21,6 +21,7 @@
 //! # Ok::<(), burn_mixflow::Error>(())
 //! ```
 mod config;
+mod decaying;
 mod density;
 mod few;
 mod gammas;
@@ -34,6 +35,7 @@ mod statistics;
 mod truncation;
 
 pub use config::StrategyConfig;
+pub use decaying::GammaDecay;
 pub use density::Density;
 pub use gammas::Gammas;
 pub use heights::Heights;
@@ -43,6 +45,7 @@ pub use slowing::Slowing;
 pub use truncation::Truncation;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// The two timesteps of one training sample, both in [0, 1] (0 noise, 1 data).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,4 +60,11 @@ pub struct Timesteps {
 pub trait TimestepStrategy: Debug + Send + Sync {
     /// One pair; equal generators give equal pairs.
     fn sample(&self, rng: &mut dyn rand::Rng) -> Timesteps;
+
+    /// The strategy when the part `progress` in [0, 1] of the training is done, 0 at its first step and 1 at its last: for a
+    /// strategy that changes over the training, at every `progress`. `None` for one that does not.
+    fn at(&self, progress: f64) -> Option<Arc<dyn TimestepStrategy>> {
+        let _ = progress;
+        None
+    }
 }

@@ -30,6 +30,11 @@ impl Product {
         Ok(Self { truncation: levels.map(|levels| (truncation, levels)), ..self })
     }
 
+    /// The same law of `t` with another slowing, which is not checked.
+    pub(super) fn with_slowing(self, slowing: Slowing) -> Self {
+        Self { slowing, ..self }
+    }
+
     fn draw(&self, rng: &mut dyn rand::Rng) -> f64 {
         let Some((truncation, levels)) = self.truncation else { return self.density.sample(rng) };
         let u = rng.random();

@@ -73,7 +73,7 @@ impl AntiDriftConfig {
         predicted: Predicted<D>,
         given: &Given<'_, N::Condition>,
     ) -> Result<Tensor<1>, Fault> {
-        let Predicted { noisy: state, output } = predicted;
+        let Predicted { noisy: state, output, .. } = predicted;
         let Given { condition, keys, timesteps } = *given;
         let Objective { path, prediction, interval, .. } = objective;
         let now: Vec<f32> = timesteps.iter().map(|t| t.slowed).collect();
@@ -154,11 +154,11 @@ mod tests {
         let objective = Objective { prediction, interval, ..Objective::default() };
         let data = Tensor::<2>::from_floats([at, at], &device);
         let noise = Tensor::<2>::from_floats([[1.0, -0.5], [0.2, 2.0]], &device);
-        let state = interpolate(&Linear, data.clone(), noise, &NOW);
+        let state = interpolate(&Linear, data.clone(), noise.clone(), &NOW);
         let output = network.predict(state.clone(), Tensor::from_floats(NOW, &device), &()).output;
         let output = if detached { output.detach() } else { output };
         let times = NOW.map(|t| Timesteps { training: t, slowed: t });
-        let (predicted, keys) = (Predicted { noisy: state, output }, keys());
+        let (predicted, keys) = (Predicted { noisy: state, noise, output }, keys());
         let given = Given { condition: &(), keys: &keys, timesteps: &times };
         BETA.loss(network, &objective, data, predicted, &given).unwrap()
     }

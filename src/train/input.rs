@@ -1,5 +1,5 @@
-//! What the network is shown in training besides the exact interpolation: rivals of MixFlow on the training side; [`super::AntiDriftConfig`] is
-//! one, too, as a further loss.
+//! What the network is shown in training besides the exact interpolation: rivals of MixFlow on the training side; [`super::AntiDriftConfig`]
+//! and [`super::MagnitudeConfig`] are others, as further losses.
 use super::pass::{Given, Shown};
 use super::{Fault, Objective};
 use crate::Problem;

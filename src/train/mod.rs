@@ -2,8 +2,8 @@
 //!
 //! In order: an [`EpochLoader`] (or any Burn loader) yields a [`FlowBatch`]; [`Draws`] turns its keys
 //! into noise, timesteps and condition dropout; the network predicts at `x_m` told `t`; [`Objective`]
-//! compares with the target, and [`AntiDriftConfig`] may add a loss; Burn's optimizer updates the raw weights after the gradients were checked
-//! and clipped; the [`ema`] follows. Validation uses the EMA and the plain loss.
+//! compares with the target, and [`AntiDriftConfig`] and [`MagnitudeConfig`] may add a loss; Burn's optimizer updates the raw weights
+//! after the gradients were checked and clipped; the [`ema`] follows. Validation uses the EMA and the plain loss.
 mod ahead;
 mod anti_drift;
 mod batch;
@@ -20,6 +20,7 @@ mod keys;
 mod loader;
 mod loader_builder;
 mod loss;
+mod magnitude;
 pub mod metrics;
 mod non_finite;
 mod norm;
@@ -45,6 +46,7 @@ pub use input::{InputConfig, RolloutTarget};
 pub use loader::EpochLoader;
 pub use loader_builder::EpochLoaderBuilder;
 pub use loss::{LossWeight, Objective, TargetTime};
+pub use magnitude::MagnitudeConfig;
 pub use non_finite::NonFinitePolicy;
 pub use output::FlowOutput;
 pub use precision::Precision;

@@ -26,11 +26,13 @@ pub(super) struct Shown<const D: usize> {
     pub noise: Tensor<D>,
 }
 
-/// What the network was shown, and what it said.
-#[derive(Debug)]
+/// What the network was shown, what its target is made of, and what it said.
+#[derive(Debug, Clone)]
 pub(super) struct Predicted<const D: usize> {
     /// The network's input.
     pub noisy: Tensor<D>,
+    /// The noise of the target.
+    pub noise: Tensor<D>,
     /// The network's output.
     pub output: Tensor<D>,
 }
@@ -53,7 +55,7 @@ pub(super) struct Evaluated<const D: usize> {
     pub loss: Tensor<1>,
     /// The network's auxiliary loss `[1]`.
     pub auxiliary: Option<Tensor<1>>,
-    /// Input and output.
+    /// Input, noise and output.
     pub predicted: Predicted<D>,
 }
 
@@ -74,14 +76,14 @@ pub(super) fn evaluate<N: PredictionNetwork<D>, const D: usize>(
     let prediction = predict(network, noisy.clone(), told, condition)?;
     let output = prediction.output;
     let loss = match weight {
-        None => objective.loss(output.clone(), data, noise, &draws.timesteps),
+        None => objective.loss(output.clone(), data, noise.clone(), &draws.timesteps),
         Some(weight) => {
             let (found, shape) = (weight.dims(), data.dims());
             if found[0] != shape[0] || found.iter().zip(&shape).any(|(w, d)| w != d && *w != 1) {
                 return Err(Fault::WeightShape { found: found.to_vec(), data: shape.to_vec() });
             }
-            objective.weighted_loss(output.clone(), data, noise, &draws.timesteps, weight)
+            objective.weighted_loss(output.clone(), data, noise.clone(), &draws.timesteps, weight)
         }
     };
-    Ok(Evaluated { loss, auxiliary: prediction.auxiliary_loss, predicted: Predicted { noisy, output } })
+    Ok(Evaluated { loss, auxiliary: prediction.auxiliary_loss, predicted: Predicted { noisy, noise, output } })
 }

@@ -110,7 +110,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.loss_with(batch, draws, None)
     }
 
-    /// As [`loss`](Self::loss); given the `keys` of the samples, with the input and the anti-drift of the settings.
+    /// As [`loss`](Self::loss); given the `keys` of the samples, with the input and the further losses of the settings.
     fn loss_with(
         &self,
         batch: FlowBatch<D, N::Condition>,
@@ -123,14 +123,18 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
             false => condition,
         };
         let network = self.settings.precision.apply::<N, D>(&self.weights.network);
-        let Settings { objective, input, anti_drift, .. } = &self.settings;
+        let Settings { objective, input, anti_drift, magnitude, .. } = &self.settings;
         let given = |keys| Given { condition: &condition, keys, timesteps: &draws.timesteps };
         let shown = input
             .zip(keys)
             .map(|(input, keys)| input.show(&self.averaged(), objective, &data, &draws.noise, &given(keys)))
             .transpose()?;
-        let samples = Samples { data: data.clone(), weight, condition: &condition };
+        let samples = Samples { data: data.clone(), weight: weight.clone(), condition: &condition };
         let Evaluated { loss, auxiliary, predicted } = evaluate(&network, objective, samples, draws, shown)?;
+        let loss = match magnitude.filter(|_| keys.is_some()) {
+            Some(m) => loss + m.loss(objective, data.clone(), weight, predicted.clone(), &draws.timesteps),
+            None => loss,
+        };
         let loss = match anti_drift.zip(keys) {
             Some((anti_drift, keys)) => loss + anti_drift.loss(&network, objective, data, predicted, &given(keys))?,
             None => loss,
@@ -296,6 +300,8 @@ where
     fn step(&self, mut batch: Self::Input) -> TrainOutput<FlowOutput> {
         let step = self.step_count();
         let Settings { strategy, objective, condition_dropout, micro_batches, devices, seed, .. } = &self.settings;
+        let now = self.settings.strategy_at(step);
+        let strategy = now.as_ref().unwrap_or(strategy);
         let count = batch.data.dims()[0];
         let keys = batch.keys.take().unwrap_or_else(|| self.shared().unkeyed.next(*seed, step, count));
         let draws = Draws::with_noise(&keys, &batch.data, batch.noise.take(), strategy.as_ref())

@@ -2,7 +2,9 @@
 use super::run_state::RunState;
 use super::settings::Settings;
 use super::shards::Shards;
-use super::{AntiDriftConfig, EmaConfig, InputConfig, MixFlowTrainStep, NonFinitePolicy, Objective, Precision};
+use super::{
+    AntiDriftConfig, EmaConfig, InputConfig, MagnitudeConfig, MixFlowTrainStep, NonFinitePolicy, Objective, Precision,
+};
 use crate::adapter::{self, AdapterConfig};
 use crate::network::PredictionNetwork;
 use crate::recompute::Checkpointing;
@@ -25,7 +27,7 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 /// Collects how a network is trained; see [`MixFlowTrainStep::builder`].
 ///
 /// Left alone it is velocity prediction on the linear path, the default [`EmaConfig`], f32, one batch per update, seed 0,
-/// and neither an adapter, clipping, condition dropout, a changed input nor anti-drift.
+/// and neither an adapter, clipping, condition dropout, a changed input nor a further loss.
 #[derive(Debug)]
 pub struct TrainStepBuilder<N, const D: usize> {
     network: N,
@@ -42,6 +44,12 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
     /// Sets path, prediction, target and loss weight.
     pub fn with_objective(self, objective: Objective) -> Self {
         self.set(|settings| settings.objective = objective)
+    }
+
+    /// Sets the optimizer steps of the whole training, those before a resume included, at least 1: needed by a strategy that
+    /// [changes](TimestepStrategy::at) over them, and used by no other. Steps beyond them draw as the last one.
+    pub fn with_steps(self, steps: u64) -> Self {
+        self.set(|settings| settings.steps = Some(steps))
     }
 
     /// Sets the decay of the average.
@@ -85,6 +93,11 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> TrainStepBuilder<N
     /// Adds anti-drift to the training loss; for strategies with `m = t` on the linear path.
     pub fn with_anti_drift(self, anti_drift: AntiDriftConfig) -> Self {
         self.set(|settings| settings.anti_drift = Some(anti_drift))
+    }
+
+    /// Adds a loss on the magnitude of the velocity; for the linear path.
+    pub fn with_magnitude(self, magnitude: MagnitudeConfig) -> Self {
+        self.set(|settings| settings.magnitude = Some(magnitude))
     }
 
     /// How many batches make one update, at least 1: devices × gradient accumulation. Burn adds their gradients;

@@ -99,7 +99,7 @@ pub(super) fn confirmation(
     };
     // One stage whether there is a γ or not: a folder holds the results of one, and a later question may find a γ.
     let strategy = StrategyConfig::standard();
-    table.post_train = StageConfig { input: None, anti_drift: None, strategy, ..stage };
+    table.post_train = StageConfig { input: None, anti_drift: None, magnitude: None, strategy, ..stage };
     if !gammas.is_empty() && !config.start.is_exact() {
         table.compare.arms.insert(0, start(NONE, false));
     }
@@ -119,6 +119,7 @@ fn start(name: &str, exact: bool) -> ArmConfig {
         learning_rate: None,
         input: None,
         anti_drift: None,
+        magnitude: None,
     }
 }
 

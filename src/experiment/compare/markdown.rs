@@ -7,6 +7,11 @@ use std::fmt::Write;
 impl ComparisonResults {
     /// The table as Markdown, one part for each metric and sampler, by network evaluations.
     pub fn markdown(&self) -> String {
+        self.markdown_beside(&[])
+    }
+
+    /// The same; the [best sampler](Self::best_sampler) of each budget, in the table of the first one, may be of `others`.
+    pub fn markdown_beside(&self, others: &[Self]) -> String {
         let reference = match self.reference {
             Reference::HeldOut => "held-out",
             Reference::SetAside => "set-aside",
@@ -32,6 +37,9 @@ impl ComparisonResults {
                 samplers[0]
             );
         }
+        if self.has_choice(others) {
+            text.push_str("In italics stands the nearest at equal evaluations, and how it was sampled.\n");
+        }
         for floor in &self.floors {
             let _ = writeln!(
                 text,
@@ -40,7 +48,7 @@ impl ComparisonResults {
                 number(floor.distance)
             );
             for sampler in &samplers {
-                self.part(&mut text, &floor.metric, sampler);
+                self.part(&mut text, &floor.metric, sampler, others);
             }
         }
         let times: Vec<_> = self.training.iter().map(|t| format!("{} {:.2}", t.arm, t.milliseconds_per_step)).collect();
@@ -52,7 +60,7 @@ impl ComparisonResults {
         text
     }
 
-    fn part(&self, text: &mut String, metric: &str, sampler: &str) {
+    fn part(&self, text: &mut String, metric: &str, sampler: &str, others: &[Self]) {
         let rows: Vec<&ResultRow> = self.rows.iter().filter(|r| r.metric == metric && r.sampler == sampler).collect();
         let fits = |n: &usize| rows.iter().any(|r| r.evaluations == *n);
         let budgets: Vec<usize> = self.evaluations().into_iter().filter(fits).collect();
@@ -69,11 +77,30 @@ impl ComparisonResults {
                 let _ = writeln!(text, "| {arm} | {} |", cells.join(" | "));
             }
         }
+        if self.samplers().first() == Some(&sampler) {
+            for (name, arm) in self.unslowed() {
+                best(text, name, &|n| self.best_sampler(others, metric, arm, n), &budgets);
+            }
+        }
     }
 }
 
-fn cell(row: &ResultRow) -> String {
+/// The line of the best samplers, if there is a choice of them at any budget.
+fn best<'a>(text: &mut String, name: &str, of: &dyn Fn(usize) -> Option<&'a ResultRow>, budgets: &[usize]) {
+    let cell = |n: &usize| of(*n).map(|row| format!("{}, {}", figure(row), row.sampler.replace('|', "\\|")));
+    let cells: Vec<String> = budgets.iter().map(|n| cell(n).unwrap_or_default()).collect();
+    if cells.iter().any(|cell| !cell.is_empty()) {
+        let _ = writeln!(text, "| *{name}, best sampler* | {} |", cells.join(" | "));
+    }
+}
+
+/// The mean and its error.
+fn figure(row: &ResultRow) -> String {
     let error = row.standard_error.map_or(String::new(), |error| format!(" ± {}", number(error)));
+    format!("{}{error}", number(row.mean))
+}
+
+fn cell(row: &ResultRow) -> String {
     let star = if row.against == row.sampler { "" } else { "*" };
     let change = match (row.paired_change, row.paired_standard_error) {
         (Some(change), Some(error)) => {
@@ -84,5 +111,5 @@ fn cell(row: &ResultRow) -> String {
         (Some(change), None) => format!(" ({:+.0} %{star})", 100.0 * change),
         _ => String::new(),
     };
-    format!("{}{error}{change}", number(row.mean))
+    format!("{}{change}", figure(row))
 }

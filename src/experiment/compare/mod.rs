@@ -9,6 +9,7 @@
 //! arms/mixflow-gamma-0.1-3f2a…/seed-0/cells/euler-10-91bc….json, and its first samples
 //! results.json  table.md  curves-*.{png,svg}  samples.png
 //! ```
+mod best_sampler;
 mod cell;
 mod exact;
 mod markdown;

@@ -82,7 +82,7 @@ fn every_problem_is_reported_at_once() {
     let text = problems(
         r#", "devices": ["tpu"], "flow": {"loss_weight": "likelihood"}, "post_train": {
             "strategy": {"kind": "mixflow", "gamma": 1.1}, "target": "training", "steps": 10, "steps_per_epoch": 3,
-            "condition_dropout": 0.1, "anti_drift": {}, "ema": {"decay": 1.0}, "optimizer": {"learning_rate": 0},
+            "condition_dropout": 0.1, "anti_drift": {}, "magnitude": {"power": -1}, "ema": {"decay": 1.0}, "optimizer": {"learning_rate": 0},
             "schedule": {"final_fraction": 0.5}},
         "start": {"kind": "pretrain", "strategy": {"kind": "beta"}},
         "sample": {"sampler": {"steps": 5, "batch_size": 4, "guidance": {"scale": 2.0}}},
@@ -91,7 +91,7 @@ fn every_problem_is_reported_at_once() {
         "compare": {"seeds": [1, 1], "evaluations": [0, 3], "samples": 1, "batch_size": 0, "control": "c",
             "arms": [{"name": "a", "gammas": [2]}, {"name": "a", "weights": "exact"},
                 {"name": "b", "weights": "start", "strategy": {"kind": "beta"}, "input": {"kind": "perturbation", "gamma": 1}},
-                {"name": "e", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.1], "anti_drift": {"weight": 0}}, {"name": "b"}]}"#,
+                {"name": "e", "strategy": {"kind": "mixflow"}, "gammas": [0, 0.1], "anti_drift": {"weight": 0}, "magnitude": {"weight": -1}}, {"name": "b"}]}"#,
     );
     for expected in [
         "post_train.strategy.gamma = 1.1: must be in [0, 1]",
@@ -101,6 +101,7 @@ fn every_problem_is_reported_at_once() {
         "post_train.steps_per_epoch = 3: must divide steps = 10",
         "post_train.condition_dropout = 0.1: the network has no null condition",
         "post_train.anti_drift : needs a strategy whose slowed timestep is the training timestep",
+        "post_train.magnitude.power = -1: must be in [0, 100]",
         "post_train.ema.decay = 1: must be in [0, 1)",
         "post_train.optimizer.learning_rate = 0: must be in (0, 1]",
         "post_train.schedule.final_fraction = 0.5: would be ignored",
@@ -124,6 +125,7 @@ fn every_problem_is_reported_at_once() {
         "compare.arms[2].input : would be ignored",
         "compare.arms[2].strategy : would be ignored",
         "compare.arms[3].anti_drift.weight = 0: must be finite and greater than 0",
+        "compare.arms[3].magnitude.weight = -1: must be finite and greater than 0",
         "compare.arms : must not repeat",
     ] {
         assert!(text.contains(expected), "{expected:?} is not in:\n{text}");

@@ -22,9 +22,14 @@ const fn part(title: &'static str, command: &'static str, folder: &'static str) 
     Part { title, command, folder }
 }
 
-const PARTS: [Part; 23] = [
+const PARTS: [Part; 24] = [
     part("Photos: which γ", "compare configs/photos/gamma.json", "photos-gamma"),
     part("Photos: rivals", "compare configs/photos/rivals.json", "photos-rivals"),
+    part(
+        "Photos: γ over time, and a loss on the magnitude",
+        "compare configs/photos/gamma-by-time.json",
+        "photos-gamma-by-time",
+    ),
     part("Photos: the laws of t and m", "compare configs/photos/ablation.json", "photos-ablation"),
     part("Photos: few steps and many", "compare configs/photos/few-steps.json", "photos-few-steps"),
     part("Photos: Slow Flow before and after", "slow-flow configs/photos/slow_flow.json", "photos-slow_flow"),
@@ -68,10 +73,15 @@ pub fn run() -> Result<()> {
         collect::take_over(&Path::new("runs").join(folder), &kept.join(folder))?;
     }
     page.push_str(&validation::markdown(kept)?);
+    let mut results = Vec::new();
+    for Part { folder, .. } in PARTS {
+        let file = kept.join(folder).join("results.json");
+        results.extend(file.exists().then(|| ComparisonResults::read(&file)).transpose()?);
+    }
     let mut missing = Vec::new();
     for Part { title, command, folder } in PARTS {
         let kept = kept.join(folder);
-        let Some(table) = table(&kept)? else {
+        let Some(table) = table(&kept, &results)? else {
             missing.push((title, command));
             continue;
         };
@@ -91,11 +101,12 @@ pub fn run() -> Result<()> {
     write(Path::new("docs/evidence.md"), &page)
 }
 
-/// The table of a part: written anew from results, so that all tables are in one form, or that of Slow Flow.
-fn table(kept: &Path) -> Result<Option<String>> {
+/// The table of a part: written anew from results, so that all tables are in one form, or that of Slow Flow. `others` are those of
+/// all parts, for the best sampler of the same weights.
+fn table(kept: &Path, others: &[ComparisonResults]) -> Result<Option<String>> {
     let results = kept.join("results.json");
     if results.exists() {
-        return Ok(Some(ComparisonResults::read(&results)?.markdown()));
+        return Ok(Some(ComparisonResults::read(&results)?.markdown_beside(others)));
     }
     Ok(std::fs::read_to_string(kept.join("table.md")).ok())
 }

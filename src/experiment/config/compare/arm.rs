@@ -5,7 +5,7 @@ use crate::adapter::AdapterConfig;
 use crate::path::PathConfig;
 use crate::post_train::StageConfig;
 use crate::timestep::StrategyConfig;
-use crate::train::{AntiDriftConfig, InputConfig};
+use crate::train::{AntiDriftConfig, InputConfig, MagnitudeConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -37,6 +37,9 @@ pub struct ArmConfig {
     /// A further loss that turns velocities towards the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anti_drift: Option<AntiDriftConfig>,
+    /// A further loss on the magnitude of the velocity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub magnitude: Option<MagnitudeConfig>,
 }
 
 /// What is there, null too.
@@ -103,12 +106,14 @@ impl ArmConfig {
         let strategies: Vec<_> = self.strategies().into_iter().map(|(_, strategy)| strategy).collect();
         let anti_drift = self.anti_drift.map(|a| a.problems(&format!("{path}.anti_drift"), &strategies, on));
         problems.extend(anti_drift.into_iter().flatten());
+        problems.extend(self.magnitude.iter().flat_map(|m| m.problems(&format!("{path}.magnitude"), on)));
         let (weights, ignored) = (self.weights(exact), ": would be ignored, these weights are not trained");
         for (key, given) in [
             ("adapter", self.adapter.is_some()),
             ("learning_rate", self.learning_rate.is_some()),
             ("input", self.input.is_some()),
             ("anti_drift", self.anti_drift.is_some()),
+            ("magnitude", self.magnitude.is_some()),
         ] {
             if given && weights != ArmWeights::PostTrained {
                 add(&mut problems, format!("{path}.{key}"), ignored);

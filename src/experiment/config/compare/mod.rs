@@ -133,6 +133,7 @@ impl ExperimentConfig {
                     },
                     input: arm.input,
                     anti_drift: arm.anti_drift,
+                    magnitude: arm.magnitude,
                     ..self.post_train.clone()
                 },
             };
