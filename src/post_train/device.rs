@@ -1,9 +1,10 @@
-//! The device of a run, by name: `"cpu"`, `"cuda:0"`, `"wgpu:0"`.
+//! The device of a run, by name: `"cpu"`, `"cuda:0"`, `"wgpu:0"`, `"remote:ADDRESS#0"`.
+use super::remote_address::{FORMS, RemoteAddress};
 use crate::{Error, Problem, Result};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-/// A device name: a backend and, for GPUs, an index.
+/// A device name: a backend and, for GPUs, an index; for a device of another machine, its address and its index there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -23,21 +24,41 @@ impl DeviceName {
         }
     }
 
+    /// What stands after `remote:`.
+    fn remote(&self) -> Option<&str> {
+        self.0.strip_prefix("remote:")
+    }
+
     /// A name this crate does not know.
     pub fn problems(&self, path: &str) -> Vec<Problem> {
+        if let Some(address) = self.remote() {
+            return match RemoteAddress::parse(address) {
+                Some(_) => Vec::new(),
+                None => vec![Problem { path: path.into(), message: format!("= {:?}: must be {FORMS}", self.0) }],
+            };
+        }
         if matches!(self.parts(), Some(("cpu", 0) | ("cuda" | "wgpu", _))) {
             return Vec::new();
         }
-        let message = format!("= {:?}: must be \"cpu\", \"cuda:N\" or \"wgpu:N\"", self.0);
+        let message = format!("= {:?}: must be \"cpu\", \"cuda:N\", \"wgpu:N\" or \"remote:ADDRESS#N\"", self.0);
         vec![Problem { path: path.into(), message }]
     }
 
-    /// Opens the device, without autodiff.
+    /// Opens the device, without autodiff. One of another machine is connected to, which takes at most a minute; the token
+    /// that its server asks for is in the environment, `MIXFLOW_REMOTE_TOKEN` or the file `MIXFLOW_REMOTE_TOKEN_FILE`.
     ///
     /// # Errors
-    /// [`Error::Device`] if this build or this machine does not have it.
+    /// [`Error::Device`] if this build, this machine or that host does not have it, if the host is not reached or refuses the
+    /// token; whatever keeps the token from being read.
     pub fn open(&self) -> Result<Device> {
         let fail = |message: &str| Error::Device { name: self.0.clone(), message: message.into() };
+        if let Some(address) = self.remote() {
+            let address = RemoteAddress::parse(address).ok_or_else(|| fail(&format!("must be {FORMS}")))?;
+            #[cfg(feature = "remote")]
+            return crate::remote::open(&self.0, &address);
+            #[cfg(not(feature = "remote"))]
+            return Err(fail(&format!("build with `--features remote` to reach {}", address.host)));
+        }
         match self.parts() {
             Some(("cpu", _)) => Ok(Device::flex()),
             #[cfg(feature = "cuda")]
