@@ -1,5 +1,5 @@
 //! Opening devices of other machines, and their names.
-use super::Token;
+use super::{Token, watch};
 use crate::post_train::remote_address::{RemoteAddress, RemoteHostAddress, Way};
 use crate::{Error, Result};
 use burn::remote::{ConnectError, EndpointId, IrohHost, IrohRelays, RemoteHost};
@@ -50,6 +50,7 @@ pub(crate) fn open(name: &str, address: &RemoteAddress) -> Result<Device> {
         Ok(connected) => connected.map_err(fail)?,
         Err(_) => return Err(fail(format!("no answer within {} s", PATIENCE.as_secs()))),
     };
+    watch::begin(name, &address.host);
     let mut all = opened();
     if all.iter().all(|opened| opened.device != device) {
         all.push(Opened { name: name.into(), device: device.clone() });

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 /// A host that answers nothing for so long, once something has failed, is taken to be lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is said of a device that is lost.
+pub(super) const LOST: &str = "the host no longer answers: it was ended, or the way to it is cut; the same command goes on when \
+                               it is back, or with other `devices`";
+
 /// Does `work`; if it fails as a host has vanished, the error names the host.
 ///
 /// Burn panics where it misses an answer, so a panic is an error here while a host is lost, and goes on otherwise.
@@ -33,12 +37,7 @@ pub(crate) fn lost() -> Option<Error> {
         !answer.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap_or(false)
     };
     let silent: Vec<String> = asked.into_iter().filter(|(_, answer)| is_silent(answer)).map(|(name, _)| name).collect();
-    (!silent.is_empty()).then(|| Error::Device {
-        name: silent.join("`, `"),
-        message: "the host no longer answers: it was ended, or the way to it is cut; the same command goes on when it is back, or \
-                  with other `devices`"
-            .into(),
-    })
+    (!silent.is_empty()).then(|| Error::Device { name: silent.join("`, `"), message: LOST.into() })
 }
 
 /// Asks a device to finish what it was sent; whether it did comes back.

@@ -10,10 +10,12 @@ mod client;
 mod guard;
 mod server;
 mod token;
+mod watch;
 
 pub use guard::guarded;
 pub use server::{Listen, serve};
 pub use token::Token;
+pub use watch::watch;
 
 pub(crate) use client::{name_of, open};
 pub(crate) use guard::lost;

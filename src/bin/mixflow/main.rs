@@ -153,6 +153,11 @@ fn main() -> ExitCode {
         signals::listen();
     }
     #[cfg(feature = "remote")]
+    burn_mixflow::remote::watch(|lost| {
+        say::error(&lost);
+        signals::leave(1);
+    });
+    #[cfg(feature = "remote")]
     let done = burn_mixflow::remote::guarded(|| run(cli.command));
     #[cfg(not(feature = "remote"))]
     let done = run(cli.command);
