@@ -185,20 +185,21 @@ fn bytes_of_a_step() {
                 let mut config = on(config.clone(), &here.into_iter().chain([device.as_str()]).collect::<Vec<_>>());
                 config["post_train"]["steps"] = steps.into();
                 config["post_train"]["steps_per_epoch"] = steps.into();
-                let folder = format!("{system}-{way}-{steps}");
-                let weights = trained(&place, &folder, &config);
-                let parameters = weights.iter().filter(|(name, _)| name.starts_with("raw")).map(|(_, v)| v.len()).sum();
-                (proxy.bytes(), parameters)
+                let weights = trained(&place, &format!("{system}-{way}-{steps}"), &config);
+                let raw = weights.iter().filter(|(name, _)| name.starts_with("raw"));
+                let gradients: usize = raw.map(|(_, values)| 4 * values.len()).sum();
+                (proxy.bytes().map(|bytes| bytes as f64), gradients as f64)
             };
-            let (few, many) = (8, 24);
-            let ([a, b], parameters): (_, usize) = count(few);
-            let ([c, d], _) = count(many);
-            let [sent, received] =
-                [(a, c), (b, d)].map(|(few_bytes, many_bytes)| (many_bytes - few_bytes) / (many - few) as u64);
+            // What comes before and after the steps is the same in both.
+            let [few, many] = [8, 88];
+            let ((before, gradients), (after, _)) = (count(few), count(many));
+            let [sent, received] = [0, 1].map(|i| (after[i] - before[i]) / (many - few) as f64);
             println!(
-                "{system}, {way}: {parameters} parameters, gradients {} bytes; in a step {sent} bytes there, {received} back",
-                4 * parameters
+                "{system}, {way}: gradients {gradients} bytes; in a step {sent:.0} bytes there, {received:.0} back"
             );
+            let [most_sent, most_received] =
+                if here.is_some() { [400e3 + 4.0 * gradients, 3.0 * gradients] } else { [400e3, 1e3] };
+            assert!(sent < most_sent && received < most_received, "more than docs/scaling.md says");
         }
     }
 }
