@@ -49,6 +49,7 @@ pub fn listen() {
 }
 
 /// Ends the program with this exit code at once, and gives the terminal back as it was.
+#[cfg(any(unix, feature = "remote"))]
 pub fn leave(code: i32) -> ! {
     #[cfg(unix)]
     terminal::restore();
