@@ -65,6 +65,8 @@ fn iroh_reaches_a_server_by_its_key() {
     let server = place.serve(&["--relays", "disabled"]);
     let expected = trained(&place, "here", &on(photos(4), &["cpu"]));
     agree(&trained(&place, "there", &on(photos(4), &[&server.devices[0]])), &expected, 1e-5);
+    let other = place.serve(&["--relays", "disabled", "--key-file", "other.key"]);
+    agree(&trained(&place, "two", &on(photos(4), &[&server.devices[0], &other.devices[0]])), &expected, 1e-5);
     let again = {
         let name = server.devices[0].clone();
         let port = server.address.port().to_string();
@@ -111,6 +113,9 @@ fn what_cannot_be_reached_is_named_before_the_first_step() {
     place.write("a.json", &on(photos(4), &["remote:nowhere"]));
     let message = place.run(&["post-train", "a.json"]).failed();
     assert!(message.contains("devices[0] = \"remote:nowhere\": must be \"remote:ws://HOST:PORT#N\""), "{message}");
+    place.write("a.json", &on(photos(4), &["cpu", first, &nobody]));
+    let message = place.run(&["post-train", "a.json"]).failed();
+    assert!(message.contains("no device of another server may stand beside it"), "{message}");
 }
 
 #[test]

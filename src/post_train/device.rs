@@ -1,5 +1,5 @@
 //! The device of a run, by name: `"cpu"`, `"cuda:0"`, `"wgpu:0"`, `"remote:ADDRESS#0"`.
-use super::remote_address::{FORMS, RemoteAddress};
+use super::remote_address::{FORMS, RemoteAddress, RemoteHostAddress};
 use crate::{Error, Problem, Result};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,21 @@ impl DeviceName {
         }
         let message = format!("= {:?}: must be \"cpu\", \"cuda:N\", \"wgpu:N\" or \"remote:ADDRESS#N\"", self.0);
         vec![Problem { path: path.into(), message }]
+    }
+
+    /// Devices that cannot train together: of several servers of which one is reached by WebSocket. Tensors go from server to
+    /// server, which Burn 0.22.1 refuses between WebSocket and Iroh, and which hung between two by WebSocket when it was tried.
+    pub fn strangers(path: &str, devices: &[Self]) -> Option<Problem> {
+        let hosts = devices.iter().filter_map(|name| Some(RemoteAddress::parse(name.remote()?)?.host));
+        let hosts: Vec<_> = hosts.collect();
+        let by_websocket = hosts.iter().find(|host| matches!(host, RemoteHostAddress::WebSocket(_)))?;
+        hosts.iter().any(|host| host != by_websocket).then(|| Problem {
+            path: path.into(),
+            message: format!(
+                ": {by_websocket} is reached by WebSocket, so no device of another server may stand beside it; serve them all \
+                 without --websocket"
+            ),
+        })
     }
 
     /// Opens the device, without autodiff. One of another machine is connected to, which takes at most a minute; the token
