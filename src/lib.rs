@@ -80,6 +80,8 @@ pub mod post_train;
 pub mod prelude;
 pub mod random;
 pub mod recompute;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod sample;
 mod statistics;
 mod stop;

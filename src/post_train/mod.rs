@@ -10,6 +10,7 @@ mod fault_report;
 pub mod gamma;
 pub(crate) mod misfit;
 mod optimizer;
+pub(crate) mod remote_address;
 mod replay;
 mod save_cuts;
 mod saving;

@@ -21,7 +21,9 @@ use burn::store::ModuleRecord;
 use burn::tensor::Device;
 use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::{LearningRateMetric, LossMetric};
-use burn::train::{ExecutionStrategy, Interrupter, Learner, MultiDeviceOptim, SupervisedTraining, TrainingError};
+use burn::train::{
+    ExecutionStrategy, Interrupter, Learner, LearningResult, MultiDeviceOptim, SupervisedTraining, TrainingError,
+};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -182,7 +184,8 @@ impl Sitting<'_> {
         let mut schedule = config.schedule.build(config.optimizer.learning_rate, config.steps);
         schedule.skip(reached);
         let started = Instant::now();
-        let result = runner.launch(Learner::new(step, optimizer, schedule));
+        let result = launched(|| runner.launch(Learner::new(step, optimizer, schedule)))
+            .map_err(|lost| Error::Training(format!("{lost}{}", after(sets.newest_complete().unwrap_or(reached)))))?;
         let time = started.elapsed();
         board.flush();
         drop(result.renderer);
@@ -346,8 +349,7 @@ impl Sitting<'_> {
 
     /// Notes the devices of this sitting, and says so if those before were others.
     fn note_devices(&self, history: &mut History, reached: usize) {
-        let name = |text: String| text.trim_start_matches("Device<").trim_end_matches('>').to_string();
-        let now: Vec<String> = self.stage.devices.iter().map(|device| name(format!("{device:?}"))).collect();
+        let now: Vec<String> = self.stage.devices.iter().map(name_of).collect();
         if !history.devices.is_empty() && history.devices != now {
             let (label, before, now) = (&self.stage.label, history.devices.join(", "), now.join(", "));
             crate::monitor::warn(&format!(
@@ -477,6 +479,35 @@ where
     let reached = usize::try_from(step.updates()).unwrap_or(usize::MAX);
     let (ema, raw) = (step.ema().clone(), step.network().clone());
     Ended::Trained(Box::new(Trained { ema, raw, time, steps, reached, finished, board }))
+}
+
+/// How messages name a device.
+fn name_of(device: &Device) -> String {
+    #[cfg(feature = "remote")]
+    if let Some(name) = crate::remote::name_of(device) {
+        return name;
+    }
+    format!("{device:?}").trim_start_matches("Device<").trim_end_matches('>').to_string()
+}
+
+/// What a training came to.
+///
+/// # Errors
+/// That a host has vanished. Its devices must not be asked for anything then, the weights on them included.
+#[cfg(feature = "remote")]
+fn launched<M>(launch: impl FnOnce() -> LearningResult<M>) -> Result<LearningResult<M>> {
+    crate::remote::guarded(|| {
+        let result = launch();
+        match result.error.as_ref().and_then(|_| crate::remote::lost()) {
+            Some(lost) => Err(lost),
+            None => Ok(result),
+        }
+    })
+}
+
+#[cfg(not(feature = "remote"))]
+fn launched<M>(launch: impl FnOnce() -> LearningResult<M>) -> Result<LearningResult<M>> {
+    Ok(launch())
 }
 
 /// An error of Burn's, in the words of whoever made it.

@@ -21,33 +21,36 @@ struct Contribution {
 
 impl Contributions {
     /// Takes the gradient of a batch that begins with `key`. Once all `devices` have given theirs, they are added in the
-    /// order of their samples, to those of the passes before, where the parameters of `network` lie.
+    /// order of their samples, to those of the passes before: where the parameters of `network` lie if they are `spread`, else on
+    /// the device of the first samples, which is the first. The network of who comes last would be on any of them.
     pub fn take<M: Module>(
         &mut self,
         network: &M,
         key: Option<&SampleKey>,
         gradients: GradientsParams,
         devices: usize,
+        spread: bool,
     ) {
         let place = key.map_or((0, self.arrived.len() as u64), |key| (key.epoch, key.position));
         self.arrived.push(Contribution { place, gradients });
         if self.arrived.len() >= devices {
-            self.add_up(network);
+            self.add_up(network, spread);
         }
     }
 
-    /// The sum, and nothing is left.
+    /// The sum where the parameters of `network` lie, and nothing is left.
     pub fn sum<M: Module>(&mut self, network: &M) -> GradientsParams {
-        self.add_up(network);
-        self.sum.take().unwrap_or_default()
+        self.add_up(network, false);
+        self.sum.take().map(|sum| gathered(network, sum)).unwrap_or_default()
     }
 
-    fn add_up<M: Module>(&mut self, network: &M) {
+    fn add_up<M: Module>(&mut self, network: &M, spread: bool) {
         self.arrived.sort_by_key(|contribution| contribution.place);
         for Contribution { gradients, .. } in self.arrived.drain(..) {
             self.sum = Some(match self.sum.take() {
                 Some(sum) => add(network, sum, gradients),
-                None => gathered(network, gradients),
+                None if spread => gathered(network, gradients),
+                None => gradients,
             });
         }
     }
@@ -72,7 +75,7 @@ mod tests {
                 let mut gradients = GradientsParams::new();
                 gradients.register(layer.weight.id, Tensor::<2>::from_floats([[values[i]]], &Device::flex()));
                 let key = SampleKey { seed: 0, epoch: 0, position: (3 * pass + i) as u64 };
-                contributions.take(layer, Some(&key), gradients, 3);
+                contributions.take(layer, Some(&key), gradients, 3, false);
             }
         }
         let sum = contributions.sum(layer);

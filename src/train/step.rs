@@ -322,7 +322,8 @@ where
         let mut shared = self.shared();
         let (gradient_norm, ema_distance) = (shared.gradient_norm, shared.ema_distance);
         let grads = if *devices > 1 {
-            shared.contributions.take(self.network(), keys.first(), grads, *devices);
+            let spread = self.settings.shards.is_some();
+            shared.contributions.take(self.network(), keys.first(), grads, *devices, spread);
             GradientsParams::new()
         } else {
             grads

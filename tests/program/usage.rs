@@ -86,7 +86,12 @@ fn a_key_is_refused_alike_in_the_file_and_on_the_command_line() {
         ("/post_train/steps", "post_train.steps=many", json!("many"), "must be a whole number"),
         ("/compare/seeds", "compare.seeds=[1, 1]", json!([1, 1]), "must not repeat"),
         ("/network/kind", "network.kind=sitt", json!("sitt"), "did you mean \"sit\"?"),
-        ("/devices", "devices=[\"tpu\"]", json!(["tpu"]), "must be \"cpu\", \"cuda:N\" or \"wgpu:N\""),
+        (
+            "/devices",
+            "devices=[\"tpu\"]",
+            json!(["tpu"]),
+            "must be \"cpu\", \"cuda:N\", \"wgpu:N\" or \"remote:ADDRESS#N\"",
+        ),
     ] {
         let mut wrong = photos();
         wrong["devices"] = json!(["cpu"]);

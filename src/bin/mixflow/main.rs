@@ -14,6 +14,8 @@ mod post_train;
 mod replay;
 mod sample;
 mod say;
+#[cfg(feature = "remote")]
+mod serve;
 mod signals;
 mod slow_flow;
 mod status;
@@ -75,6 +77,9 @@ enum Command {
     Runs(status::RunsArguments),
     /// Do again the one step at which a training failed, and say what is wrong with its samples.
     Replay(replay::Arguments),
+    /// Lend devices of this machine to others, until Ctrl-C or SIGTERM.
+    #[cfg(feature = "remote")]
+    Serve(serve::Arguments),
     /// Write docs/evidence.md from what the commands it lists left in runs/.
     Evidence,
     /// Print the JSON schema of a file, for editors.
@@ -91,6 +96,16 @@ enum Command {
     /// One job of a comparison, in a process that ends with its parent.
     #[command(hide = true)]
     Job(workers::Arguments),
+}
+
+impl Command {
+    /// Whether it handles signals of its own, and a signal is how it is done.
+    fn ends_by_itself(&self) -> bool {
+        #[cfg(feature = "remote")]
+        return matches!(self, Self::Serve(_));
+        #[cfg(not(feature = "remote"))]
+        false
+    }
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -134,8 +149,19 @@ fn main() -> ExitCode {
     pages::keep();
     let cli = Cli::parse();
     say::set_quiet(cli.quiet);
-    signals::listen();
-    match run(cli.command) {
+    if !cli.command.ends_by_itself() {
+        signals::listen();
+    }
+    #[cfg(feature = "remote")]
+    burn_mixflow::remote::watch(|lost| {
+        say::error(&lost);
+        signals::leave(1);
+    });
+    #[cfg(feature = "remote")]
+    let done = burn_mixflow::remote::guarded(|| run(cli.command));
+    #[cfg(not(feature = "remote"))]
+    let done = run(cli.command);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(stopped @ Error::Stopped { .. }) if signals::stop().reason().as_deref() == Some(until::REASON) => {
             say::line(stopped.to_string());
@@ -171,6 +197,8 @@ fn run(command: Command) -> Result<()> {
         Command::Export(arguments) => export::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
+        #[cfg(feature = "remote")]
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Evidence => evidence::run(),
         Command::Schema { of } => {
             let schema = match of {

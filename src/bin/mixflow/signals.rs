@@ -42,11 +42,18 @@ pub fn listen() {
                 if first {
                     say::note(&format!("{name}: ended; what is saved stays, and the same command goes on from there"));
                 }
-                terminal::restore();
-                std::process::exit(128 + signal);
+                leave(128 + signal);
             }
         }
     });
+}
+
+/// Ends the program with this exit code at once, and gives the terminal back as it was.
+#[cfg(any(unix, feature = "remote"))]
+pub fn leave(code: i32) -> ! {
+    #[cfg(unix)]
+    terminal::restore();
+    std::process::exit(code)
 }
 
 /// Whether whoever started the program wants it to ignore a signal, as `nohup` does with SIGHUP. Where that cannot be read,

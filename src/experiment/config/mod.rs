@@ -104,6 +104,7 @@ impl ExperimentConfig {
         for (i, device) in self.devices.iter().enumerate() {
             problems.extend(device.problems(&format!("devices[{i}]")));
         }
+        problems.extend(DeviceName::strangers("devices", &self.devices));
         problems.extend(self.network_problems());
         problems.extend(self.flow.problems("flow"));
         problems.extend(self.start.problems("start"));
