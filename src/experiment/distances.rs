@@ -153,15 +153,28 @@ impl<'a> Distances<'a> {
 
     /// Of `count` samples how many, the first, have distances of their own. Latents beyond the number of held-out ones, or
     /// beyond what the energy distance compares with, are there for a gFID alone.
-    pub fn own_samples(&self, count: usize) -> usize {
+    pub(super) fn own_samples(&self, count: usize) -> usize {
         if self.form() == Form::Latents { count.min(self.places.len()).min(self.most_for_pairs()) } else { count }
+    }
+
+    /// The distances of samples, one after the other in `values`, to the reference, one per metric.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two samples or values that are not finite; for a gFID those of loading its networks
+    /// and its reference.
+    pub fn measure(&self, values: &[f32]) -> Result<Vec<f64>> {
+        let mut distances = self.own(values)?;
+        if let Some(gfid) = self.gfid()? {
+            distances.push(gfid.distance(&gfid.networks()[0].features(self.experiment, values)?)?);
+        }
+        Ok(distances)
     }
 
     /// The distances of samples, one after the other in `values`, to the reference: one for each metric but the gFID.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
-    pub fn own(&self, values: &[f32]) -> Result<Vec<f64>> {
+    pub(super) fn own(&self, values: &[f32]) -> Result<Vec<f64>> {
         let mut distances = Vec::new();
         let values = &values[..self.own_samples(values.len() / self.size()) * self.size()];
         if self.form() != Form::Pictures {
