@@ -1,15 +1,15 @@
 //! A SHA-256 hash as a name, and as a seed.
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 
 /// Bytes of a file that are read together.
+#[cfg(feature = "data")]
 const PIECE: usize = 1 << 20;
 
 /// Adds what a file holds, piece by piece.
-pub(crate) fn add_file(hash: &mut Sha256, file: &Path) -> io::Result<()> {
-    let mut opened = File::open(file)?;
+#[cfg(feature = "data")]
+pub(crate) fn add_file(hash: &mut Sha256, file: &std::path::Path) -> std::io::Result<()> {
+    use std::io::Read;
+    let mut opened = std::fs::File::open(file)?;
     let mut piece = vec![0; PIECE];
     loop {
         match opened.read(&mut piece)? {

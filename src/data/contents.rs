@@ -6,14 +6,10 @@ use crate::{Error, Result, digest};
 use burn::data::dataset::Dataset;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Items that are looked at together.
 const CHUNK: usize = 256;
-/// Bytes of a file that are in memory at a time.
-const PART: usize = 1 << 16;
 
 /// The hash of what `items` hold, in their order: of their files, or of their numbers where there are none.
 ///
@@ -108,13 +104,7 @@ fn is_absent(error: &Error) -> bool {
 }
 
 fn of_file(file: &Path) -> Result<[u8; 32]> {
-    let failed = |e| Error::io(file, e);
-    let mut opened = File::open(file).map_err(failed)?;
-    let (mut hash, mut part) = (Sha256::new(), vec![0; PART]);
-    loop {
-        match opened.read(&mut part).map_err(failed)? {
-            0 => return Ok(hash.finalize().into()),
-            read => hash.update(&part[..read]),
-        }
-    }
+    let mut hash = Sha256::new();
+    digest::add_file(&mut hash, file).map_err(|e| Error::io(file, e))?;
+    Ok(hash.finalize().into())
 }

@@ -13,6 +13,7 @@ use crate::{Error, Result};
 use burn::data::dataset::Dataset;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -66,7 +67,13 @@ impl<'a> Distances<'a> {
     pub fn new(experiment: &'a Experiment, data: &'a DataSplit) -> Result<Self> {
         let compare = &experiment.config().compare;
         let form = experiment.config().data.form();
-        let most = if form == Form::Latents { compare.samples } else { MOST };
+        let pairs = most_for_pairs(data.shape.iter().product());
+        let most = match form {
+            // For a gFID samples are as many as asked for, and some of them have an energy distance.
+            Form::Latents if compare.gfid.is_some() => compare.samples,
+            Form::Latents => compare.samples.min(pairs),
+            Form::Pictures | Form::Vectors => MOST,
+        };
         let places = evenly(data.held_out.len(), most);
         let convolutions = (form == Form::Pictures)
             .then(|| RandomConvolutions::with_texture(compare.feature_seed, data.shape[0], experiment.device()))
@@ -75,7 +82,7 @@ impl<'a> Distances<'a> {
         let gfid = OnceLock::new();
         let mut this = Self { experiment, data, convolutions, reference, for_pairs, places, gfid };
         if form != Form::Pictures {
-            let chosen = evenly(this.places.len(), this.most_for_pairs()).into_iter().map(|i| this.places[i]);
+            let chosen = evenly(this.places.len(), pairs).into_iter().map(|i| this.places[i]);
             this.for_pairs = data.held_out.values(&chosen.collect::<Vec<_>>())?;
         }
         if form != Form::Latents {
@@ -147,36 +154,46 @@ impl<'a> Distances<'a> {
         }
     }
 
-    fn most_for_pairs(&self) -> usize {
-        MOST_FOR_PAIRS.min((MOST_PAIR_VALUES / self.size()).max(2))
+    /// Of `count` samples the positions, sorted, of those that have distances of their own: all, but of latents with a gFID those
+    /// that were drawn for the held-out ones they are compared with.
+    pub(super) fn own_samples(&self, count: usize) -> Vec<usize> {
+        match self.form() {
+            Form::Latents => evenly(count.min(self.places.len()), most_for_pairs(self.size())),
+            Form::Pictures | Form::Vectors => (0..count).collect(),
+        }
     }
 
-    /// Of `count` samples how many, the first, have distances of their own. Latents beyond the number of held-out ones, or
-    /// beyond what the energy distance compares with, are there for a gFID alone.
-    pub(super) fn own_samples(&self, count: usize) -> usize {
-        if self.form() == Form::Latents { count.min(self.places.len()).min(self.most_for_pairs()) } else { count }
+    /// Those of samples that have distances of their own.
+    pub(super) fn chosen<'v>(&self, values: &'v [f32]) -> Cow<'v, [f32]> {
+        let (count, size) = (values.len() / self.size(), self.size());
+        let own = self.own_samples(count);
+        if own.len() == count {
+            return Cow::Borrowed(values);
+        }
+        Cow::Owned(own.into_iter().flat_map(|i| &values[i * size..(i + 1) * size]).copied().collect())
     }
 
-    /// The distances of samples, one after the other in `values`, to the reference, one per metric.
+    /// The distances of samples, one after the other in `values`, to the reference, one per metric. The energy distance of
+    /// latents is of at most 4000 of them, evenly chosen, and of no more than a gigabyte.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two samples or values that are not finite; for a gFID those of loading its networks
     /// and its reference.
     pub fn measure(&self, values: &[f32]) -> Result<Vec<f64>> {
-        let mut distances = self.own(values)?;
+        let mut distances = self.own(&self.chosen(values))?;
         if let Some(gfid) = self.gfid()? {
             distances.push(gfid.distance(&gfid.networks()[0].features(self.experiment, values)?)?);
         }
         Ok(distances)
     }
 
-    /// The distances of samples, one after the other in `values`, to the reference: one for each metric but the gFID.
+    /// The distances of the samples that [have some](Self::own_samples), one after the other in `values`, to the reference: one
+    /// for each metric but the gFID.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two samples or values that are not finite.
     pub(super) fn own(&self, values: &[f32]) -> Result<Vec<f64>> {
         let mut distances = Vec::new();
-        let values = &values[..self.own_samples(values.len() / self.size()) * self.size()];
         if self.form() != Form::Pictures {
             distances.push(energy_distance_with(values, &self.for_pairs, self.size(), PairAverage::All)?);
         }
@@ -204,7 +221,8 @@ impl<'a> Distances<'a> {
     /// As [`measure`](Self::measure).
     pub fn floor(&self, count: usize) -> Result<Vec<f64>> {
         let train = &self.data.train;
-        let mut distances = self.own(&train.values(&evenly(train.len(), self.own_samples(count)))?)?;
+        let own = self.own_samples(count).len();
+        let mut distances = self.own(&train.values(&evenly(train.len(), own))?)?;
         if let Some(gfid) = self.gfid()? {
             let places = evenly(train.len(), count);
             distances.push(gfid.floor(self.experiment, |some| train.values(&places[some]), places.len())?);
@@ -253,6 +271,11 @@ impl<'a> Distances<'a> {
     pub fn samples(&self) -> usize {
         self.experiment.config().cell_samples(self.places.len())
     }
+}
+
+/// How many latents or vectors of `size` numbers are compared one by one.
+pub(super) fn most_for_pairs(size: usize) -> usize {
+    MOST_FOR_PAIRS.min((MOST_PAIR_VALUES / size.max(1)).max(2))
 }
 
 /// At most `most` of `all` places, evenly chosen.

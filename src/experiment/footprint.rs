@@ -141,7 +141,8 @@ impl Footprint {
 
     /// The most that is held at a time.
     pub fn held(&self) -> u64 {
-        let state = [self.copies, self.average, self.moments].into_iter().fold(self.weights, u64::saturating_add);
+        let copies = self.copies.saturating_mul(self.on_first as u64);
+        let state = [copies, self.average, self.moments].into_iter().fold(self.weights, u64::saturating_add);
         let pass = match self.passes[0] * self.on_first {
             1 => self.activations().max(self.gradients),
             _ => self.activations().saturating_add(self.gradients.saturating_mul(self.on_first as u64)),
@@ -258,6 +259,8 @@ mod tests {
             [whole.weights, whole.average, whole.moments].map(|part| part.next_multiple_of(4))
         );
         assert_eq!(shared.copies, whole.weights);
+        let twice = footprint_on(json!({"batch_size": 4, "sharding": "optimizer"}), &["cpu", "cpu"]);
+        assert_eq!(twice.held() - Footprint { copies: 0, ..twice.clone() }.held(), 2 * twice.copies);
         let half = of(json!({"batch_size": 4, "sharding": "optimizer", "precision": "bf16"}));
         assert_eq!((2 * half.copies, half.weights), (shared.copies, shared.weights));
         assert!(half.gradients < whole.gradients && shared.gradients > whole.gradients);

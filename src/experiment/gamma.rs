@@ -182,7 +182,7 @@ pub(super) fn pilots(config: &ExperimentConfig) -> ExperimentConfig {
         learning_rate: None,
         input: config.post_train.input,
         anti_drift: None,
-        magnitude: None,
+        magnitude: config.post_train.magnitude,
     };
     let arms = vec![arm(CONTROL, StrategyConfig::standard(), &[]), arm(MIXFLOW, strategy, &search.gammas)];
     let (compare, first) = (&config.compare, config.samplers().into_iter().next());

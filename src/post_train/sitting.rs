@@ -8,6 +8,7 @@ use crate::checkpoint::{Accepted, CHECKPOINTS, CheckpointSets, History, Identity
 use crate::monitor::{MetricFiles, StepLogger, TensorBoard, WarningsKept, is_dashboard, renderer};
 use crate::network::PredictionNetwork;
 use crate::post_train::StageConfig;
+use crate::timestep::StrategyConfig;
 use crate::train::{
     Cuts, EpochLoader, Fault, FlowBatch, MixFlowTrainStep, NonFinitePolicy, Objective, Remembered, RunState, Segments,
     Sharding, Skips, TrainStepBuilder, metrics,
@@ -184,7 +185,8 @@ impl Sitting<'_> {
         let mut schedule = config.schedule.build(config.optimizer.learning_rate, config.steps);
         schedule.skip(reached);
         let started = Instant::now();
-        let result = launched(|| runner.launch(Learner::new(step, optimizer, schedule)))
+        let is_faulty = || run.fault().is_some() || sets.not_finite().is_some();
+        let result = launched(|| runner.launch(Learner::new(step, optimizer, schedule)), is_faulty)
             .map_err(|lost| Error::Training(format!("{lost}{}", after(sets.newest_complete().unwrap_or(reached)))))?;
         let time = started.elapsed();
         board.flush();
@@ -318,10 +320,10 @@ impl Sitting<'_> {
         let optimizer = config.optimizer.build();
         let allowed = |number: usize, there: &Identity, mut differences: Vec<String>| {
             if let Some(at) = differences.iter().position(|difference| difference.starts_with("steps: ")) {
-                match config.steps >= number && same_rates(&there.configuration, config, number) {
+                match config.steps >= number && same_so_far(&there.configuration, config, number) {
                     true => drop(differences.remove(at)),
                     false if config.steps < number => differences[at] += &format!(", but step {number} is reached"),
-                    false => differences[at] += ", which would have given other learning rates up to here",
+                    false => differences[at] += ", which would have given other learning rates or another γ up to here",
                 }
             }
             differences.retain(|difference| !self.is_accepted(difference));
@@ -495,10 +497,11 @@ fn name_of(device: &Device) -> String {
 /// # Errors
 /// That a host has vanished. Its devices must not be asked for anything then, the weights on them included.
 #[cfg(feature = "remote")]
-fn launched<M>(launch: impl FnOnce() -> LearningResult<M>) -> Result<LearningResult<M>> {
+fn launched<M>(launch: impl FnOnce() -> LearningResult<M>, is_faulty: impl Fn() -> bool) -> Result<LearningResult<M>> {
     crate::remote::guarded(|| {
         let result = launch();
-        match result.error.as_ref().and_then(|_| crate::remote::lost()) {
+        // A fault of the training has its own words, and its host may be slow to say that it is there.
+        match result.error.as_ref().filter(|_| !is_faulty()).and_then(|_| crate::remote::lost()) {
             Some(lost) => Err(lost),
             None => Ok(result),
         }
@@ -506,7 +509,7 @@ fn launched<M>(launch: impl FnOnce() -> LearningResult<M>) -> Result<LearningRes
 }
 
 #[cfg(not(feature = "remote"))]
-fn launched<M>(launch: impl FnOnce() -> LearningResult<M>) -> Result<LearningResult<M>> {
+fn launched<M>(launch: impl FnOnce() -> LearningResult<M>, _: impl Fn() -> bool) -> Result<LearningResult<M>> {
     Ok(launch())
 }
 
@@ -531,11 +534,14 @@ fn remembered(history: &History) -> Remembered {
     Remembered { gradient_norm, ema_distance, skips: Skips { total: skipped, in_a_row: skipped_in_a_row } }
 }
 
-/// Whether another configuration has had the same learning rates up to a step, so that only its number of steps differs.
-fn same_rates(there: &Value, here: &StageConfig, reached: usize) -> bool {
+/// Whether another configuration has had the same learning rates and strategy up to a step, so that only its number of steps
+/// differs.
+fn same_so_far(there: &Value, here: &StageConfig, reached: usize) -> bool {
     let Ok(there) = StageConfig::deserialize(there) else { return false };
     let rate = |config: &StageConfig, step| config.schedule.rate(config.optimizer.learning_rate, step, config.steps);
-    (0..reached).all(|step| rate(&there, step) == rate(here, step))
+    let falls = matches!(here.strategy, StrategyConfig::Decaying { gamma, final_gamma, .. } if gamma != final_gamma);
+    let strategy = !falls || reached == 0 || there.steps == here.steps;
+    strategy && (0..reached).all(|step| rate(&there, step) == rate(here, step))
 }
 
 /// The seed of a stage's draws after so many returns to an earlier set.

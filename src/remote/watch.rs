@@ -2,7 +2,7 @@
 use crate::Error;
 use crate::post_train::remote_address::RemoteHostAddress;
 use std::collections::BTreeSet;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ static TOLD: OnceLock<Told> = OnceLock::new();
 static WATCHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Tells `lost`, from a thread of its own, of a WebSocket host opened from now on that has taken no connection three times in a
-/// row: after 45 to 75 seconds.
+/// row: after 45 to 105 seconds.
 ///
 /// A host that is switched off or cut off closes no connection, and Burn waits for its answer as long as the operating system
 /// does, which may be hours. `lost` may have nothing to do but to end the process; checkpoints are whole at any time. A host
@@ -40,16 +40,21 @@ pub(super) fn begin(name: &str, host: &RemoteHostAddress) {
     }
     let name = name.to_string();
     std::thread::spawn(move || {
+        // Names are looked up once: a connection goes on where the lookup fails for a while.
+        let known = addresses(&place);
         let mut misses = 0;
         while misses < MISSES {
             std::thread::sleep(EVERY);
-            misses = if is_there(&place) { 0 } else { misses + 1 };
+            misses = if is_there(&known) || is_there(&addresses(&place)) { 0 } else { misses + 1 };
         }
         told(Error::Device { name, message: super::guard::LOST.into() });
     });
 }
 
-fn is_there(place: &str) -> bool {
-    let addresses = place.to_socket_addrs().into_iter().flatten();
-    addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
+fn addresses(place: &str) -> Vec<SocketAddr> {
+    place.to_socket_addrs().into_iter().flatten().collect()
+}
+
+fn is_there(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().any(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok())
 }

@@ -52,7 +52,7 @@ impl AntiDriftConfig {
     /// The same for a path of which only this is known.
     pub(crate) fn problems_on(&self, key: &str, strategies: &[StrategyConfig], linear: bool) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let valid = self.weight.is_finite() && self.weight > 0.0;
+        let valid = (self.weight as f32).is_finite() && self.weight > 0.0;
         Problem::unless(&mut problems, valid, key, "weight", self.weight, "must be finite and greater than 0");
         let mut refuse = |message: &str| problems.push(Problem { path: key.into(), message: message.into() });
         if !strategies.iter().all(|strategy| strategy.factors().1.is_none()) {

@@ -54,7 +54,7 @@ impl MagnitudeConfig {
     /// The same for a path of which only this is known.
     pub(crate) fn problems_on(&self, key: &str, linear: bool) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let valid = self.weight.is_finite() && self.weight > 0.0;
+        let valid = (self.weight as f32).is_finite() && self.weight > 0.0;
         Problem::unless(&mut problems, valid, key, "weight", self.weight, "must be finite and greater than 0");
         let fades = (0.0..=100.0).contains(&self.power);
         Problem::unless(&mut problems, fades, key, "power", self.power, "must be in [0, 100]");

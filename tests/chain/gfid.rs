@@ -2,6 +2,7 @@
 use crate::stages::{count, done, files, killed, refused};
 use crate::{ENCODE, prepare};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 fn json_of(file: &Path) -> Value {
@@ -72,6 +73,14 @@ fn figures(table: &Path) -> Vec<Value> {
     results["rows"].as_array().unwrap().iter().map(row).collect()
 }
 
+/// A part of a cell whose first sample has other features.
+fn spoilt(bytes: Vec<u8>) -> Vec<u8> {
+    let mut numbers = bytes[..bytes.len() - 64].to_vec();
+    numbers[..400].as_chunks_mut::<4>().0.iter_mut().for_each(|number| *number = 3.0_f32.to_le_bytes());
+    let checksum: String = Sha256::digest(&numbers).iter().map(|byte| format!("{byte:02x}")).collect();
+    [numbers, checksum.into_bytes()].concat()
+}
+
 #[test]
 fn a_cell_that_was_killed_between_its_parts_goes_on_and_what_it_is_measured_with_is_known_by_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -103,8 +112,17 @@ fn a_cell_that_was_killed_between_its_parts_goes_on_and_what_it_is_measured_with
     let parts = |folder: &Path| count(&folder.join("killed/arms"), "-00000256.f32") >= 1;
     let at_work = killed(folder, &compare("killed"), parts);
     assert!(at_work && count(&folder.join("killed/arms"), "-00000256.f32") == 1);
+    // A part that is there is taken: one that says otherwise, with the checksum of what it says, makes another gFID.
+    for (path, bytes) in files(&folder.join("killed")) {
+        let to = folder.join("spoilt").join(&path);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let is_part = path.to_string_lossy().ends_with("-00000256.f32");
+        std::fs::write(to, if is_part { spoilt(bytes) } else { bytes }).unwrap();
+    }
     done(folder, &compare("killed"));
     assert_eq!(figures(&folder.join("killed")), figures(&folder.join("whole")));
+    done(folder, &compare("spoilt"));
+    assert_ne!(figures(&folder.join("spoilt")), figures(&folder.join("whole")));
     assert_eq!(count(&folder.join("killed/arms"), "-00000256.f32"), 0, "parts of a whole cell are left");
     // Drawn on two devices it is the same; a training on two adds up in another order.
     done(folder, &["compare", "compare.json", "--folder", "two", "--set", "devices=[\"cpu\",\"cpu\"]"]);

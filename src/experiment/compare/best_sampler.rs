@@ -1,5 +1,6 @@
 //! The best sampler at equal evaluations, for what slows nothing: a reader of a table of Euler's method must not have to look for it.
 use super::{ComparisonResults, ResultRow};
+use serde_json::Value;
 
 /// What the order of sums may change of a distance: another version of the program, or another machine.
 const ROUNDING: f64 = 1e-5;
@@ -18,7 +19,10 @@ impl ComparisonResults {
         evaluations: usize,
     ) -> Option<&'a ResultRow> {
         let own = self.row(metric, self.samplers().first()?, arm, evaluations)?;
-        let fits = |row: &&ResultRow| row.metric == metric && row.arm == arm && row.evaluations == evaluations;
+        let fits = |row: &&ResultRow| {
+            let same = (&row.metric[..], &row.arm[..], row.evaluations) == (metric, arm, evaluations);
+            same && row.seeds == own.seeds
+        };
         let is_same = |other: &&Self| {
             let same = other.row(metric, &own.sampler, arm, evaluations);
             let near = |(a, b): (&f64, &f64)| (a - b).abs() <= ROUNDING * b.abs();
@@ -32,12 +36,23 @@ impl ComparisonResults {
 
     /// What slows nothing, and is called so: the weights of `start` or the exact field, and the control.
     pub(super) fn unslowed(&self) -> Vec<(&'static str, &str)> {
-        let trained = |row: &&ResultRow| self.training.iter().any(|time| time.arm == row.arm);
-        let untrained = |row: &&ResultRow| row.gamma.is_none_or(|gamma| gamma == 0.0) && !trained(row);
+        let untrained = |row: &&ResultRow| self.is_untrained(&row.arm);
         let untrained = self.rows.iter().find(untrained).map(|row| row.arm.as_str());
         let control = Some(self.control.as_str()).filter(|control| untrained != Some(*control));
         let named = |name: &'static str| move |arm| (name, arm);
         untrained.map(named("nothing trained")).into_iter().chain(control.map(named("control"))).collect()
+    }
+
+    /// Whether the configuration gives an arm the weights of `start` as they are. Where it does not say, as that of an old
+    /// program or of an exact field, it is an arm without a γ that took no time to train.
+    fn is_untrained(&self, arm: &str) -> bool {
+        let arms = self.config.pointer("/compare/arms").and_then(Value::as_array);
+        let weights = |entry: &&Value| !entry["weights"].is_null();
+        if let Some(arms) = arms.filter(|arms| arms.iter().any(|arm| weights(&arm))) {
+            return arms.iter().any(|entry| entry["name"] == arm && entry["weights"] == "start");
+        }
+        let has_gamma = |row: &ResultRow| row.arm == arm && row.gamma.is_some_and(|gamma| gamma != 0.0);
+        !self.rows.iter().any(has_gamma) && !self.training.iter().any(|time| time.arm == arm)
     }
 
     /// Whether there is a [best sampler](Self::best_sampler) to tell of.
@@ -66,8 +81,9 @@ mod tests {
         let rows: Vec<_> = rows.iter().map(row).collect();
         let trained = ["control", "MixFlow"].map(|arm| json!({"arm": arm, "milliseconds_per_step": 1.0}));
         let floors = json!([{"metric": "d", "title": "D", "distance": 0.1}]);
+        let arms = json!([{"name": "none", "weights": "start"}, {"name": "control"}, {"name": "MixFlow"}]);
         serde_json::from_value(json!({"control": "control", "rows": rows, "floors": floors, "training": trained,
-            "sampling_seconds": 0.0, "config": null}))
+            "sampling_seconds": 0.0, "config": {"compare": {"arms": arms}}}))
         .unwrap()
     }
 
@@ -88,6 +104,18 @@ mod tests {
         assert!(text.contains("| *nothing trained, best sampler* | 1.50 ± 0.500, rk4 |"), "{text}");
         assert!(own.best_sampler(&[of([8.0, 9.001])], "d", "none", 4).is_none());
         assert!(own.best_sampler(&[of([8.0, 9.0])], "d", "none", 5).is_none());
+    }
+
+    #[test]
+    fn a_row_of_other_seeds_and_an_arm_that_only_lacks_its_time_are_not_taken() {
+        let rows = [("Euler", "none", 4, [8.0, 9.0]), ("Heun", "none", 4, [1.0, 2.0]), ("rk4", "none", 4, [3.0, 4.0])];
+        let mut own = results(&rows);
+        (own.rows[1].seeds, own.rows[1].values) = (vec![0], vec![1.0]);
+        assert_eq!(own.best_sampler(&[], "d", "none", 4).unwrap().sampler, "rk4");
+        own.training.clear();
+        assert_eq!(own.unslowed(), [("nothing trained", "none"), ("control", "control")]);
+        own.rows.iter_mut().for_each(|row| row.arm = "MixFlow".into());
+        assert_eq!(own.unslowed(), [("control", "control")]);
     }
 
     #[test]

@@ -24,14 +24,15 @@ pub use results::{ComparisonResults, Floor, ResultRow, TrainingTime};
 use super::Experiment;
 use super::cell_gfid::CellGfid;
 use super::config::{Arm, ArmWeights, ExperimentConfig, GfidConfig, NO_FIXED_STEPS, Reference};
-use super::distances::Distances;
+use super::distances::{Distances, most_for_pairs};
 use super::files::{create, hash, pretty, read, slug, write};
 use super::generate::Drawn;
 use super::kept_weights::{has_weights, save, weights_file};
+use super::made_of;
 use super::opened::{Training, not_there, stage_seed};
 use crate::adapter::merged;
 use crate::checkpoint::{CHECKPOINTS, newest_step};
-use crate::data::DataSplit;
+use crate::data::{DataSplit, Form};
 use crate::models::Network;
 use crate::train::ema;
 use crate::{Error, Problem, Result, Stop};
@@ -73,6 +74,14 @@ pub(super) fn too_few_held_out(data: &DataSplit) -> Option<Problem> {
     let count = data.held_out.labels().len();
     let message = format!(": leaves {count} item(s) to compare with: there must be two");
     (count < 2).then(|| Problem { path: "data.held_out".into(), message })
+}
+
+/// What a gFID is a function of beside the samples, and the bytes of the weak network, which samples are a function of: a cell
+/// that is drawn in parts must not be of two.
+fn gfid_made_of(experiment: &Experiment, gfid: &GfidConfig) -> Result<String> {
+    let weak = experiment.config().sample.weak.as_ref();
+    let weak = weak.map(|weak| made_of::network(json!(weak.network), &[&weak.weights.file], Some(experiment.cache())));
+    Ok(json!([CellGfid::made_of(experiment, gfid)?, weak.transpose()?]).to_string())
 }
 
 /// The names of two arms that are the same, if there are some.
@@ -139,7 +148,7 @@ impl Comparison {
         experiment.claim_data(folder)?;
         let start = experiment.start_made_of()?;
         let gfid = experiment.config().compare.gfid.as_ref();
-        let gfid = gfid.map(|gfid| CellGfid::made_of(&experiment, gfid)).transpose()?;
+        let gfid = gfid.map(|gfid| gfid_made_of(&experiment, gfid)).transpose()?;
         Ok(Self { arms, data, start, gfid, folder: folder.to_path_buf(), experiment })
     }
 
@@ -216,10 +225,14 @@ impl Comparison {
     /// As [`Stage::run`](crate::post_train::Stage::run) and [`Sampler::sample`](crate::sample::Sampler::sample);
     /// [`Error::Io`] if a file cannot be written.
     pub fn run(&self, job: Job) -> Result<()> {
+        let (arm, folder) = (&self.arms[job.arm], self.job_folder(job));
+        let missing: Vec<Planned> =
+            self.plan(job).into_iter().filter(|planned| self.cell(job, planned).is_none()).collect();
+        let files: Vec<PathBuf> = missing.iter().map(|planned| self.cell_file(job, planned)).collect();
+        parts::sweep(&folder.join("cells"), &files)?;
         if self.work(job) == 0.0 {
             return Ok(());
         }
-        let (arm, folder) = (&self.arms[job.arm], self.job_folder(job));
         create(&folder.join("cells"))?;
         let network = match arm.weights {
             ArmWeights::Exact => None,
@@ -227,13 +240,9 @@ impl Comparison {
             ArmWeights::PostTrained => Some(self.post_trained(job)?),
         };
         let distances = Distances::new(&self.experiment, &self.data)?;
-        for planned in self.plan(job) {
-            // Those of a process that was killed after it wrote the cell.
-            if self.cell(job, &planned).is_some() {
-                parts::remove(&self.cell_file(job, &planned))?;
-            } else {
-                self.fill(job, &planned, network.as_ref(), &distances)?;
-            }
+        for (i, planned) in missing.iter().enumerate() {
+            self.fill(job, planned, network.as_ref(), &distances)?;
+            parts::sweep(&folder.join("cells"), &files[i + 1..])?;
         }
         self.show(job)
     }
@@ -261,7 +270,11 @@ impl Comparison {
             }
             (None, None, _) => return Err(Error::Invalid("an exact field is known only for a ring".into())),
         };
-        let mut found = if only_pictures { Vec::new() } else { distances.own(&values)? };
+        let mut found = match (only_pictures, gfid) {
+            (true, _) => Vec::new(),
+            (false, Some(_)) => distances.own(&values)?,
+            (false, None) => distances.own(&distances.chosen(&values))?,
+        };
         if let Some(gfid) = gfid {
             found.push(gfid.distance(&features)?);
         }
@@ -275,8 +288,7 @@ impl Comparison {
             seconds: started.elapsed().as_secs_f64(),
         };
         cell::keep_samples(&file, &values, self.data.shape)?;
-        write(&file, &pretty(&cell)?)?;
-        parts::remove(&file)
+        write(&file, &pretty(&cell)?)
     }
 
     /// The average of an arm's training, trained if it is not there.
@@ -340,6 +352,11 @@ impl Comparison {
         let (compare, sample) = (&self.config().compare, &self.config().sample);
         let weak = planned.config.weak_guidance.as_ref().map(|_| (&sample.weak, &sample.skipped_layers));
         let own = json!([planned.config, compare.samples, compare.feature_seed, weak]);
+        // Where an energy distance would have too much to compare, it is of fewer.
+        let (latents, pairs) =
+            (self.config().data.form() == Form::Latents, most_for_pairs(self.data.shape.iter().product()));
+        let few = latents && compare.samples.min(self.data.held_out.len()) > pairs;
+        let own = if few { json!([own, {"pairs": pairs}]) } else { own };
         // A cell of before the table asked for a gFID has none.
         let made_of = self.gfid.as_ref().map_or(own.clone(), |gfid| json!([own, gfid]));
         let made_of = made_of.to_string();

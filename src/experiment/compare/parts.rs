@@ -1,5 +1,5 @@
-//! A cell with a gFID, drawn in parts on all devices: of every sample its features are kept, and of the first the samples
-//! themselves, which other distances are measured by.
+//! A cell with a gFID, drawn in parts on all devices: of every sample its features are kept, and those samples that other
+//! distances are measured by.
 //!
 //! Each part is a file until the cell is whole, so that a call that was killed goes on with the next part, and a table of 50,000
 //! latents needs no more memory than their features.
@@ -26,7 +26,7 @@ const PART: usize = 256;
 pub(super) struct Measured {
     /// Features of all samples, one after the other.
     pub features: Vec<f32>,
-    /// The first samples, as many as have distances of their own.
+    /// The samples that have distances of their own.
     pub values: Vec<f32>,
 }
 
@@ -51,10 +51,16 @@ fn folder_of(cell: &Path) -> PathBuf {
     cell.with_extension("parts")
 }
 
-/// Removes the parts of a cell that is whole.
-pub(super) fn remove(cell: &Path) -> Result<()> {
-    let folder = folder_of(cell);
-    if folder.exists() { storage::remove_folder(&folder) } else { Ok(()) }
+/// Removes the parts of all cells in a folder but of the `missing` ones: those of a process that was killed after it wrote a
+/// cell, and of cells that nobody asks for any more.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if one cannot be removed.
+pub(super) fn sweep(cells: &Path, missing: &[PathBuf]) -> Result<()> {
+    let kept: Vec<PathBuf> = missing.iter().map(|cell| folder_of(cell)).collect();
+    let entries = std::fs::read_dir(cells).into_iter().flatten().flatten().map(|entry| entry.path());
+    let parts = entries.filter(|path| path.extension().is_some_and(|end| end == "parts") && !kept.contains(path));
+    parts.into_iter().try_for_each(|path| storage::remove_folder(&path))
 }
 
 /// What draws and measures on one device.
@@ -71,13 +77,9 @@ impl Places {
         Self(Mutex::new(vec![0.0; count]))
     }
 
-    /// Writes what fits of `values` from `place` on.
     fn put(&self, place: usize, values: &[f32]) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = all.len().saturating_sub(place).min(values.len());
-        if fits > 0 {
-            all[place..place + fits].copy_from_slice(&values[..fits]);
-        }
+        all[place..place + values.len()].copy_from_slice(values);
     }
 
     fn into_inner(self) -> Vec<f32> {
@@ -99,14 +101,16 @@ impl Parts<'_> {
         let workers: Vec<Worker<'_>> = networks.map(|(generator, features)| Worker { generator, features }).collect();
         let task = Task::begin(self.experiment.progress(), "drawing for the gFID", count as u64);
         let (mut all, each) = (Measured::default(), (PART / batch).max(1) * batch);
+        let own = self.distances.own_samples(count);
         for start in (0..count).step_by(each) {
             let end = count.min(start + each);
             let file = folder.join(format!("{start:08}-{end:08}.f32"));
-            let numbers = [(end - start) * self.gfid.dimensions(), self.own(start, end, count) * self.size()];
+            let own: Vec<usize> = own.iter().copied().filter(|i| (start..end).contains(i)).collect();
+            let numbers = [(end - start) * self.gfid.dimensions(), own.len() * self.size()];
             let (features, values) = match kept(&file, numbers) {
                 Some(part) => part,
                 None => {
-                    let part = self.part(&workers, [start, end], numbers, &task)?;
+                    let part = self.part(&workers, [start, end], &own, &task)?;
                     keep(&file, &part.0, &part.1)?;
                     part
                 }
@@ -122,21 +126,17 @@ impl Parts<'_> {
         self.experiment.data().shape.iter().product()
     }
 
-    /// Of the samples from `start` to `end` how many are kept themselves.
-    fn own(&self, start: usize, end: usize, count: usize) -> usize {
-        self.distances.own_samples(count).clamp(start, end) - start
-    }
-
+    /// Draws the samples from `start` to `end`, and keeps those at the positions `own`.
     fn part(
         &self,
         workers: &[Worker<'_>],
         [start, end]: [usize; 2],
-        [features, values]: [usize; 2],
+        own: &[usize],
         task: &Task<'_>,
     ) -> Result<(Vec<f32>, Vec<f32>)> {
-        let (batch, shape, dimensions) =
-            (self.sampler.batch_size, self.experiment.data().shape, self.gfid.dimensions());
-        let (features, values) = (Places::new(features), Places::new(values));
+        let (batch, shape, size) = (self.sampler.batch_size, self.experiment.data().shape, self.size());
+        let dimensions = self.gfid.dimensions();
+        let (features, values) = (Places::new((end - start) * dimensions), Places::new(own.len() * size));
         let groups: Vec<usize> = (start..end).step_by(batch).collect();
         let done = AtomicU64::new(start as u64);
         share(workers, &groups, |worker, first| {
@@ -148,7 +148,9 @@ impl Parts<'_> {
             check_finite(&drawn)?;
             let drawn = host::values(drawn, "samples")?;
             features.put((first - start) * dimensions, &worker.features.features(self.experiment, &drawn)?);
-            values.put((first - start) * self.size(), &drawn);
+            for (i, position) in own.iter().enumerate().filter(|(_, position)| (first..last).contains(position)) {
+                values.put(i * size, &drawn[(position - first) * size..][..size]);
+            }
             let count = (last - first) as u64;
             task.at(done.fetch_add(count, Ordering::Relaxed) + count);
             Ok(())
@@ -199,11 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_end_is_not_written() {
-        let places = Places::new(5);
-        places.put(3, &[1.0, 2.0, 3.0]);
-        places.put(0, &[4.0]);
-        places.put(9, &[5.0]);
-        assert_eq!(places.into_inner(), [4.0, 0.0, 0.0, 1.0, 2.0]);
+    fn what_is_left_of_cells_that_are_whole_or_are_none_any_more_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let cell = |name: &str| folder.path().join(name);
+        for name in ["a.json", "a.parts", "b.parts", "c.parts"] {
+            std::fs::create_dir(cell(name)).unwrap();
+        }
+        sweep(folder.path(), &[cell("b.json")]).unwrap();
+        let there = ["a.json", "a.parts", "b.parts", "c.parts"].map(|name| cell(name).exists());
+        assert_eq!(there, [true, false, true, false]);
+        sweep(&cell("nowhere"), &[]).unwrap();
     }
 }

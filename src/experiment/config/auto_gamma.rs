@@ -8,12 +8,16 @@ use serde_json::Value;
 const AUTO: &str = "auto";
 const PLACE: &str = "/post_train/strategy/gamma";
 
+/// Whether pilots choose the γ of a strategy of this kind.
+fn has_gamma(kind: &Value) -> bool {
+    kind == "mixflow" || kind == "uniform_range"
+}
+
 /// Takes the word out of a configuration, and says whether it was there.
 pub(super) fn take(config: &mut Value) -> bool {
     let auto = config.pointer(PLACE).is_some_and(|gamma| gamma == AUTO);
     let strategy = config.pointer_mut("/post_train/strategy").and_then(Value::as_object_mut);
     // Elsewhere the word stays, and is refused as the value of a number.
-    let has_gamma = |kind: &Value| kind == "mixflow" || kind == "uniform_range";
     let Some(strategy) = strategy.filter(|strategy| auto && strategy.get("kind").is_some_and(has_gamma)) else {
         return false;
     };
@@ -21,10 +25,11 @@ pub(super) fn take(config: &mut Value) -> bool {
     true
 }
 
-/// Lets a schema allow the word wherever a strategy has a mixture range.
+/// Lets a schema allow the word wherever pilots choose a strategy's γ.
 pub(super) fn allow(schema: &mut Value) {
     let Some(kinds) = schema.pointer_mut("/$defs/StrategyConfig/oneOf").and_then(Value::as_array_mut) else { return };
-    for gamma in kinds.iter_mut().filter_map(|kind| kind.pointer_mut("/properties/gamma")) {
+    let chosen = kinds.iter_mut().filter(|kind| kind.pointer("/properties/kind/const").is_some_and(has_gamma));
+    for gamma in chosen.filter_map(|kind| kind.pointer_mut("/properties/gamma")) {
         let description = gamma.get("description").and_then(Value::as_str).unwrap_or_default();
         let description = format!("{description} In `post_train` also \"auto\": chosen by pilots.");
         let default = gamma.get("default").cloned().unwrap_or(Value::Null);

@@ -2,6 +2,7 @@
 use super::tests::{Line, Points, config, network, points};
 use super::*;
 use crate::post_train::{FaultReport, Replay};
+use crate::timestep::{GammaDecay, StrategyConfig};
 use crate::train::Sharding;
 use burn::data::dataset::{DatasetError, InMemDataset};
 use burn::module::Module;
@@ -279,7 +280,7 @@ fn another_training_does_not_go_on_from_these_sets() {
     let found = refused(&Stage::new(&longer, folder.path()).made_of("data", "24 items"));
     assert_eq!(
         found,
-        ["steps: was 15, now 20, which would have given other learning rates up to here"],
+        ["steps: was 15, now 20, which would have given other learning rates or another γ up to here"],
         "a cosine has had others"
     );
     run(&stage).unwrap();
@@ -294,6 +295,18 @@ fn steps_may_be_raised_where_the_rates_were_the_same() {
     let raised = run(&Stage::new(&long, folder.path().join("a"))).unwrap();
     let whole = run(&Stage::new(&long, folder.path().join("b"))).unwrap();
     assert_eq!((raised.steps, weights(&raised.ema)), (10, weights(&whole.ema)));
+    // A γ that falls over the training has been another.
+    for (last, refused) in [(0.0, true), (0.4, false)] {
+        let falls = |config: &StageConfig| {
+            let mut config = config.clone();
+            let decay = GammaDecay::default();
+            config.strategy = StrategyConfig::Decaying { gamma: 0.4, final_gamma: last, decay };
+            config
+        };
+        let (short, long, stage) = (falls(&short), falls(&long), folder.path().join(format!("falls to {last}")));
+        run(&Stage::new(&short, &stage)).unwrap();
+        assert_eq!(matches!(run(&Stage::new(&long, &stage)), Err(Error::OtherTraining { .. })), refused, "{last}");
+    }
 }
 
 #[test]
