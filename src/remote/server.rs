@@ -40,10 +40,6 @@ pub enum Listen {
 pub fn serve(devices: &[Device], token: &Token, listen: Listen, announce: impl FnOnce(&[String])) -> Result<()> {
     let (address, transport) = transport(listen)?;
     let authorizer = TokenAuthorizer::new(token.secret()).map_err(|e| Error::Invalid(e.to_string()))?;
-    let kind = |device: &Device| std::mem::discriminant(&device.clone().inner());
-    if devices.windows(2).any(|two| kind(&two[0]) != kind(&two[1])) {
-        return Err(wrong(&address, ServeError::MixedBackends));
-    }
     let server = RemoteServer::new(devices.iter().cloned()).with_authorizer(authorizer);
     let names: Vec<String> = (0..devices.len()).map(|index| format!("remote:{address}#{index}")).collect();
     announce(&names);

@@ -42,6 +42,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             remote.0
         )));
     }
+    let kind = |name: &DeviceName| name.0.split(':').next().map(str::to_string);
+    if let Some(other) = names.iter().find(|name| kind(name) != kind(&names[0])) {
+        return Err(Error::Invalid(format!(
+            "--devices: {} and {} are of two kinds; serve those of each by a command of its own",
+            names[0].0, other.0
+        )));
+    }
     let token = Token::read(&arguments.token_file)?;
     let devices = names.iter().map(DeviceName::open).collect::<Result<Vec<_>>>()?;
     let Arguments { port, bind, relays, key_file, .. } = arguments;
