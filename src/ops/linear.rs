@@ -124,7 +124,7 @@ fn forward<F: Curve>(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> Fle
     let last = shape.num_dims() - 1;
     shape[last] = width(&weight);
     let bias = slices::elements(&bias);
-    let y = product(rows(&x), rows(&weight), |column, y| {
+    let y = product(rows(&x), rows(&weight), |[_, column], y| {
         let bias = &bias[column..column + y.len()];
         arch.dispatch(Finish { y, bias, curve: PhantomData::<F> });
     });
@@ -170,7 +170,7 @@ fn backward(parents: [Option<NodeId>; 3], x: FlexTensor, weight: FlexTensor, gra
     if let Some(parent) = of_bias {
         grads.register::<Flex>(parent, summed(&grad));
     }
-    let nothing = |_: usize, _: &mut [f32]| ();
+    let nothing = |_: [usize; 2], _: &mut [f32]| ();
     if let Some(parent) = of_weight {
         grads.register::<Flex>(parent, weight_gradient(&x, &grad));
     }

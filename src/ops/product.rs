@@ -62,8 +62,12 @@ fn cuts(rows: usize, columns: usize, depth: usize) -> [Cut; 2] {
 
 /// `a` `b`, row after row. No side is 0.
 ///
-/// `finish` changes the part of a row that a tile has, given the column at which it begins.
-pub(super) fn product(a: MatRef<'_, f32>, b: MatRef<'_, f32>, finish: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+/// `finish` changes the part of a row that a tile has, given the row and the column at which it begins.
+pub(super) fn product(
+    a: MatRef<'_, f32>,
+    b: MatRef<'_, f32>,
+    finish: impl Fn([usize; 2], &mut [f32]) + Sync,
+) -> Vec<f32> {
     let mut result = slices::cleared(a.nrows() * b.ncols());
     product_over(&mut result, a, b, finish);
     result
@@ -74,7 +78,7 @@ pub(super) fn product_over(
     result: &mut [f32],
     a: MatRef<'_, f32>,
     b: MatRef<'_, f32>,
-    finish: impl Fn(usize, &mut [f32]) + Sync,
+    finish: impl Fn([usize; 2], &mut [f32]) + Sync,
 ) {
     let (rows, columns) = (a.nrows(), b.ncols());
     let [down, across] = cuts(rows, columns, a.ncols());
@@ -92,9 +96,9 @@ pub(super) fn product_over(
     let one = |(row, column, mut tile): (usize, usize, MatMut<'_, f32>)| {
         let (a, b) = (a.subrows(row, tile.nrows()), b.subcols(column, tile.ncols()));
         matmul(tile.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
-        for row in 0..tile.nrows() {
-            let row = tile.as_mut().row_mut(row).try_as_row_major_mut().expect("rows lie side by side");
-            finish(column, row.as_slice_mut());
+        for i in 0..tile.nrows() {
+            let numbers = tile.as_mut().row_mut(i).try_as_row_major_mut().expect("rows lie side by side");
+            finish([row + i, column], numbers.as_slice_mut());
         }
     };
     match tiles.len() {
@@ -131,13 +135,14 @@ mod tests {
                     true => MatRef::from_row_major_slice(&b, columns, depth).transpose(),
                     false => MatRef::from_row_major_slice(&b, depth, columns),
                 };
-                let found = product(left, right, |column, row| {
-                    row.iter_mut().enumerate().for_each(|(i, y)| *y += (column + i) as f32);
+                let found = product(left, right, |[row, column], numbers| {
+                    numbers.iter_mut().enumerate().for_each(|(i, y)| *y += (row + column + i) as f32);
                 });
                 for (i, row) in found.chunks(columns).enumerate() {
                     for (j, y) in row.iter().enumerate() {
                         let exact: f32 = (0..depth).map(|k| left[(i, k)] * right[(k, j)]).sum();
-                        assert!((exact + j as f32 - y).abs() < 1e-4 * (1.0 + j as f32), "{i} {j}: {y}");
+                        let exact = exact + (i + j) as f32;
+                        assert!((exact - y).abs() < 1e-4 * (1.0 + (i + j) as f32), "{i} {j}: {y}");
                     }
                 }
             }

@@ -49,9 +49,9 @@ impl Geometry {
         self.kernel == [3, 3] && self.stride == [1, 1] && wide && self.result.into_iter().all(|side| side > 1)
     }
 
-    /// Whether it is one product of matrices, which Burn takes without laying out windows.
+    /// Whether an image is one matrix whose product with the weights is the result.
     pub fn is_one_product(&self) -> bool {
-        self.kernel == [1, 1] && self.stride == [1, 1]
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.result == self.image
     }
 
     /// Products in one number of the result.

@@ -1,12 +1,13 @@
 //! 2D convolution: y[o] = b[o] + Σ w[o, i, v, u] x[i] over a window that steps over the image with zeros around it.
 //!
-//! Forward only: under autodiff, and for groups, spread kernels and those of one pixel, Burn's own runs. Images stay `[channels, height, width]`:
+//! Forward only: under autodiff, and for groups and spread kernels, Burn's own runs. Images stay `[channels, height, width]`:
 //! a task takes some neighbouring places of the result in all channels, lays the windows there side by side and multiplies
 //! them with the weights ([`windows`]). Where the kernel is 3 × 3 and steps by one, squares of 2 × 2 results come out of
-//! 2.25 times fewer multiplications ([`winograd`]). The memory beside image, weights and result is that of a task for each
+//! 2.25 times fewer multiplications ([`winograd`]). Kernels of one pixel need no windows ([`pixels`]). The memory beside image, weights and result is that of a task for each
 //! core.
 mod blocks;
 mod geometry;
+mod pixels;
 mod windows;
 mod winograd;
 
@@ -33,7 +34,7 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options:
         here(slices::side(&x)) && here(slices::side(&weight)) && bias.as_ref().is_none_or(|b| here(slices::side(b)));
     let fits = |bias: &Tensor<1>| bias.dims() == [weight.dims()[0]];
     match Geometry::of(x.dims(), weight.dims(), &options) {
-        Some(geometry) if is_here && bias.as_ref().is_none_or(fits) && !geometry.is_one_product() => {
+        Some(geometry) if is_here && bias.as_ref().is_none_or(fits) => {
             let bias = bias.unwrap_or_else(|| Tensor::zeros([geometry.outputs], (&x.device(), DType::F32)));
             let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
             Tensor::from_dispatch(Dispatch::fused_conv2d(x, weight, bias, geometry))
@@ -56,10 +57,12 @@ impl FusedConv2d for Flex {
     fn fused_conv2d(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, geometry: Geometry) -> FlexTensor {
         let tensors = [x, weight, bias].map(slices::in_order);
         let [x, weight, bias] = tensors.each_ref().map(slices::elements);
-        let y = match geometry.suits_winograd() {
-            true => winograd::convolved(x, weight, bias, &geometry),
-            false => windows::convolved(x, weight, bias, &geometry),
+        let convolved = match geometry {
+            _ if geometry.suits_winograd() => winograd::convolved,
+            _ if geometry.is_one_product() => pixels::convolved,
+            _ => windows::convolved,
         };
+        let y = convolved(x, weight, bias, &geometry);
         slices::tensor(y, geometry.result_shape())
     }
 }
