@@ -98,7 +98,25 @@ impl DataSplit {
         let [names, labels, split] = [names, labels, split].map(|hash| digest::hex(hash.finalize(), 16));
         let (held_out, classes) = (self.held_out.len(), self.classes);
         let contents = contents::hash(self, &all, cache, said)?;
+        let contents = match self.beside_items() {
+            Some(beside) => digest::hex(Sha256::digest(format!("{contents} {beside}")), 16),
+            None => contents,
+        };
         Ok(DataFingerprint { items: all.len(), held_out, classes, names, labels, split, contents })
+    }
+
+    /// A hash of what files say of all items alike: statistics of latents, and the embedding of the empty text; none where
+    /// there is neither.
+    fn beside_items(&self) -> Option<String> {
+        let mut hash = Sha256::new();
+        let statistics = self.scaling.statistics();
+        for numbers in statistics.iter().flatten() {
+            numbers.iter().for_each(|number| hash.update(number.to_le_bytes()));
+        }
+        for array in self.null_text.iter().flat_map(|text| [&text.context, &text.pooled]) {
+            array.values.iter().for_each(|number| hash.update(number.to_le_bytes()));
+        }
+        (statistics.is_some() || self.null_text.is_some()).then(|| digest::hex(hash.finalize(), 16))
     }
 }
 

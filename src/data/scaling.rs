@@ -23,6 +23,13 @@ impl Scaling {
         Self { shape, factor: vec![1.0; count], offset: vec![0.0; count] }
     }
 
+    /// Factors and offsets of pictures or latents, where elements have their own.
+    pub(super) fn statistics(&self) -> Option<[&[f32]; 2]> {
+        let [_, height, width] = self.shape;
+        let differ = |numbers: &[f32]| numbers.iter().any(|number| *number != numbers[0]);
+        (height * width > 1 && (differ(&self.factor) || differ(&self.offset))).then_some([&self.factor, &self.offset])
+    }
+
     /// `x = z·factor + offset`, one pair per element of `shape`.
     pub(super) fn affine(shape: [usize; 3], factor: Vec<f32>, offset: Vec<f32>) -> Self {
         Self { shape, factor, offset }

@@ -69,9 +69,9 @@ impl FeatureMaker {
             Ok(hex(hash.finalize(), 32))
         })?;
         let sample = &experiment.config().sample;
-        let decoder = sample.decoder.as_ref().map(|part| (json!(part.network), &part.weights.file));
-        let decoder = decoder.or(sample.autoencoder.as_ref().map(|part| (json!(part.network), &part.weights.file)));
-        let decoder = decoder.map(|(network, file)| made_of::network(network, &[file], Some(cache))).transpose()?;
+        let decoder = sample.decoder.as_ref().map(|part| (json!(part.network), &part.weights));
+        let decoder = decoder.or(sample.autoencoder.as_ref().map(|part| (json!(part.network), &part.weights)));
+        let decoder = decoder.map(|(network, weights)| made_of::weighted(network, weights, Some(cache))).transpose()?;
         let (weights, rule) = (self.inception.weights_hash(), experiment.config().pixel_rule());
         Ok(hash(&json!([weights, config.convention, reference, decoder, rule]).to_string()))
     }
@@ -114,7 +114,8 @@ impl CellGfid {
         let reference = GfidReference::read(&config.reference, network, Some(experiment.cache()), progress)?;
         let reference = match reference.into_pool() {
             Law::Gaussian { mean, covariance } => {
-                Reference::Covariance(FrechetReference::of_gaussian(mean, &covariance)?)
+                let unusable = |e: Error| Error::format(&config.reference, format!("compare.gfid.reference: {e}"));
+                Reference::Covariance(FrechetReference::of_gaussian(mean, &covariance).map_err(unusable)?)
             }
             Law::Rows(rows) => Reference::Features(rows),
         };

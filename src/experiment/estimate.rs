@@ -124,7 +124,8 @@ impl Experiment {
         let step = MixFlowTrainStep::builder(self.init(0)?, strategy)
             .with_objective(config.flow.objective(stage.target))
             .with_precision(stage.precision)
-            .with_checkpointing(stage.checkpointing);
+            .with_checkpointing(stage.checkpointing)
+            .with_steps(stage.steps as u64);
         let mut step = stage.adapter.clone().into_iter().fold(step, TrainStepBuilder::with_adapter).build()?;
         let mut optimizer = stage.optimizer.build();
         let mut one = |step: MixFlowTrainStep<_, 4>| {

@@ -1,9 +1,9 @@
 //! What decides the numbers of encodings and pictures beside their items: sizes and weights of networks.
-use super::config::TextConfig;
+use super::config::{TextConfig, WeightsConfig};
 use super::kept_hash;
 use crate::Result;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A network: what it is, and a hash of each of its files; kept in `cache` if there is one.
 ///
@@ -12,6 +12,19 @@ use std::path::Path;
 pub(super) fn network(is: Value, files: &[&Path], cache: Option<&Path>) -> Result<Value> {
     let hashes = files.iter().map(|file| kept_hash::of_path(file, cache)).collect::<Result<Vec<_>>>()?;
     Ok(json!({"network": is, "files": hashes}))
+}
+
+/// A network with the weights that a configuration names: which file, and what is taken of it.
+///
+/// # Errors
+/// As [`network`].
+pub(super) fn weighted(is: Value, weights: &WeightsConfig, cache: Option<&Path>) -> Result<Value> {
+    let mut taken = json!(weights);
+    if let Some(keys) = taken.as_object_mut() {
+        keys.retain(|key, _| key != "file" && key != "adapters");
+    }
+    let files: Vec<&Path> = [&weights.file].into_iter().chain(&weights.adapters).map(PathBuf::as_path).collect();
+    network(json!([is, taken]), &files, cache)
 }
 
 /// The text encoders of Stable Diffusion 3.5.

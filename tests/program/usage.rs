@@ -36,6 +36,19 @@ fn help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
+fn a_range_that_falls_is_checked_trained_and_compared() {
+    let place = Place::new();
+    let mut config = photos();
+    config["post_train"]["strategy"] = json!({"kind": "decaying", "gamma": 0.4});
+    place.write("a.json", &config);
+    let checked = place.run(&["check", "a.json"]).done().out;
+    assert!(checked.contains("a step"), "{checked}");
+    place.run(&["post-train", "a.json", "--folder", "run"]).done();
+    let table = place.run(&["compare", "a.json", "--folder", "table"]).done().out;
+    assert!(table.contains("post-trained"), "{table}");
+}
+
+#[test]
 fn wrong_use_ends_with_2_and_says_what_would_be_right() {
     let place = Place::new();
     for (arguments, expected) in [

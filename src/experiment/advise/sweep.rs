@@ -53,7 +53,11 @@ impl Advisor {
         let most = self.config().cell_samples(self.experiment.data().set_aside()?.held_out.labels().len());
         let own = |evaluations| self.ground(evaluations, measured).own();
         let each = self.evaluations.iter().sum::<usize>() as f64;
-        let of_cells = |cells: usize, samples: usize| Work::sampled(cells as f64 * samples.min(most) as f64 * each);
+        let pictures = if self.metric == "gfid" { self.evaluations.len() as f64 } else { 0.0 };
+        let of_cells = |cells: usize, samples: usize| {
+            let samples = cells as f64 * samples.min(most) as f64;
+            Work { pictures: samples * pictures, ..Work::sampled(samples * each) }
+        };
         // The user's own is in every round, so that nothing measured here is lost unless fewer samples must do.
         if minutes.seconds(of_cells(PROBE, samples)) < 0.25 * SHARE * minutes.left() {
             for &evaluations in &self.evaluations {

@@ -41,7 +41,7 @@ use cell::Planned;
 pub(super) use exact::ExactField;
 use parts::{Measured, Parts};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 pub(super) use work::Work;
@@ -57,6 +57,8 @@ pub struct Comparison {
     start: String,
     /// What a gFID is a function of beside the samples.
     gfid: Option<String>,
+    /// What a weak network is, by its bytes.
+    weak: Option<Value>,
     folder: PathBuf,
 }
 
@@ -74,14 +76,6 @@ pub(super) fn too_few_held_out(data: &DataSplit) -> Option<Problem> {
     let count = data.held_out.labels().len();
     let message = format!(": leaves {count} item(s) to compare with: there must be two");
     (count < 2).then(|| Problem { path: "data.held_out".into(), message })
-}
-
-/// What a gFID is a function of beside the samples, and the bytes of the weak network, which samples are a function of: a cell
-/// that is drawn in parts must not be of two.
-fn gfid_made_of(experiment: &Experiment, gfid: &GfidConfig) -> Result<String> {
-    let weak = experiment.config().sample.weak.as_ref();
-    let weak = weak.map(|weak| made_of::network(json!(weak.network), &[&weak.weights.file], Some(experiment.cache())));
-    Ok(json!([CellGfid::made_of(experiment, gfid)?, weak.transpose()?]).to_string())
 }
 
 /// The names of two arms that are the same, if there are some.
@@ -148,8 +142,11 @@ impl Comparison {
         experiment.claim_data(folder)?;
         let start = experiment.start_made_of()?;
         let gfid = experiment.config().compare.gfid.as_ref();
-        let gfid = gfid.map(|gfid| gfid_made_of(&experiment, gfid)).transpose()?;
-        Ok(Self { arms, data, start, gfid, folder: folder.to_path_buf(), experiment })
+        let gfid = gfid.map(|gfid| CellGfid::made_of(&experiment, gfid)).transpose()?;
+        let weak = experiment.config().sample.weak.as_ref();
+        let cache = Some(experiment.cache());
+        let weak = weak.map(|weak| made_of::weighted(json!(weak.network), &weak.weights, cache)).transpose()?;
+        Ok(Self { arms, data, start, gfid, weak, folder: folder.to_path_buf(), experiment })
     }
 
     /// The experiment.
@@ -350,7 +347,7 @@ impl Comparison {
 
     fn cell_file(&self, job: Job, planned: &Planned) -> PathBuf {
         let (compare, sample) = (&self.config().compare, &self.config().sample);
-        let weak = planned.config.weak_guidance.as_ref().map(|_| (&sample.weak, &sample.skipped_layers));
+        let weak = planned.config.weak_guidance.as_ref().map(|_| (&self.weak, &sample.skipped_layers));
         let own = json!([planned.config, compare.samples, compare.feature_seed, weak]);
         // Where an energy distance would have too much to compare, it is of fewer.
         let (latents, pairs) =

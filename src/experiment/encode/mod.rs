@@ -100,7 +100,7 @@ fn made_by(config: &EncodeConfig) -> Result<BTreeMap<String, Value>> {
         Ok::<_, Error>(())
     };
     if let Some(part) = &config.autoencoder {
-        add("autoencoder", made_of::network(json!(part.network), &[&part.weights.file], None))?;
+        add("autoencoder", made_of::weighted(json!(part.network), &part.weights, None))?;
     }
     if let Some(part) = &config.rae {
         add("rae", made_of::network(json!([part.network, part.side]), &[&part.file], None))?;

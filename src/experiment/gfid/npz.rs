@@ -54,11 +54,20 @@ pub(super) fn floats(file: &Path, name: &str, shape: &[usize], whose: &str) -> R
         let size = size_of(&array, shape, whose).map_err(wrong)?;
         let mut bytes = vec![0; size * shape.iter().product::<usize>()];
         array.numbers.read_exact(&mut bytes).map_err(|e| wrong(format!("does not fill the shape {shape:?}: {e}")))?;
+        ended(array.numbers).map_err(|e| wrong(format!("is damaged: {e}")))?;
         Ok(match size {
             8 => bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect(),
             _ => bytes.as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
         })
     })
+}
+
+/// Reads on to the end, where an archive compares the checksum of what was read.
+///
+/// # Errors
+/// That of the archive.
+pub(super) fn ended(numbers: &mut dyn Read) -> std::io::Result<()> {
+    std::io::copy(numbers, &mut std::io::sink()).map(drop)
 }
 
 /// # Errors

@@ -89,7 +89,8 @@ impl Pictures {
                     })?;
                     each(&coloured(bytes, *channels))?;
                 }
-                Ok(())
+                let damaged = |e| Error::format(&self.path, format!("`{PICTURES}` is damaged: {e}"));
+                npz::ended(array.numbers).map_err(damaged)
             }),
         }
     }

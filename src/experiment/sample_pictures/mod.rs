@@ -101,14 +101,14 @@ impl Experiment {
             "pixel_rule": config.pixel_rule(),
         });
         if let Some(decoder) = &sample.decoder {
-            found["decoder"] = made_of::network(json!(decoder.network), &[&decoder.weights.file], cache)?;
+            found["decoder"] = made_of::weighted(json!(decoder.network), &decoder.weights, cache)?;
         }
         if let Some(autoencoder) = &sample.autoencoder {
-            found["decoder"] = made_of::network(json!(autoencoder.network), &[&autoencoder.weights.file], cache)?;
+            found["decoder"] = made_of::weighted(json!(autoencoder.network), &autoencoder.weights, cache)?;
         }
         match (&sample.sampler.weak_guidance, &sample.weak) {
             (Some(WeakGuidanceConfig::Autoguidance { .. }), Some(weak)) => {
-                found["weak"] = made_of::network(json!(weak.network), &[&weak.weights.file], cache)?;
+                found["weak"] = made_of::weighted(json!(weak.network), &weak.weights, cache)?;
             }
             (Some(WeakGuidanceConfig::SkipLayer { .. }), _) => found["skipped_layers"] = json!(sample.skipped_layers),
             _ => {}

@@ -73,6 +73,30 @@ pub struct Arm {
     pub stage: StageConfig,
 }
 
+impl StageConfig {
+    /// What of a training an exact field knows nothing of.
+    pub(super) fn misfits_of_exact(&self, path: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.strategy.gamma().is_none() && self.strategy != StrategyConfig::standard() {
+            add(&mut problems, format!("{path}.strategy"), EXACT);
+        }
+        for (key, given) in [
+            ("adapter", self.adapter.is_some()),
+            ("input", self.input.is_some()),
+            ("anti_drift", self.anti_drift.is_some()),
+            ("magnitude", self.magnitude.is_some()),
+        ] {
+            if given {
+                add(&mut problems, format!("{path}.{key}"), ": would be ignored, as an exact field is not trained");
+            }
+        }
+        problems
+    }
+}
+
+/// The strategies of which an exact field is known.
+const EXACT: &str = ": an exact field has the strategy \"standard\", \"mixflow\" or \"uniform_range\"";
+
 impl ArmConfig {
     /// The weights it samples with, `exact` where nothing is trained.
     pub(super) fn weights(&self, exact: bool) -> ArmWeights {
@@ -123,8 +147,7 @@ impl ArmConfig {
         match weights {
             ArmWeights::Start if !standard => add(&mut problems, format!("{path}.strategy"), ignored),
             ArmWeights::Exact if !has_gamma && !standard => {
-                let message = ": an exact field has the strategy \"standard\", \"mixflow\" or \"uniform_range\"";
-                add(&mut problems, format!("{path}.strategy"), message);
+                add(&mut problems, format!("{path}.strategy"), EXACT);
             }
             ArmWeights::PostTrained | ArmWeights::Start if exact => {
                 add(&mut problems, format!("{path}.weights"), ": must be \"exact\", as `start` has no weights");

@@ -153,6 +153,9 @@ impl ExperimentConfig {
     pub(super) fn compare_problems(&self, path: &str) -> Vec<Problem> {
         let compare = &self.compare;
         let mut problems = Vec::new();
+        if compare.arms.is_empty() && self.start.is_exact() {
+            problems.extend(self.post_train.misfits_of_exact("post_train"));
+        }
         for (i, arm) in compare.arms.iter().enumerate() {
             let path = format!("{path}.arms[{i}]");
             problems.extend(arm.problems(&path, self.flow.path, self.start.is_exact()));
