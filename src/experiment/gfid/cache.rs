@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-/// Keys of what is written beside the tensors.
-const CHECKSUM: &str = "sha256";
-const COUNT: &str = "pictures";
+/// The key of what is written beside the tensors: how many pictures, and a checksum. One key, as the order of several is left to
+/// chance, and a file written again must be the same.
+const NOTE: &str = "pictures and sha256";
 
 /// The file of the statistics whose content has this hash.
 pub(super) fn file(folder: &Path, hash: &str) -> PathBuf {
@@ -22,10 +22,10 @@ pub(super) fn file(folder: &Path, hash: &str) -> PathBuf {
 pub(super) fn read(file: &Path) -> Option<PictureStatistics> {
     let bytes = std::fs::read(file).ok()?;
     let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
-    let notes = header.metadata().as_ref()?;
+    let (count, sum) = header.metadata().as_ref()?.get(NOTE)?.split_once(' ')?;
     let stored = SafeTensors::deserialize(&bytes).ok()?;
     let parts: BTreeMap<String, &[u8]> = stored.iter().map(|(name, view)| (name.to_string(), view.data())).collect();
-    if *notes.get(CHECKSUM)? != checksum(notes.get(COUNT)?, &parts) {
+    if sum != checksum(count, &parts) {
         return None;
     }
     let law = |kind: &str| {
@@ -36,7 +36,7 @@ pub(super) fn read(file: &Path) -> Option<PictureStatistics> {
         }
     };
     Some(PictureStatistics {
-        count: notes.get(COUNT)?.parse().ok()?,
+        count: count.parse().ok()?,
         pool: law("pool")?,
         spatial: law("spatial")?,
         kept: singles(parts.get("kept")?),
@@ -57,7 +57,7 @@ pub(super) fn write(file: &Path, statistics: &PictureStatistics) -> Result<()> {
     }
     let count = statistics.count.to_string();
     let checksum = checksum(&count, &parts.iter().map(|(name, _, bytes)| (name.clone(), &bytes[..])).collect());
-    let notes = HashMap::from([(CHECKSUM.to_string(), checksum), (COUNT.to_string(), count)]);
+    let notes = HashMap::from([(NOTE.to_string(), format!("{count} {checksum}"))]);
     let views = parts.iter().map(|(name, dtype, bytes)| {
         let size = if *dtype == Dtype::F64 { 8 } else { 4 };
         TensorView::new(*dtype, vec![bytes.len() / size], bytes).map(|view| (name.as_str(), view))
