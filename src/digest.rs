@@ -19,6 +19,17 @@ pub(crate) fn add_file(hash: &mut Sha256, file: &std::path::Path) -> std::io::Re
     }
 }
 
+/// The hash of what a file holds.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if it cannot be read.
+#[cfg(feature = "data")]
+pub(crate) fn of_file(file: &std::path::Path) -> crate::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    add_file(&mut hash, file).map_err(|e| crate::Error::io(file, e))?;
+    Ok(hash.finalize().into())
+}
+
 /// All digits of the hash of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes), 32)

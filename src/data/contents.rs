@@ -86,7 +86,7 @@ fn of_item(split: &DataSplit, item: &Placed) -> Result<Found> {
         item.data.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
     for file in &files {
-        match of_file(file) {
+        match digest::of_file(file) {
             Ok(found) => hash.update(found),
             // It is one of the bad items, which are counted where they are read.
             Err(error) if split.max_bad_items() > 0 => {
@@ -101,10 +101,4 @@ fn of_item(split: &DataSplit, item: &Placed) -> Result<Found> {
 
 fn is_absent(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
-}
-
-fn of_file(file: &Path) -> Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    digest::add_file(&mut hash, file).map_err(|e| Error::io(file, e))?;
-    Ok(hash.finalize().into())
 }

@@ -1,18 +1,16 @@
 //! gFID of the samples of a cell: decoded, to bytes, to Inception features, to a Fréchet distance.
 use super::config::GfidConfig;
-use super::files::{hash, pretty, read, write};
+use super::files::{hash, hash_of_files, pretty, read, write};
 use super::gfid::{GfidReference, Law, finite_features};
 use super::opened::Experiment;
 use super::pixels::PictureMaker;
 use super::progress::Task;
 use super::{kept_hash, made_of};
-use crate::digest::{add_file, hex};
 use crate::evaluate::{FrechetReference, Moments, frechet_distance_of_samples};
 use crate::models::encoders::inception::Inception;
 use crate::{Error, Result, host};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::ops::Range;
 
 /// Samples that become pictures together.
@@ -60,13 +58,8 @@ impl FeatureMaker {
         let cache = experiment.cache();
         let files = GfidReference::files(&config.reference, &self.inception)?;
         let reference = kept_hash::kept(&files, cache, || {
-            let mut hash = Sha256::new();
             let task = Task::begin(experiment.progress(), "hashing the reference", files.len() as u64);
-            for (done, file) in files.iter().enumerate() {
-                add_file(&mut hash, file).map_err(|e| Error::io(file, e))?;
-                task.at(done as u64 + 1);
-            }
-            Ok(hex(hash.finalize(), 32))
+            hash_of_files(&files, |done| task.at(done))
         })?;
         let sample = &experiment.config().sample;
         let decoder = sample.decoder.as_ref().map(|part| (json!(part.network), &part.weights));

@@ -57,9 +57,18 @@ pub(super) fn slug(name: &str) -> String {
 /// # Errors
 /// [`Error::Io`] if one cannot be read.
 pub(super) fn content_hash(path: &Path) -> Result<String> {
+    hash_of_files(&listed(path)?, |_| ())
+}
+
+/// A hash of what files hold, one after the other; `said` hears how many are read.
+///
+/// # Errors
+/// [`Error::Io`] if one cannot be read.
+pub(super) fn hash_of_files(files: &[PathBuf], mut said: impl FnMut(u64)) -> Result<String> {
     let mut hash = Sha256::new();
-    for file in listed(path)? {
-        digest::add_file(&mut hash, &file).map_err(|e| Error::io(&file, e))?;
+    for (done, file) in files.iter().enumerate() {
+        digest::add_file(&mut hash, file).map_err(|e| Error::io(file, e))?;
+        said(done as u64 + 1);
     }
     Ok(digest::hex(hash.finalize(), 32))
 }

@@ -8,7 +8,6 @@ use crate::checkpoint::{Accepted, CHECKPOINTS, CheckpointSets, History, Identity
 use crate::monitor::{MetricFiles, StepLogger, TensorBoard, WarningsKept, is_dashboard, renderer};
 use crate::network::PredictionNetwork;
 use crate::post_train::StageConfig;
-use crate::timestep::StrategyConfig;
 use crate::train::{
     Cuts, EpochLoader, Fault, FlowBatch, MixFlowTrainStep, NonFinitePolicy, Objective, Remembered, RunState, Segments,
     Sharding, Skips, TrainStepBuilder, metrics,
@@ -539,8 +538,7 @@ fn remembered(history: &History) -> Remembered {
 fn same_so_far(there: &Value, here: &StageConfig, reached: usize) -> bool {
     let Ok(there) = StageConfig::deserialize(there) else { return false };
     let rate = |config: &StageConfig, step| config.schedule.rate(config.optimizer.learning_rate, step, config.steps);
-    let falls = matches!(here.strategy, StrategyConfig::Decaying { gamma, final_gamma, .. } if gamma != final_gamma);
-    let strategy = !falls || reached == 0 || there.steps == here.steps;
+    let strategy = reached == 0 || !here.strategy.changes_over_training();
     strategy && (0..reached).all(|step| rate(&there, step) == rate(here, step))
 }
 

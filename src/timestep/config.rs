@@ -125,6 +125,11 @@ impl StrategyConfig {
         }
     }
 
+    /// Whether it draws otherwise at another step, so that it depends on how many there are.
+    pub(crate) fn changes_over_training(&self) -> bool {
+        matches!(*self, Self::Decaying { gamma, final_gamma, .. } if gamma != final_gamma)
+    }
+
     /// The law of `t` and the law of `m` given `t`, at the first step where it changes over the training.
     pub fn factors(&self) -> (Density, Slowing) {
         let (uniform, beta) = (Density::Uniform {}, Density::BETA_2_1);

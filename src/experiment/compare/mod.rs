@@ -227,7 +227,7 @@ impl Comparison {
             self.plan(job).into_iter().filter(|planned| self.cell(job, planned).is_none()).collect();
         let files: Vec<PathBuf> = missing.iter().map(|planned| self.cell_file(job, planned)).collect();
         parts::sweep(&folder.join("cells"), &files)?;
-        if self.work(job) == 0.0 {
+        if missing.is_empty() {
             return Ok(());
         }
         create(&folder.join("cells"))?;
@@ -267,11 +267,7 @@ impl Comparison {
             }
             (None, None, _) => return Err(Error::Invalid("an exact field is known only for a ring".into())),
         };
-        let mut found = match (only_pictures, gfid) {
-            (true, _) => Vec::new(),
-            (false, Some(_)) => distances.own(&values)?,
-            (false, None) => distances.own(&distances.chosen(&values))?,
-        };
+        let mut found = if only_pictures { Vec::new() } else { distances.own(&values)? };
         if let Some(gfid) = gfid {
             found.push(gfid.distance(&features)?);
         }
@@ -355,7 +351,10 @@ impl Comparison {
         let few = latents && compare.samples.min(self.data.held_out.len()) > pairs;
         let own = if few { json!([own, {"pairs": pairs}]) } else { own };
         // A cell of before the table asked for a gFID has none.
-        let made_of = self.gfid.as_ref().map_or(own.clone(), |gfid| json!([own, gfid]));
+        let made_of = match &self.gfid {
+            Some(gfid) => json!([own, gfid]),
+            None => own,
+        };
         let made_of = made_of.to_string();
         let (name, evaluations) = (slug(&planned.sampler.name), planned.evaluations);
         self.job_folder(job).join("cells").join(format!("{name}-{evaluations}-{}.json", &hash(&made_of)[..8]))
