@@ -66,6 +66,7 @@
 
 pub mod adapter;
 pub mod checkpoint;
+mod device_memory;
 mod digest;
 pub mod error;
 #[cfg(feature = "evaluate")]

@@ -59,6 +59,39 @@ fn other_machines_train_the_same_weights() {
     assert_eq!(server.terminate(), Some(0));
 }
 
+/// Each arm on a device of its own: those of another machine, and of this one beside it.
+#[test]
+fn arms_are_trained_side_by_side() {
+    let place = Place::new();
+    let server = place.serve_two();
+    let [first, second] = [0, 1].map(|i| server.devices[i].as_str());
+    let distances = |folder: &str, devices: &[&str]| -> Vec<f64> {
+        let mut config = on(photos(8), devices);
+        config["compare"] = serde_json::json!({"evaluations": [2], "seeds": [0, 1], "samples": 16, "batch_size": 16});
+        place.write("a.json", &config);
+        let said = place.run(&["compare", "a.json", "--folder", folder]).done().out;
+        if let [one, other] = devices {
+            assert!(said.contains(&format!("2 at a time on {one} | {other}\n")), "{said}");
+            assert!(devices.iter().all(|device| said.contains(&format!(": done on {device}; "))), "{said}");
+        }
+        assert_eq!(place.holds(folder, TOKEN), None, "the token was written");
+        let results: Value =
+            serde_json::from_slice(&std::fs::read(place.path(folder).join("results.json")).unwrap()).unwrap();
+        let rows = results["rows"].as_array().unwrap();
+        rows.iter().flat_map(|row| row["values"].as_array().unwrap()).map(|value| value.as_f64().unwrap()).collect()
+    };
+    // Pretraining is on the first, and is not made again.
+    let expected = distances("here", &["cpu"]);
+    for (folder, devices) in [("both-there", [first, second]), ("here-and-there", ["cpu", first])] {
+        let found = distances(folder, &devices);
+        assert_eq!(found.len(), expected.len());
+        let differs = found.iter().zip(&expected).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max);
+        println!("{folder}: distances differ by at most {differs:.1e}");
+        assert!(differs < 1e-4, "{folder}: {differs:e}");
+    }
+    assert_eq!(server.terminate(), Some(0));
+}
+
 #[test]
 fn iroh_reaches_a_server_by_its_key() {
     let place = Place::new();

@@ -16,6 +16,9 @@ const SHARE: f64 = 0.2;
 /// So that what is set aside is not what another seed would have held out.
 const SEED: u64 = u64::MAX;
 
+/// Training items that a choice without training compares with, at most.
+const MOST: usize = 10_000;
+
 /// The least number of items that can be divided.
 const LEAST: usize = 10;
 
@@ -40,6 +43,14 @@ impl DataSplit {
         }
         let held_out = self.train.only(&aside).with_mirror(false);
         Ok(Self { train: self.train.only(&stay), held_out, ..self.clone() })
+    }
+
+    /// The training items, evenly chosen where they are many, in place of the held-out ones: more to choose by than a fifth
+    /// of them, for choices that train nothing.
+    pub fn beside_itself(&self) -> Self {
+        let count = self.train.len();
+        let chosen: Vec<usize> = (0..count.min(MOST)).map(|i| i * count / count.min(MOST)).collect();
+        Self { held_out: self.train.only(&chosen).with_mirror(false), ..self.clone() }
     }
 
     /// Of the training items, those that stay and those that are set aside.
@@ -91,6 +102,17 @@ mod tests {
         let places = values(&cut.held_out);
         assert!(places.windows(2).any(|pair| pair[1] - pair[0] != places[1] - places[0]), "{places:?}");
         assert_eq!(values(&split.set_aside().unwrap().train), values(&cut.train));
+    }
+
+    #[test]
+    fn beside_itself_are_the_training_items_evenly_chosen() {
+        let split = |count| DataSplit::new(set(count, |_| 0), set(3, |_| 0), 1).beside_itself();
+        let few = split(30);
+        assert_eq!(few.held_out.in_memory().unwrap(), few.train.in_memory().unwrap());
+        let many = split(25_000);
+        let values = many.held_out.in_memory().unwrap().to_vec();
+        assert_eq!((many.train.len(), values.len()), (25_000, MOST));
+        assert!(values.windows(2).all(|pair| (2.0..=3.0).contains(&(pair[1] - pair[0]))));
     }
 
     #[test]

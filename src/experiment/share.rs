@@ -1,12 +1,16 @@
 //! Groups of work shared between devices.
-use crate::{Error, Result};
+use crate::{Error, Result, device_memory};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What takes less memory of a device.
+const FEWER: &str = "fewer at a time may fit: a smaller `batch_size` of the sampler or of `compare`, a smaller `batch` of an \
+                     encoding or of a decoder";
 
 /// Gives each of `groups` to whichever of `workers` is free, until none is left or one has failed. Every one ends before the
 /// first error is told.
 ///
 /// # Errors
-/// Those of `work`.
+/// Those of `work`; [`Error::Invalid`] that says what to do where a device has no memory left.
 pub(super) fn share<W: Sync>(
     workers: &[W],
     groups: &[usize],
@@ -15,7 +19,8 @@ pub(super) fn share<W: Sync>(
     let next = AtomicUsize::new(0);
     let all = |worker: &W| {
         while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(worker, *group).inspect_err(|_| next.store(groups.len(), Ordering::Relaxed))?;
+            let done = device_memory::guarded(|| FEWER.into(), || work(worker, *group));
+            done.inspect_err(|_| next.store(groups.len(), Ordering::Relaxed))?;
         }
         Ok(())
     };

@@ -49,8 +49,11 @@ impl CheckpointingStrategy for SaveCuts {
         let _ = store.find_metric(LOSS, epoch, Aggregate::Mean, &Split::Train);
         let allowed = |times: u64| (self.before.rollbacks.len() as u64) < times;
         let returns = matches!(self.policy, NonFinitePolicy::Rollback { times } if allowed(times));
-        let fails = matches!(self.run.fault(), Some(Fault::NonFinite { .. }));
-        if !self.segments.has_moved() || returns && fails {
+        let fault = self.run.fault();
+        let fails = matches!(fault, Some(Fault::NonFinite { .. }));
+        // A device that has failed may give no weights either.
+        let is_gone = matches!(fault, Some(Fault::Device { .. }));
+        if !self.segments.has_moved() || is_gone || returns && fails {
             return Vec::new();
         }
         let validated = self.segments.is_validated();

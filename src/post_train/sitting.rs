@@ -1,6 +1,7 @@
 //! One process's part of a stage, run by Burn's `SupervisedTraining`.
 use super::cut_renderer::CutRenderer;
 use super::fault_report::FaultReport;
+use super::less_memory;
 use super::save_cuts::{EndOfCuts, EndedEarly, SaveCuts};
 use super::stage::{Stage, Trained};
 use crate::adapter::base_digest;
@@ -12,7 +13,7 @@ use crate::train::{
     Cuts, EpochLoader, Fault, FlowBatch, MixFlowTrainStep, NonFinitePolicy, Objective, Remembered, RunState, Segments,
     Sharding, Skips, TrainStepBuilder, metrics,
 };
-use crate::{Error, Result, digest};
+use crate::{Error, Result, device_memory, digest};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::{Module, ModuleDisplay};
@@ -184,9 +185,17 @@ impl Sitting<'_> {
         let mut schedule = config.schedule.build(config.optimizer.learning_rate, config.steps);
         schedule.skip(reached);
         let started = Instant::now();
-        let is_faulty = || run.fault().is_some() || sets.not_finite().is_some();
-        let result = launched(|| runner.launch(Learner::new(step, optimizer, schedule)), is_faulty)
-            .map_err(|lost| Error::Training(format!("{lost}{}", after(sets.newest_complete().unwrap_or(reached)))))?;
+        // A fault of the training has its own words, and its host may be slow to say that it is there.
+        let may_be_lost = |has_error: bool| match run.fault() {
+            Some(Fault::Device { .. }) => true,
+            Some(_) => false,
+            None => has_error && sets.not_finite().is_none(),
+        };
+        let less = || less_memory::advice(config, devices.len());
+        let launch = || runner.launch(Learner::new(step, optimizer, schedule));
+        let result = device_memory::guarded(less, || launched(launch, may_be_lost)).map_err(|failed| {
+            Error::Training(format!("{failed}{}", after(sets.newest_complete().unwrap_or(reached))))
+        })?;
         let time = started.elapsed();
         board.flush();
         drop(result.renderer);
@@ -211,7 +220,9 @@ impl Sitting<'_> {
             return self.faulted(&fault, &run, &training, &history, (done, saved));
         }
         if let Some(error) = result.error {
-            return Err(Error::Training(format!("{}{}", words(&error), after(saved))));
+            let text = words(&error);
+            let text = device_memory::reason(&text).map_or(text, |reason| format!("{reason}: {}", less()));
+            return Err(Error::Training(text + &after(saved)));
         }
         if done < last && !ended_early.get() {
             let reason = stop.reason().ok_or_else(|| {
@@ -287,6 +298,12 @@ impl Sitting<'_> {
     {
         let Stage { config, folder, item_name, .. } = self.stage;
         let mut text = fault.to_string();
+        if let Fault::Device { step, why } = fault
+            && let Some(reason) = device_memory::reason(why)
+        {
+            text =
+                format!("{reason} at optimizer step {step}: {}", less_memory::advice(config, self.stage.devices.len()));
+        }
         if matches!(fault, Fault::NonFinite { .. } | Fault::Skipped { .. }) {
             if let Some(rollback) = self.rollback(history, done, saved) {
                 return Ok(rollback);
@@ -491,16 +508,18 @@ fn name_of(device: &Device) -> String {
     format!("{device:?}").trim_start_matches("Device<").trim_end_matches('>').to_string()
 }
 
-/// What a training came to.
+/// What a training came to. `may_be_lost` says whether a host may have vanished, given whether Burn has an error.
 ///
 /// # Errors
 /// That a host has vanished. Its devices must not be asked for anything then, the weights on them included.
 #[cfg(feature = "remote")]
-fn launched<M>(launch: impl FnOnce() -> LearningResult<M>, is_faulty: impl Fn() -> bool) -> Result<LearningResult<M>> {
+fn launched<M>(
+    launch: impl FnOnce() -> LearningResult<M>,
+    may_be_lost: impl Fn(bool) -> bool,
+) -> Result<LearningResult<M>> {
     crate::remote::guarded(|| {
         let result = launch();
-        // A fault of the training has its own words, and its host may be slow to say that it is there.
-        match result.error.as_ref().filter(|_| !is_faulty()).and_then(|_| crate::remote::lost()) {
+        match may_be_lost(result.error.is_some()).then(crate::remote::lost).flatten() {
             Some(lost) => Err(lost),
             None => Ok(result),
         }
@@ -508,7 +527,7 @@ fn launched<M>(launch: impl FnOnce() -> LearningResult<M>, is_faulty: impl Fn() 
 }
 
 #[cfg(not(feature = "remote"))]
-fn launched<M>(launch: impl FnOnce() -> LearningResult<M>, _: impl Fn() -> bool) -> Result<LearningResult<M>> {
+fn launched<M>(launch: impl FnOnce() -> LearningResult<M>, _: impl Fn(bool) -> bool) -> Result<LearningResult<M>> {
     Ok(launch())
 }
 

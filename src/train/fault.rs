@@ -22,6 +22,13 @@ pub enum Fault {
         /// Updates that were left out, one after the other.
         in_a_row: u64,
     },
+    /// The device failed in a step: it has no memory left, or it is gone.
+    Device {
+        /// The step that was to be made, counted from 0.
+        step: u64,
+        /// What it said.
+        why: String,
+    },
     /// A batch could not be loaded; why.
     Data(String),
     /// Condition dropout was asked for, and the network's `drop_condition` returns `None`.
@@ -61,6 +68,7 @@ impl std::fmt::Display for Fault {
                 "{in_a_row} updates in a row were left out, as their gradients were not finite, the last at optimizer step \
                  {step}: the weights or the data are at fault, not a batch"
             ),
+            Self::Device { step, why } => write!(f, "the device failed at optimizer step {step}: {why}"),
             Self::Data(why) => f.write_str(why),
             Self::NoNullCondition => write!(f, "condition dropout: the network's `drop_condition` returns `None`"),
             Self::NoBlocks => write!(

@@ -7,7 +7,7 @@ use super::norm::Norm;
 use crate::ops::times;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{ExecutionError, Tensor};
 
 /// `‖g‖₂` over every gradient of `module`, shape `[1]`, f32; `None` if there is no gradient.
 pub fn global_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Option<Tensor<1>> {
@@ -57,19 +57,27 @@ fn clip_factor(norm: f64, max: f64) -> f64 {
 }
 
 /// Clips by the global norm, as PyTorch's `clip_grad_norm_`: every gradient times `min(1, max / (‖g‖₂ + 1e-6))`. Also the
-/// norm before clipping, which is not finite if a gradient is not, and 0 without any.
+/// norm before clipping, which is not finite if a gradient is not or the device fails, and 0 without any.
 ///
 /// [`MixFlowTrainStep`](crate::train::MixFlowTrainStep) does it by itself; this is for a loop of one's own.
 pub fn clip_by_global_norm<M: Module>(module: &M, gradients: GradientsParams, max: f64) -> (GradientsParams, f64) {
-    let (gradients, norm) = clip(module, gradients, max);
-    (gradients, norm.unwrap_or(0.0))
+    let norm = read_norm(module, &gradients).map_or(f64::NAN, |norm| norm.unwrap_or(0.0));
+    (clip_to(module, gradients, norm, max), norm)
 }
 
-/// The same, without a norm if there is no gradient.
-pub(super) fn clip<M: Module>(module: &M, gradients: GradientsParams, max: f64) -> (GradientsParams, Option<f64>) {
-    let norm = global_norm(module, &gradients).and_then(|norm| norm.into_data().iter::<f64>().next());
-    let factor = norm.map_or(1.0, |norm| clip_factor(norm, max));
-    (if factor < 1.0 { scale(module, gradients, factor) } else { gradients }, norm)
+/// The norm of the gradients on the host; none if there is no gradient.
+///
+/// # Errors
+/// If the device fails to compute it, or anything before it.
+pub(super) fn read_norm<M: Module>(module: &M, gradients: &GradientsParams) -> Result<Option<f64>, ExecutionError> {
+    let norm = global_norm(module, gradients).map(Tensor::try_into_data).transpose()?;
+    Ok(norm.and_then(|norm| norm.iter::<f64>().next()))
+}
+
+/// Gradients of a norm, clipped to `max`.
+pub(super) fn clip_to<M: Module>(module: &M, gradients: GradientsParams, norm: f64, max: f64) -> GradientsParams {
+    let factor = clip_factor(norm, max);
+    if factor < 1.0 { scale(module, gradients, factor) } else { gradients }
 }
 
 /// The sum of two sets of gradients, on the devices and in the type of numbers of the first.

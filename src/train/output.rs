@@ -1,6 +1,6 @@
 //! What a step hands to the metrics.
 use crate::timestep::Timesteps;
-use burn::tensor::{ExecutionError, Tensor};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 use burn::train::ItemLazy;
 use burn::train::metric::{Adaptor, LossInput};
 
@@ -20,9 +20,17 @@ pub struct FlowOutput {
 }
 
 impl ItemLazy for FlowOutput {
+    /// Brings the losses here, so that a device is read once however many metrics look at them. Burn calls it on the thread of
+    /// the metrics, which the next step does not wait for.
     fn sync(self) -> Result<Self, ExecutionError> {
-        self.loss.device().flush()?;
-        Ok(Self { loss: self.loss.without_autodiff(), ..self })
+        let (loss, here) = (self.loss.without_autodiff(), Device::flex());
+        if loss.device() == here {
+            return Ok(Self { loss, ..self });
+        }
+        let shape = loss.shape();
+        // Each value is taken: numbers of a GPU are copied when they are first looked at.
+        let values: Vec<f32> = loss.try_into_data()?.iter().collect();
+        Ok(Self { loss: Tensor::from_data(TensorData::new(values, shape), &here), ..self })
     }
 }
 

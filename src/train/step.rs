@@ -206,16 +206,20 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
 
     /// Checks and clips the gradients.
     fn checked(&self, grads: GradientsParams) -> Verdict {
-        let max = self.settings.clip.unwrap_or(f64::INFINITY);
-        let (grads, norm) = gradients::clip(&self.weights.network, grads, max);
+        // The one number of a step that the next one waits for: without it an update could be made that is not finite.
+        let norm = gradients::read_norm(&self.weights.network, &grads).unwrap_or_else(|error| {
+            self.progress.run.report(Fault::Device { step: self.step_count(), why: error.to_string() });
+            None
+        });
         if self.fault().is_some() {
             return Verdict::Halt;
         }
         let verdict = match norm {
             Some(norm) if !norm.is_finite() => self.not_finite(norm),
-            _ => {
+            norm => {
                 self.shared().skips.in_a_row = 0;
-                Verdict::Update(grads)
+                let (norm, max) = (norm.unwrap_or(0.0), self.settings.clip.unwrap_or(f64::INFINITY));
+                Verdict::Update(gradients::clip_to(&self.weights.network, grads, norm, max))
             }
         };
         // What is kept with a checkpoint is the norm of a step that was counted.

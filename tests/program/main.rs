@@ -9,6 +9,7 @@ mod killed;
 #[cfg(target_os = "linux")]
 mod offline;
 mod place;
+mod side_by_side;
 #[cfg(unix)]
 mod stopped;
 #[cfg(unix)]

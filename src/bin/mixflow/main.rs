@@ -7,6 +7,7 @@ mod encode;
 mod evaluate;
 mod evidence;
 mod export;
+mod job_devices;
 #[cfg(unix)]
 mod pages;
 mod place;

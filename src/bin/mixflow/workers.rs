@@ -1,8 +1,9 @@
-//! Jobs of a comparison in processes of their own, each with its share of the cores.
-use crate::{place, say, signals};
+//! Jobs of a comparison in processes of their own, each with its share of the cores and its devices.
+use crate::{job_devices, place, say, signals};
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::experiment::progress::Task;
 use burn_mixflow::experiment::{Comparison, Job};
+use burn_mixflow::post_train::DeviceName;
 use burn_mixflow::{Error, Result};
 use clap::Args;
 use std::collections::VecDeque;
@@ -25,6 +26,9 @@ pub struct Arguments {
     seed: u64,
     /// The folder of the comparison, with its configuration.
     folder: PathBuf,
+    /// A device to compute on, in place of those of the configuration.
+    #[arg(long = "device")]
+    devices: Vec<String>,
 }
 
 /// One job, in a process that ends with its parent.
@@ -38,8 +42,11 @@ pub fn job(arguments: &Arguments) -> Result<()> {
         }
         std::process::exit(3);
     });
-    let config = ExperimentConfig::read(arguments.folder.join("config.json"))?;
-    let comparison = Comparison::open(place::open(config)?, &arguments.folder)?;
+    let mut config = ExperimentConfig::read(arguments.folder.join("config.json"))?;
+    if !arguments.devices.is_empty() {
+        config.devices = arguments.devices.iter().cloned().map(DeviceName).collect();
+    }
+    let comparison = Comparison::open_to_work(place::open(config)?, &arguments.folder)?;
     comparison.run(Job { arm: arguments.arm, seed: arguments.seed })
 }
 
@@ -49,6 +56,7 @@ struct Running {
     work: f64,
     child: Child,
     log: PathBuf,
+    devices: Vec<DeviceName>,
 }
 
 /// Does those of `jobs` that are not done, after the pretraining they start from; prints what is done and the time left.
@@ -60,8 +68,10 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
     }
     let (experiment, folder) = (comparison.experiment(), comparison.folder());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = workers(experiment.config(), cores).min(waiting.len());
-    say::line(format!("{} of {} arms × seeds to do, {workers} at a time", waiting.len(), jobs.len()));
+    let mut free = job_devices::of_workers(comparison, cores);
+    free.truncate(waiting.len());
+    let (workers, on) = (free.len(), job_devices::list(&free));
+    say::line(format!("{} of {} arms × seeds to do, {workers} at a time on {on}", waiting.len(), jobs.len()));
     let (start_work, work) = (experiment.start_work()?, waiting.iter().map(|(_, work)| work).sum::<f64>());
     if start_work > 0.0 {
         say::line(format!("pretraining, about {:.0} % of the work", 100.0 * start_work / (start_work + work)));
@@ -80,9 +90,13 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
         if let Some(reason) = stop.reason() {
             return end(running, &reason);
         }
-        while let Some((job, work)) = (running.len() < workers).then(|| waiting.pop_front()).flatten() {
+        while !free.is_empty()
+            && let Some((job, work)) = waiting.pop_front()
+        {
             let log = logs.join(format!("arm-{}-seed-{}.txt", job.arm, job.seed));
-            running.push(Running { job, work, child: spawn(job, folder, &log, (cores / workers).max(1))?, log });
+            let devices = free.remove(0);
+            let child = spawn(job, folder, &log, &devices, (cores / workers).max(1))?;
+            running.push(Running { job, work, child, log, devices });
         }
         std::thread::sleep(POLL);
         let mut still = Vec::new();
@@ -93,7 +107,12 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
                 Some(status) if status.success() => {
                     clock.left -= one.work;
                     let (arm, seed) = (&comparison.arms()[one.job.arm].name, one.job.seed);
-                    say::line(format!("{arm}, seed {seed}: done; {} left", clock.left()));
+                    let on = match experiment.config().devices.len() {
+                        1 => String::new(),
+                        _ => format!(" on {}", job_devices::name(&one.devices)),
+                    };
+                    say::line(format!("{arm}, seed {seed}: done{on}; {} left", clock.left()));
+                    free.push(one.devices);
                 }
                 Some(status) => failed.push((one, status)),
             }
@@ -152,22 +171,14 @@ fn end(running: Vec<Running>, reason: &str) -> Result<()> {
     Err(Error::Stopped { what: "the jobs".into(), reason: reason.into(), at })
 }
 
-/// One process per core on a CPU: two on one core each are faster than one on two.
-fn workers(config: &ExperimentConfig, cores: usize) -> usize {
-    match config.compare.workers {
-        0 if config.devices.iter().all(|device| device.0 == "cpu") => cores,
-        0 => 1,
-        several => several,
-    }
-}
-
-fn spawn(job: Job, folder: &Path, log: &Path, threads: usize) -> Result<Child> {
+fn spawn(job: Job, folder: &Path, log: &Path, devices: &[DeviceName], threads: usize) -> Result<Child> {
     let program = std::env::current_exe().map_err(|e| Error::io("the running program", e))?;
     let out = std::fs::File::create(log).map_err(|e| Error::io(log, e))?;
     let errors = out.try_clone().map_err(|e| Error::io(log, e))?;
     Command::new(&program)
         .args(["job", &job.arm.to_string(), &job.seed.to_string()])
         .arg(folder)
+        .args(devices.iter().map(|device| format!("--device={}", device.0)))
         .env("RAYON_NUM_THREADS", threads.to_string())
         .stdin(Stdio::piped())
         .stdout(out)

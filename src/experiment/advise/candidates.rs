@@ -67,6 +67,24 @@ impl Ground<'_> {
         all
     }
 
+    /// `base` with grids between that of its own and its neighbours in the list; none for the user's own and for a fitted one.
+    pub fn refined(&self, base: &ArmSampler) -> Vec<ArmSampler> {
+        let Some((solver, _)) = base.name.split_once(", ").filter(|_| base.name != own_name(self.own)) else {
+            return Vec::new();
+        };
+        let grids = match base.times {
+            TimesConfig::Uniform {} => [shifted(0.7), shifted(1.4)],
+            TimesConfig::Shifted { shift: TimeShift::Factor { factor }, .. } => {
+                [0.7, 1.4].map(|times| shifted((100.0 * factor * times).round() / 100.0))
+            }
+            TimesConfig::Power { exponent } => [power(exponent - 0.5), power(exponent + 0.5)],
+            TimesConfig::Karras { rho, .. } => [karras(rho - 2.0), karras(rho + 3.0)],
+            _ => return Vec::new(),
+        };
+        let with = |(grid, times)| ArmSampler { name: format!("{solver}, {grid}"), times, ..base.clone() };
+        grids.map(with).into_iter().filter(|sampler| self.fits(sampler)).collect()
+    }
+
     /// The user's own way, at this budget alone.
     pub fn own(&self) -> ArmSampler {
         ArmSampler { name: own_name(self.own), ..self.plain() }
@@ -95,23 +113,14 @@ impl Ground<'_> {
     }
 
     fn grids(&self) -> Vec<(String, Grid)> {
-        let shifted = |factor: f64| {
-            let times = TimesConfig::Shifted { shift: TimeShift::Factor { factor }, last: 1.0 };
-            (format!("grid shifted by {factor}"), Grid::Named(times))
-        };
-        let power = |exponent: f64| (format!("grid u^{exponent}"), Grid::Named(TimesConfig::Power { exponent }));
-        let karras = TimesConfig::Karras { rho: 7.0, sigma_min: 0.002, sigma_max: 80.0 };
-        vec![
-            ("uniform grid".into(), Grid::Named(TimesConfig::default())),
-            shifted(4.0),
-            ("fitted grid".into(), Grid::Fitted),
-            power(2.0),
-            shifted(2.0),
-            power(3.0),
-            ("grid of Karras".into(), Grid::Named(karras)),
-            shifted(8.0),
-            shifted(0.5),
-        ]
+        let named = |(name, times)| (name, Grid::Named(times));
+        let uniform = ("uniform grid".to_string(), TimesConfig::default());
+        let mut all: Vec<(String, Grid)> =
+            [uniform, shifted(4.0), power(2.0), shifted(2.0), power(3.0), karras(KARRAS), shifted(8.0), shifted(0.5)]
+                .map(named)
+                .into();
+        all.insert(2, ("fitted grid".into(), Grid::Fitted));
+        all
     }
 
     fn corrections(&self, base: &ArmSampler) -> Vec<(String, CorrectionConfig)> {
@@ -144,6 +153,23 @@ impl Ground<'_> {
         all.push(epsilon(0.98));
         all
     }
+}
+
+/// The ρ of Karras et al.
+const KARRAS: f64 = 7.0;
+
+fn shifted(factor: f64) -> (String, TimesConfig) {
+    let times = TimesConfig::Shifted { shift: TimeShift::Factor { factor }, last: 1.0 };
+    (format!("grid shifted by {factor}"), times)
+}
+
+fn power(exponent: f64) -> (String, TimesConfig) {
+    (format!("grid u^{exponent}"), TimesConfig::Power { exponent })
+}
+
+fn karras(rho: f64) -> (String, TimesConfig) {
+    let name = if rho == KARRAS { "grid of Karras".into() } else { format!("grid of Karras, ρ = {rho}") };
+    (name, TimesConfig::Karras { rho, sigma_min: 0.002, sigma_max: 80.0 })
 }
 
 enum Grid {
@@ -192,6 +218,27 @@ mod tests {
             }
             assert!(bases.len() >= 10 && all.len() >= bases.len() + 6, "{names:?}");
         }
+    }
+
+    #[test]
+    fn a_grid_is_refined_between_its_neighbours() {
+        let own = sampler(r#"{"name": "Euler"}"#);
+        let ground = ground(&own, 10);
+        let refined = |name: &str| -> Vec<String> {
+            let base = ground.bases().into_iter().find(|s| s.name == name).unwrap();
+            let all = ground.refined(&base);
+            assert!(all.iter().all(|s| s.solver == base.solver && s.times != base.times));
+            all.into_iter().map(|s| s.name).collect()
+        };
+        assert_eq!(
+            refined("midpoint, uniform grid"),
+            ["midpoint, grid shifted by 0.7", "midpoint, grid shifted by 1.4"]
+        );
+        assert_eq!(refined("Heun, grid shifted by 4"), ["Heun, grid shifted by 2.8", "Heun, grid shifted by 5.6"]);
+        assert_eq!(refined("Euler, grid u^2"), ["Euler, grid u^1.5", "Euler, grid u^2.5"]);
+        let karras = ["Euler, grid of Karras, ρ = 5", "Euler, grid of Karras, ρ = 10"];
+        assert_eq!(refined("Euler, grid of Karras"), karras);
+        assert_eq!(refined("your own (Euler)"), [""; 0]);
     }
 
     #[test]

@@ -3,19 +3,25 @@ use super::halving::{cells, rounds};
 use super::tables::Length;
 use serde::{Deserialize, Serialize};
 
-/// Seeds of the first and of the last round, the share of the samples, and that of the candidates: the best first.
-const SWEEPS: [(usize, usize, f64, f64); 10] = [
-    (2, 8, 1.0, 1.0),
-    (2, 4, 1.0, 1.0),
-    (2, 4, 1.0, 0.67),
-    (2, 4, 0.5, 1.0),
-    (2, 4, 0.5, 0.67),
-    (2, 4, 0.5, 0.4),
-    (1, 2, 0.5, 0.67),
-    (1, 2, 0.5, 0.4),
-    (1, 2, 0.25, 0.4),
-    (1, 2, 0.25, 0.2),
+/// Seeds of the first round, of the last halving and of the last round of all, the share of the samples, and that of the
+/// candidates: the best first.
+const SWEEPS: [(usize, usize, usize, f64, f64); 12] = [
+    (2, 8, 32, 1.0, 1.0),
+    (2, 8, 16, 1.0, 1.0),
+    (2, 4, 16, 1.0, 1.0),
+    (2, 4, 8, 1.0, 1.0),
+    (2, 4, 8, 1.0, 0.67),
+    (2, 4, 8, 0.5, 1.0),
+    (2, 4, 8, 0.5, 0.67),
+    (2, 4, 4, 0.5, 0.4),
+    (1, 2, 4, 0.5, 0.67),
+    (1, 2, 2, 0.5, 0.4),
+    (1, 2, 2, 0.25, 0.4),
+    (1, 2, 2, 0.25, 0.2),
 ];
+
+/// Those that are in the last round of all, at most: the nearest bare pair, and what cannot be told from the nearest.
+pub(super) const CONTENDERS: usize = 4;
 
 /// γ and seeds of the pilots, the best first.
 const PILOTS: [(usize, usize); 6] = [(5, 3), (5, 2), (4, 2), (3, 2), (2, 2), (1, 2)];
@@ -46,15 +52,17 @@ pub(super) struct SweepPlan {
     pub samples: usize,
     /// Seeds of the first round.
     pub first: usize,
-    /// Seeds of the last.
+    /// Seeds of the last halving.
     pub most: usize,
+    /// Seeds of those that could not be told from the nearest by then.
+    pub last: usize,
 }
 
 impl SweepPlan {
-    /// Cells at each budget. The best base stands among its corrections.
+    /// Cells at each budget, at most. The best base stands among its corrections.
     pub fn cells(&self) -> usize {
         let of = |candidates| cells(&rounds(candidates, self.first, self.most));
-        of(self.bases) + of(self.corrections + 1)
+        of(self.bases) + of(self.corrections + 1) + CONTENDERS * (self.last - self.most)
     }
 
     /// The largest sweep of at most `bases` and `corrections` that fits; `seconds` says what a number of cells of some
@@ -65,10 +73,10 @@ impl SweepPlan {
         available: f64,
         seconds: impl Fn(usize, usize) -> f64,
     ) -> Option<Self> {
-        let plan = |(first, most, of_samples, of_candidates): (usize, usize, f64, f64)| {
+        let plan = |(first, most, last, of_samples, of_candidates): (usize, usize, usize, f64, f64)| {
             let part = |all: usize| ((all as f64 * of_candidates).round() as usize).max(2).min(all);
             let samples = ((samples as f64 * of_samples) as usize).max(2);
-            Self { bases: part(bases), corrections: part(corrections), samples, first, most }
+            Self { bases: part(bases), corrections: part(corrections), samples, first, most, last }
         };
         SWEEPS.into_iter().map(plan).find(|plan| seconds(plan.cells(), plan.samples) <= available)
     }
@@ -147,10 +155,10 @@ mod tests {
             assert!(takes <= available && takes <= before, "{available}: {plan:?}");
             before = takes;
         }
-        let most = SweepPlan { bases: 24, corrections: 10, samples: 200, first: 2, most: 8 };
+        let most = SweepPlan { bases: 24, corrections: 10, samples: 200, first: 2, most: 8, last: 32 };
         assert_eq!(plan(1e4), Some(most));
         assert_eq!(plan(0.1), None);
-        assert_eq!(most.cells(), (25 * 2 + 13 * 2 + 7 * 4) + (12 * 2 + 7 * 2 + 6 * 4));
+        assert_eq!(most.cells(), (25 * 2 + 13 * 2 + 7 * 4) + (12 * 2 + 7 * 2 + 6 * 4) + 4 * 24);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::change::{Change, Found};
 use super::halving::{nearest, rounds};
 use super::measured::Measured;
 use super::minutes::Minutes;
-use super::plan::SweepPlan;
+use super::plan::{CONTENDERS, SweepPlan};
 use super::tables::{start_arm, sweep};
 use super::{Advisor, RunJobs};
 use crate::experiment::compare::Work;
@@ -70,7 +70,8 @@ impl Advisor {
         let bases = count(&|n| self.ground(n, measured).bases().len() - 1);
         let corrections = count(&|n| {
             let ground = self.ground(n, measured);
-            ground.corrected(&ground.own()).len()
+            let refined = ground.bases().iter().map(|base| ground.refined(base).len()).max().unwrap_or(0);
+            ground.corrected(&ground.own()).len() + refined
         });
         let plan = minutes.sweep(|minutes| {
             let seconds = |cells, samples| minutes.seconds(of_cells(cells, samples));
@@ -90,8 +91,8 @@ impl Advisor {
             self.foretold(minutes, minutes.left() - seconds)
         ));
         say(&format!(
-            "free settings: up to {} solvers and grids, then {} corrections; {} samples, {} to {} seeds",
-            plan.bases, plan.corrections, plan.samples, plan.first, plan.most
+            "free settings: up to {} solvers and grids, then {} corrections and grids between; {} samples, {} to {} seeds",
+            plan.bases, plan.corrections, plan.samples, plan.first, plan.last
         ));
         self.evaluations.iter().map(|n| self.sweep(*n, measured, &plan, minutes, run)).collect()
     }
@@ -109,31 +110,75 @@ impl Advisor {
         let bases: Vec<ArmSampler> = ground.bases().into_iter().skip(1).take(plan.bases).collect();
         let (of_bases, first) = self.halve(&own, bases.clone(), evaluations, plan, minutes, run)?;
         let base = first.first().cloned().unwrap_or_else(|| own.clone());
-        let corrected: Vec<ArmSampler> = ground.corrected(&base).into_iter().take(plan.corrections).collect();
-        let tried = bases.len() + corrected.len();
-        let with_base = Some(base.clone()).filter(|base| base.name != own.name).into_iter().chain(corrected);
-        let (of_corrected, second) = self.halve(&own, with_base.collect(), evaluations, plan, minutes, run)?;
-        let (found, arm) = (of_bases.with(of_corrected), start_arm(self.config()));
+        let more = ground.refined(&base).into_iter().chain(ground.corrected(&base));
+        let more: Vec<ArmSampler> = more.take(plan.corrections).collect();
+        let tried = bases.len() + more.len();
+        let with_base = Some(base.clone()).filter(|base| base.name != own.name).into_iter().chain(more);
+        let (of_more, second) = self.halve(&own, with_base.collect(), evaluations, plan, minutes, run)?;
+        let mut finalists: Vec<ArmSampler> = Vec::new();
+        for sampler in second.iter().chain(&first) {
+            if finalists.iter().all(|known| known.name != sampler.name) {
+                finalists.push(sampler.clone());
+            }
+        }
+        let found = of_bases.with(of_more);
+        let (found, contenders) = self.settle(found, (&base, &finalists), (evaluations, plan), minutes, run)?;
+        let arm = start_arm(self.config());
         let change = |mine: &str, other: &str| found.change((arm, mine), (arm, other), evaluations);
         // A correction more must be worth it.
+        let is_bare =
+            |sampler: &&ArmSampler| (&sampler.corrections, &sampler.guidance) == (&own.corrections, &own.guidance);
+        let bare = contenders.iter().find(is_bare).unwrap_or(&base);
         let better = |sampler: &&ArmSampler| {
-            change(&sampler.name, &base.name).is_some_and(|c| c.mean < 0.0 && c.is_beyond_two_errors())
+            change(&sampler.name, &bare.name).is_some_and(|c| c.mean < 0.0 && c.is_beyond_two_errors())
         };
-        let best = second.first().filter(better).unwrap_or(&base).clone();
+        let best = contenders.first().filter(better).unwrap_or(bare).clone();
         let chosen = change(&best.name, &own.name).filter(Change::is_a_gain);
         let setting = if chosen.is_some() { &best.name } else { &own.name };
-        let finalist = |name: &String| {
+        let finalist = |sampler: &ArmSampler| {
+            let name = &sampler.name;
             let against = |other: &String| if other == name { None } else { change(name, other) };
-            let distances = found.distances(arm, name, evaluations);
-            let distance = mean(&distances.iter().map(|(_, distance)| *distance).collect::<Vec<_>>());
+            // Those of the last round of all have seeds that the others lack.
+            let mut distances = found.distances(arm, name, evaluations);
+            distances.sort_by_key(|(seed, _)| *seed);
+            let distances: Vec<f64> = distances.iter().take(plan.most).map(|(_, distance)| *distance).collect();
+            let distance = mean(&distances);
             Finalist { name: name.clone(), distance, change: against(&own.name), behind: against(setting) }
         };
-        let mut names: Vec<&String> = second.iter().chain(&first).map(|sampler| &sampler.name).collect();
-        names.sort();
-        names.dedup();
-        let mut finalists: Vec<Finalist> = names.into_iter().map(finalist).collect();
+        let mut finalists: Vec<Finalist> = finalists.iter().map(finalist).collect();
         finalists.sort_by(|a, b| a.distance.total_cmp(&b.distance));
         Ok(Swept { evaluations, tried, own, best: chosen.map(|change| (best, change)), finalists })
+    }
+
+    /// A last round of the nearest bare pair and what cannot be told from the nearest of the finalists. Those, the nearest
+    /// first.
+    fn settle(
+        &self,
+        found: Found,
+        (base, finalists): (&ArmSampler, &[ArmSampler]),
+        (evaluations, plan): (usize, &SweepPlan),
+        minutes: &mut Minutes,
+        run: &mut RunJobs<'_>,
+    ) -> Result<(Found, Vec<ArmSampler>)> {
+        let arm = start_arm(self.config());
+        let all = ranked(&found, arm, finalists.to_vec(), evaluations);
+        let nearest = all.first().unwrap_or(base).name.clone();
+        let is_behind = |sampler: &ArmSampler| {
+            let change = found.change((arm, &sampler.name), (arm, &nearest), evaluations);
+            change.is_some_and(|change| change.mean > 0.0 && change.is_beyond_two_errors())
+        };
+        let others = all.iter().filter(|sampler| sampler.name != base.name && !is_behind(sampler));
+        let contenders: Vec<ArmSampler> = [base].into_iter().chain(others).take(CONTENDERS).cloned().collect();
+        let found = match contenders.len() > 1 && plan.last > plan.most {
+            true => {
+                let seeds = (plan.last, plan.samples);
+                let table = sweep(self.config(), contenders.clone(), &[evaluations], seeds, &self.metric);
+                self.fill(table, FOLDER, minutes, run)?.1.with(found)
+            }
+            false => found,
+        };
+        let contenders = ranked(&found, arm, contenders, evaluations);
+        Ok((found, contenders))
     }
 
     /// The cells of `candidates` and of the user's own, and those of the last round, the nearest first, the user's own among

@@ -15,6 +15,7 @@ impl ComparisonResults {
         let reference = match self.reference {
             Reference::HeldOut => "held-out",
             Reference::SetAside => "set-aside",
+            Reference::Training => "training",
         };
         let (seeds, samplers) = (self.seeds(), self.samplers());
         let mut text =

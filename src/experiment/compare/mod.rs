@@ -107,6 +107,23 @@ impl Comparison {
     /// [`Error::OtherData`] if it holds those of other data; for a gFID those of loading Inception, what is known of its
     /// reference, and the decoder; [`Error::Io`] if a folder cannot be made.
     pub fn open(experiment: Experiment, folder: &Path) -> Result<Self> {
+        Self::open_and(experiment, folder, super::claim::folder)
+    }
+
+    /// The same for a process that does some of its jobs, on other devices than the folder's configuration names, which stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_work(experiment: Experiment, folder: &Path) -> Result<Self> {
+        Self::open_and(experiment, folder, super::claim::check)
+    }
+
+    fn open_and(
+        experiment: Experiment,
+        folder: &Path,
+        claim: impl Fn(&Path, &ExperimentConfig) -> Result<()>,
+    ) -> Result<Self> {
         let config = experiment.config();
         if config.gamma_is_auto() {
             return Err(Error::Invalid(
@@ -122,6 +139,7 @@ impl Comparison {
         let data = match config.compare.reference {
             Reference::HeldOut => experiment.data().clone(),
             Reference::SetAside => experiment.data().set_aside()?,
+            Reference::Training => experiment.data().beside_itself(),
         };
         let mut problems = Vec::new();
         let adaptive = config.samplers().iter().any(|sampler| sampler.with_steps(2, 1).evaluations().is_none());
@@ -138,7 +156,7 @@ impl Comparison {
         )?;
         experiment.verify()?;
         create(folder)?;
-        super::claim::folder(folder, config)?;
+        claim(folder, config)?;
         experiment.claim_data(folder)?;
         let start = experiment.start_made_of()?;
         let gfid = experiment.config().compare.gfid.as_ref();

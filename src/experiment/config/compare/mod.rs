@@ -48,7 +48,8 @@ pub struct CompareConfig {
     /// gFID of the samples, beside their own distances.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gfid: Option<GfidConfig>,
-    /// Processes that train and sample arms at the same time; 0 for one per core on a CPU and one on a GPU.
+    /// Processes that train and sample arms at the same time, each on one of `devices` in turn. 0: one for each device, on a CPU
+    /// one for each core. 1: one process on all devices together, as always with `"sharding": "optimizer"`.
     pub workers: usize,
 }
 
@@ -62,6 +63,9 @@ pub enum Reference {
     /// A fifth of the training data, which post-training then leaves out (pretraining saw them). A choice made by these
     /// touches no held-out data, and does not reward a model for having memorised what it was trained on.
     SetAside,
+    /// The training data, of many 10,000, evenly chosen: for choices between ways to sample the weights of `start`, which saw
+    /// all of them. They are five times as many as those set aside. No arm may be trained.
+    Training,
 }
 
 impl Reference {
@@ -175,6 +179,16 @@ impl ExperimentConfig {
             let (path, arm) = (format!("{path}.arms[{i}].weights"), &arms[i].name);
             let message = format!("= \"exact\" of `{arm}`: {known}");
             add(&mut problems, path, message);
+        }
+        if let Some(arm) = arms.iter().find(|arm| arm.weights == ArmWeights::PostTrained)
+            && compare.reference == Reference::Training
+        {
+            let message = format!(
+                "= \"training\": must be \"set_aside\" or \"held_out\", as `{}` is trained: it would be praised for \
+                 remembering them",
+                arm.name
+            );
+            add(&mut problems, format!("{path}.reference"), message);
         }
         if !arms.iter().any(|arm| arm.name == compare.control) {
             let names: Vec<&str> = arms.iter().map(|arm| arm.name.as_str()).collect();

@@ -1,0 +1,66 @@
+//! What a training step asks of a GPU, counted and not timed: kernels launched, buffers written, buffers read. wgpu tells its
+//! logger of each. Only on a device of `wgpu`, which `MIXFLOW_TEST_DEVICE` names; without it the test says that it is skipped.
+mod device;
+
+use burn_mixflow::experiment::Experiment;
+use burn_mixflow::experiment::config::ExperimentConfig;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Messages of wgpu by their first word.
+static SAID: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+
+struct Counter;
+
+impl log::Log for Counter {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("wgpu")
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let text = record.args().to_string();
+            let word = text.split([' ', '(']).next().unwrap_or_default().to_string();
+            *SAID.lock().unwrap().entry(word).or_default() += 1;
+        }
+    }
+    fn flush(&self) {}
+}
+
+/// What was said while the tiny SiT trained some steps.
+fn said(name: &str, steps: usize, folder: &Path) -> BTreeMap<String, u64> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut config: Value =
+        serde_json::from_slice(&std::fs::read(root.join("configs/sit/tiny.json")).unwrap()).unwrap();
+    let stage = json!({"steps": steps, "steps_per_epoch": steps, "accumulation": 1});
+    json_patch::merge(&mut config, &json!({"devices": [name], "post_train": stage}));
+    config.as_object_mut().unwrap().remove("$schema");
+    let config = ExperimentConfig::parse(&config.to_string()).unwrap();
+    let experiment = Experiment::open(config, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("on_device")).unwrap();
+    let (start, _) = experiment.start().unwrap();
+    SAID.lock().unwrap().clear();
+    experiment.post_train(start, folder, None).unwrap();
+    std::mem::take(&mut *SAID.lock().unwrap())
+}
+
+#[test]
+fn a_step_asks_no_more_of_a_device_than_it_must() {
+    let Some(name) = device::named().filter(|name| name.starts_with("wgpu")) else {
+        // Past the test harness, which hides what a passing test prints.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {} names no device of wgpu such as wgpu:0", device::VARIABLE);
+        return;
+    };
+    log::set_logger(&Counter).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let folder = tempfile::tempdir().unwrap();
+    // Kernels are compiled in the first.
+    said(&name, 4, &folder.path().join("warm"));
+    let short = said(&name, 8, &folder.path().join("short"));
+    let long = said(&name, 40, &folder.path().join("long"));
+    for (word, count) in &long {
+        let each = (*count - short.get(word).copied().unwrap_or(0)) as f64 / 32.0;
+        let _ = writeln!(std::io::stderr(), "{word}: {count}, {each} a step");
+    }
+}
