@@ -1,10 +1,12 @@
 //! What the probe, the runner and a pilot spend besides evaluating the network, at the size of the photos demo.
 //!
-//! `cargo bench --bench overhead`, or with `-- probe`, `-- cells` or `-- training` one part of it.
+//! `cargo bench --bench overhead`, or with `-- probe`, `-- cells`, `-- noise` or `-- training` one part of it.
 //!
 //! Prints shares of wall time. Of a cell, the fixed random convolutions count as measuring, not as network. Of a
 //! training step, everything that Burn's learner and this crate do around the forward pass, the backward pass, the
 //! optimizer and the EMA counts as overhead: loading, draws, metrics, event files, validation and checkpoints.
+//!
+//! `noise` says how many samples a second the thread that draws ahead can serve, which a device must not outrun.
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::TrainStep;
@@ -16,7 +18,7 @@ use burn_mixflow::experiment::slow_flow::{
 use burn_mixflow::experiment::{Distances, Experiment};
 use burn_mixflow::models::{Network, NetworkCondition};
 use burn_mixflow::network::{Prediction, PredictionNetwork};
-use burn_mixflow::random::SampleKey;
+use burn_mixflow::random::{Purpose, SampleKey, normal};
 use burn_mixflow::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
 use std::error::Error;
 use std::path::Path;
@@ -114,6 +116,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         })?;
     }
 
+    if asked("noise") {
+        for (what, shape) in
+            [("latents of 256×256", [4, 32, 32]), ("RAE's latents", [768, 16, 16]), ("the photos", [1, 16, 16])]
+        {
+            println!("noise of {what}: one thread draws that of {:.0} samples a second", drawn_each_second(&shape));
+        }
+    }
     if !asked("training") {
         return Ok(());
     }
@@ -154,4 +163,18 @@ fn bare_step(experiment: &Experiment, network: &Network) -> Result<f64, Box<dyn 
         step = step.optimize(&mut optimizer, 1e-4.into(), output.grads);
     }
     Ok(started.elapsed().as_secs_f64() / STEPS as f64)
+}
+
+/// Samples of a shape whose noise one thread draws in a second.
+fn drawn_each_second(shape: &[usize]) -> f64 {
+    const NUMBERS: usize = 4_000_000;
+    let count = (NUMBERS / shape.iter().product::<usize>()).max(1);
+    let keys = SampleKey::batch(0, 0, count);
+    let draw = || {
+        let started = Instant::now();
+        std::hint::black_box(normal(&keys, Purpose::Noise, shape));
+        started.elapsed().as_secs_f64()
+    };
+    let fastest = (0..5).map(|_| draw()).fold(f64::INFINITY, f64::min);
+    count as f64 / fastest
 }

@@ -10,6 +10,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
 
+/// Steps of the longer training beyond those of the shorter one.
+const MORE: i32 = 32;
+
 /// Messages of wgpu by their first word.
 static SAID: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
@@ -58,9 +61,16 @@ fn a_step_asks_no_more_of_a_device_than_it_must() {
     // Kernels are compiled in the first.
     said(&name, 4, &folder.path().join("warm"));
     let short = said(&name, 8, &folder.path().join("short"));
-    let long = said(&name, 40, &folder.path().join("long"));
-    for (word, count) in &long {
-        let each = (*count - short.get(word).copied().unwrap_or(0)) as f64 / 32.0;
-        let _ = writeln!(std::io::stderr(), "{word}: {count}, {each} a step");
-    }
+    let long = said(&name, 8 + MORE as usize, &folder.path().join("long"));
+    let each = |word: &str| {
+        let of = |counts: &BTreeMap<String, u64>| counts.get(word).copied().unwrap_or(0) as f64;
+        (of(&long) - of(&short)) / f64::from(MORE)
+    };
+    let [launches, reads, writes] = ["ComputePass::dispatch", "Buffer::map_async", "Queue::write_buffer"].map(each);
+    let _ = writeln!(std::io::stderr(), "a step: {launches} kernels, {reads} reads, {writes} writes");
+    // The norm of the gradients and the losses; validations and checkpoints are divided by the steps.
+    assert!((2.0..2.2).contains(&reads), "{reads} reads a step");
+    // The batch and its draws, and arguments of kernels that were not the same before, as the corrections of AdamW.
+    assert!(writes > 5.0 && writes < 50.0, "{writes} writes a step");
+    assert!(launches > 100.0 && launches < 850.0, "{launches} kernels a step");
 }

@@ -145,6 +145,29 @@ fn bf16_trains_or_is_refused_before_anything_is_read() {
     assert!(difference < 0.05, "{difference}");
 }
 
+/// A million points through a layer of 4096 are 16 GB, which no buffer of wgpu holds.
+#[test]
+fn a_pass_that_does_not_fit_says_which_one_does() {
+    let Some(name) = named() else { return };
+    let config = json!({
+        "devices": [name],
+        "data": {"kind": "ring", "train": 1_000_000, "held_out": 100},
+        "network": {"kind": "residual_mlp", "channels": 2, "size": 1, "width": 4096, "depth": 1},
+        "start": {"kind": "pretrain", "steps": 1, "steps_per_epoch": 1, "batch_size": 8},
+        "post_train": {"steps": 1, "steps_per_epoch": 1, "batch_size": 1_000_000}
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = Experiment::open(ExperimentConfig::parse(&config.to_string()).unwrap(), folder.path()).unwrap();
+    let (start, _) = experiment.start().unwrap();
+    let trained = experiment.post_train(start, folder.path(), None).map(drop).unwrap_err().to_string();
+    let timed = experiment.time_steps().map(drop).unwrap_err().to_string();
+    say(&format!("{trained}\n{timed}"));
+    for error in [trained, timed] {
+        assert!(error.contains("the device has no memory left (can't allocate buffer of size"), "{error}");
+        assert!(error.contains("`accumulation` = 2 makes them passes of 500000 and the same updates"), "{error}");
+    }
+}
+
 /// Burn 0.22.1 copies numbers from a GPU when they are first looked at: a checkpoint that another thread writes must not hold
 /// what later steps made of them.
 #[test]

@@ -60,6 +60,8 @@ pub struct Row {
     pub pairs: Option<(Spread, usize)>,
     /// What part of a step MixFlow's draws take beyond those of a standard step.
     pub draws: Option<f64>,
+    /// What part of the standard and of the MixFlow steps had their gradients clipped.
+    pub clipped: Option<[f64; 2]>,
     /// What part of a step clips, updates and averages.
     pub update: [Option<f64>; 2],
 }
@@ -135,6 +137,7 @@ fn rounds(work: Work, sides: &mut [Side], options: &Options, pairs: &mut Pairs) 
                 let count = count.div_ceil(2).max(options.pairs.div_ceil(options.rounds));
                 let more: Pairs = side.process.ask(Command::Pairs { count })?;
                 pairs.draws = more.draws;
+                (0..2).for_each(|of| pairs.clipped[of] += more.clipped[of]);
                 pairs.standard.extend(more.standard);
                 pairs.mixflow.extend(more.mixflow);
             }
@@ -170,6 +173,8 @@ fn rows(size: &Size, options: &Options, sides: &[Side], pairs: &Pairs) -> Vec<Ro
                 .draws
                 .filter(|_| rows.is_empty())
                 .map(|[standard, mixflow]| (mixflow - standard) / median(&pairs.standard)),
+            clipped: Some(pairs.clipped.map(|count| count as f64 / ratios.len() as f64))
+                .filter(|_| rows.is_empty() && !ratios.is_empty()),
             update: [update(ours), update(theirs)],
         });
     }

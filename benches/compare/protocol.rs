@@ -57,6 +57,8 @@ pub struct Pairs {
     pub mixflow: Vec<f64>,
     /// Drawing the timesteps of a batch, by both: the medians of many. All else of a step is the same work.
     pub draws: Option<[f64; 2]>,
+    /// Standard and MixFlow steps whose gradients were clipped, which is a pass over them more.
+    pub clipped: [usize; 2],
 }
 
 /// The loss of each step.

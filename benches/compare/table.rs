@@ -40,6 +40,7 @@ pub fn text(rows: &[Row], options: &Options, machine: &str) -> Outcome<String> {
         table(&amounts(), rows),
         "**Parts of a step.** MixFlow and standard steps alternate on the same network. In brackets is the interval that \
          holds 95 % of the bootstrap's medians.\nBoth do the same work but for their timesteps: what drawing those of MixFlow takes longer was timed apart. \
+         Where more of its steps are clipped, a pass over the gradients is added. \
          The update is clipping, AdamW and EMA."
             .into(),
         table(&parts(), rows),
@@ -98,6 +99,9 @@ fn parts() -> Vec<Column> {
     columns.extend([
         column("MixFlow / standard step, ours", |row| or_dash(row.pairs, |(spread, _)| spread_of(&spread, 3))),
         column("pairs", |row| or_dash(row.pairs, |(_, count)| count.to_string())),
+        column("clipped, of MixFlow's and of standard steps", |row| {
+            or_dash(row.clipped, |[standard, mixflow]| format!("{:.0} %; {:.0} %", 100.0 * mixflow, 100.0 * standard))
+        }),
         column("its draws, share of a step", |row| or_dash(row.draws, |share| format!("{:+.3} %", 100.0 * share))),
         column("update, share of our step", |row| or_dash(row.update[0], percent)),
         column("of PyTorch's", |row| or_dash(row.update[1], percent)),

@@ -55,6 +55,8 @@ impl TimestepStrategy for Either {
 struct StepTime {
     whole: f64,
     update: f64,
+    /// Whether the gradients of the step before were clipped.
+    clipped_before: bool,
 }
 
 struct Trainer {
@@ -129,7 +131,10 @@ impl Trainer {
         self.step = Some(step);
         self.steps_done += 1;
         let milliseconds = |time: std::time::Duration| 1e3 * time.as_secs_f64();
-        Ok((StepTime { whole: milliseconds(ended), update: milliseconds(ended - between) }, output.item.loss))
+        let max = self.job.training.optimizer.clip.unwrap_or(f64::INFINITY);
+        let clipped_before = output.item.gradient_norm.is_some_and(|norm| norm > max);
+        let (whole, update) = (milliseconds(ended), milliseconds(ended - between));
+        Ok((StepTime { whole, update, clipped_before }, output.item.loss))
     }
 
     fn train(&mut self, count: usize) -> Outcome<Times> {
@@ -147,7 +152,7 @@ impl Trainer {
     }
 
     fn pairs(&mut self, count: usize) -> Outcome<Pairs> {
-        let mut pairs = Pairs::default();
+        let (mut pairs, mut before) = (Pairs::default(), None);
         for pair in 0..count {
             // Who is first changes, so that a machine that becomes slower is fair to both.
             for second in [false, true] {
@@ -155,6 +160,9 @@ impl Trainer {
                 self.is_mixflow.store(mixflow, Ordering::Relaxed);
                 let (time, _) = self.one_step()?;
                 if mixflow { &mut pairs.mixflow } else { &mut pairs.standard }.push(time.whole);
+                if let Some(before) = before.replace(mixflow).filter(|_| time.clipped_before) {
+                    pairs.clipped[usize::from(before)] += 1;
+                }
             }
         }
         self.is_mixflow.store(true, Ordering::Relaxed);

@@ -6,10 +6,10 @@ use super::gamma::pilots;
 use super::opened::Experiment;
 use crate::models::NetworkCondition;
 use crate::network::PredictionNetwork;
-use crate::post_train::StageConfig;
+use crate::post_train::{StageConfig, less_memory};
 use crate::random::SampleKey;
-use crate::train::{FlowBatch, MixFlowTrainStep, TrainStepBuilder};
-use crate::{Error, Result};
+use crate::train::{Fault, FlowBatch, MixFlowTrainStep, TrainStepBuilder};
+use crate::{Error, Result, device_memory, host};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::Dataset;
 use burn::module::Module;
@@ -110,8 +110,13 @@ impl Experiment {
     /// Times a few steps of `post_train` on the first device, from random weights.
     ///
     /// # Errors
-    /// What reading the data or making the network reports.
+    /// What reading the data or making the network reports; a pass that does not fit the device, with what does.
     pub fn time_steps(&self) -> Result<StepCost> {
+        let less = || less_memory::advice(&self.config().post_train, self.config().devices.len());
+        device_memory::guarded(less, || self.timed_steps())
+    }
+
+    fn timed_steps(&self) -> Result<StepCost> {
         let (config, stage) = (self.config(), &self.config().post_train);
         let passes = stage.accumulation.max(1) * config.devices.len().max(1);
         let count = (stage.batch_size / passes).clamp(1, self.data().train.len().max(1));
@@ -133,6 +138,9 @@ impl Experiment {
             step.optimize(&mut optimizer, 1e-6.into(), grads)
         };
         step = one(step);
+        if let Some(fault @ Fault::Device { .. }) = step.fault() {
+            return Err(Error::Training(fault.to_string()));
+        }
         let (started, mut done) = (Instant::now(), 0);
         while done < MOST && (done < FEWEST || started.elapsed() < ENOUGH) {
             step = one(step);
@@ -144,7 +152,8 @@ impl Experiment {
         let batch: FlowBatch<4, NetworkCondition> = self.batcher().batch(items, self.device());
         let time = Tensor::<1>::zeros([count], self.device());
         let started = Instant::now();
-        let _ = PredictionNetwork::<4>::predict(&network, batch.data, time, &batch.condition).output.into_data();
+        let output = PredictionNetwork::<4>::predict(&network, batch.data, time, &batch.condition).output;
+        host::values(output, "an output of the network")?;
         let evaluation = started.elapsed().as_secs_f64() / count as f64;
         let picture = self.time_pictures()?;
         Ok(StepCost { step: seconds * passes as f64, evaluation, picture, batch: stage.batch_size })

@@ -4,7 +4,7 @@ use crate::recompute::Checkpointing;
 use crate::train::Precision;
 
 /// What to change in a stage whose passes do not fit its devices.
-pub(super) fn advice(config: &StageConfig, devices: usize) -> String {
+pub(crate) fn advice(config: &StageConfig, devices: usize) -> String {
     let StageConfig { batch_size, accumulation, .. } = *config;
     let items = |times: usize| batch_size / (devices * times).max(1);
     let mut all = Vec::new();

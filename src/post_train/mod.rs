@@ -8,7 +8,7 @@ mod cut_renderer;
 mod device;
 mod fault_report;
 pub mod gamma;
-mod less_memory;
+pub(crate) mod less_memory;
 pub(crate) mod misfit;
 mod optimizer;
 pub(crate) mod remote_address;
