@@ -15,12 +15,17 @@ const SIGNS: [&str; 6] = [
     "can't allocate buffer of size",
 ];
 
+/// How it is said here. What begins so has its advice already.
+const OUT: &str = "the device has no memory left";
+
 /// Does `work`; if it fails or panics because a device has no memory left, the error says so and what to do, by `advice`.
 ///
 /// # Errors
 /// Those of `work`, or [`Error::Invalid`] about the memory.
 pub(crate) fn guarded<T>(advice: impl Fn() -> String, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let out = |text: &str| reason(text).map(|reason| Error::Invalid(format!("{reason}: {}", advice())));
+    let out = |text: &str| {
+        reason(text).filter(|_| !text.contains(OUT)).map(|reason| Error::Invalid(format!("{reason}: {}", advice())))
+    };
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(out(&error.to_string()).unwrap_or(error)),
@@ -36,7 +41,7 @@ pub(crate) fn reason(failure: &str) -> Option<String> {
     let start = SIGNS.iter().filter_map(|sign| line.to_lowercase().find(sign)).min().unwrap_or(0);
     let words = line.get(start..).unwrap_or(line);
     let words: String = words.chars().take_while(|c| !"\\\"{".contains(*c)).take(120).collect();
-    Some(format!("the device has no memory left ({})", words.trim_end()))
+    Some(format!("{OUT} ({})", words.trim_end()))
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {
@@ -60,6 +65,13 @@ mod tests {
         assert_eq!(failing(|| panic!("{words}")), expected);
         let too_big = failing(|| panic!("can't allocate buffer of size: 12\nat 0x1"));
         assert_eq!(too_big, "the device has no memory left (can't allocate buffer of size: 12): take less");
+    }
+
+    #[test]
+    fn the_innermost_advice_is_kept() {
+        let inner = || guarded(|| "take less".into(), || -> Result<()> { Err(Error::Invalid("out of memory".into())) });
+        let said = guarded(|| "take more".into(), inner).unwrap_err().to_string();
+        assert_eq!(said, "the device has no memory left (out of memory): take less");
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn a_pass_that_does_not_fit_says_which_one_does() {
     say(&format!("{trained}\n{timed}"));
     for error in [trained, timed] {
         assert!(error.contains("the device has no memory left (can't allocate buffer of size"), "{error}");
-        assert!(error.contains("`accumulation` = 2 makes them passes of 500000 and the same updates"), "{error}");
+        assert!(error.contains("`accumulation` = 2 makes passes of 500000 and the same updates"), "{error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
     python3 configs/foreign/grid.py [--minutes 10] FILE...
 
-FILE is a configuration such as configs/foreign/wine.json. For each, two distances and three budgets are asked about, without
+FILE is a configuration such as configs/foreign/wine.json, whose own way to sample is Euler's method on the uniform grid. For each, two distances and three budgets are asked about, without
 pilots. The grid is Euler's method, midpoint, Heun and DPM-Solver++(2M), each on eight named time grids and on the two grids
 fitted to the model, on held-out data, with four seeds that `advise` did not use. Corrections are not in it, but for those of
 the advised settings. What was found is kept below runs/advised, and a second call goes on with it.
@@ -33,7 +33,7 @@ def metrics(file):
 
 
 def advise(file, metric, minutes):
-    where = folder(file) / metric
+    where = folder(file) / f"{metric}-{minutes:g}-minutes"
     budgets = ",".join(map(str, BUDGETS))
     # γ = 0 is no pilot: what is asked about is what costs no training.
     settings = ["--set", "gamma_search.gammas=[0]"]
@@ -46,7 +46,8 @@ def advise(file, metric, minutes):
 
 
 def grids(file):
-    measured = json.loads(next((folder(file) / "advise").glob("measured-*.json")).read_text())
+    newest = max((folder(file) / "advise").glob("measured-*.json"), key=lambda path: path.stat().st_mtime)
+    measured = json.loads(newest.read_text())
     found = {"uniform": {"kind": "uniform"}}
     found |= {f"shifted {a}": {"kind": "shifted", "shift": {"factor": a}, "last": 1.0} for a in [0.5, 2, 4, 8]}
     found |= {f"u^{e}": {"kind": "power", "exponent": e} for e in [2, 3]}

@@ -113,7 +113,8 @@ impl Experiment {
     /// What reading the data or making the network reports; a pass that does not fit the device, with what does.
     pub fn time_steps(&self) -> Result<StepCost> {
         let less = || less_memory::advice(&self.config().post_train, self.config().devices.len());
-        device_memory::guarded(less, || self.timed_steps())
+        let cost = device_memory::guarded(less, || self.timed_steps())?;
+        Ok(StepCost { picture: self.time_pictures()?, ..cost })
     }
 
     fn timed_steps(&self) -> Result<StepCost> {
@@ -138,13 +139,13 @@ impl Experiment {
             step.optimize(&mut optimizer, 1e-6.into(), grads)
         };
         step = one(step);
-        if let Some(fault @ Fault::Device { .. }) = step.fault() {
-            return Err(Error::Training(fault.to_string()));
-        }
         let (started, mut done) = (Instant::now(), 0);
         while done < MOST && (done < FEWEST || started.elapsed() < ENOUGH) {
             step = one(step);
             done += 1;
+        }
+        if let Some(fault @ Fault::Device { .. }) = step.fault() {
+            return Err(Error::Training(fault.to_string()));
         }
         let seconds = started.elapsed().as_secs_f64() / done as f64;
 
@@ -155,8 +156,7 @@ impl Experiment {
         let output = PredictionNetwork::<4>::predict(&network, batch.data, time, &batch.condition).output;
         host::values(output, "an output of the network")?;
         let evaluation = started.elapsed().as_secs_f64() / count as f64;
-        let picture = self.time_pictures()?;
-        Ok(StepCost { step: seconds * passes as f64, evaluation, picture, batch: stage.batch_size })
+        Ok(StepCost { step: seconds * passes as f64, evaluation, picture: 0.0, batch: stage.batch_size })
     }
 
     /// Seconds of making a picture of a sample and features of it, on the first device; 0 without a gFID.

@@ -9,7 +9,7 @@ use crate::data::{DataFingerprint, DataSplit, Decoded, Item, ItemBatcher};
 use crate::models::NetworkConfig;
 use crate::models::{Network, NetworkCondition};
 use crate::network::Condition;
-use crate::post_train::{Stage, StageConfig, Trained};
+use crate::post_train::{DeviceName, Stage, StageConfig, Trained};
 use crate::train::FlowBatch;
 use crate::{Error, Problem, Result, Stop, digest};
 use burn::data::dataloader::batcher::Batcher;
@@ -248,7 +248,12 @@ impl Experiment {
 
     /// A batch that is larger than the training part of `data`, which may be a part of the data.
     pub(super) fn batch_misfit(&self, path: &str, stage: &StageConfig, data: &DataSplit) -> Option<Problem> {
-        let passes = stage.accumulation.max(1) * self.devices.len().max(1);
+        self.batch_misfit_on(self.devices.len(), path, stage, data)
+    }
+
+    /// The same on so many devices.
+    fn batch_misfit_on(&self, devices: usize, path: &str, stage: &StageConfig, data: &DataSplit) -> Option<Problem> {
+        let passes = stage.accumulation.max(1) * devices.max(1);
         let items = data.train.len();
         let over = if passes > 1 { format!("over {passes} devices × accumulation ") } else { String::new() };
         let aside = if items < self.data.train.len() { " that are left when some are set aside" } else { "" };
@@ -256,6 +261,21 @@ impl Experiment {
         let mut problems = Vec::new();
         Problem::unless(&mut problems, stage.batch_size / passes <= items, path, "batch_size", stage.batch_size, must);
         problems.pop()
+    }
+
+    /// Whether it could be opened, and `stage` be trained on `data`, with other devices than the configuration names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] as [`open`](Self::open), devices aside, which are not opened.
+    pub(super) fn fits_on(&self, devices: &[DeviceName], stages: &[&StageConfig], data: &DataSplit) -> Result<()> {
+        let mut config = self.config.clone();
+        config.devices = devices.to_vec();
+        Error::if_any(config.problems())?;
+        fits::check(&config, Some(self.data.shape), Purpose::Train)?;
+        let count = devices.len();
+        let start = self.config.start.pretrain().map(|stage| ("start", stage, &self.data)).into_iter();
+        let stages = start.chain(stages.iter().map(|stage| ("post_train", *stage, data)));
+        Error::if_any(stages.filter_map(|(path, stage, data)| self.batch_misfit_on(count, path, stage, data)).collect())
     }
 
     /// The network with weights that are a pure function of `seed`, ready to train.

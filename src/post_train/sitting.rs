@@ -201,7 +201,7 @@ impl Sitting<'_> {
         drop(result.renderer);
         drop(warnings);
 
-        let done = usize::try_from(result.model.updates()).unwrap_or(usize::MAX);
+        let done = usize::try_from(run.done()).unwrap_or(usize::MAX);
         let saved = sets.newest_complete().unwrap_or(reached);
         FaultReport::forget_before(folder, saved);
         if let Some(found) = sets.not_finite() {

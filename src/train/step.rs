@@ -287,8 +287,10 @@ impl<N: PredictionNetwork<D> + ModuleDisplay, const D: usize> MixFlowTrainStep<N
         self.weights.ema = ema::update(self.weights.ema, &self.weights.network, decay);
         let every = self.settings.distance_every;
         if every > 0 && (update + 1).is_multiple_of(every) {
-            let distance = ema::distance(self.ema(), self.network()).map(|d| d.into_data().iter::<f64>().next());
-            self.shared().ema_distance = distance.flatten();
+            match ema::distance(self.ema(), self.network()).map(Tensor::try_into_data).transpose() {
+                Ok(distance) => self.shared().ema_distance = distance.and_then(|d| d.iter::<f64>().next()),
+                Err(error) => self.progress.run.report(Fault::Device { step: update, why: error.to_string() }),
+            }
         }
         self.counted()
     }

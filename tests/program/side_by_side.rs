@@ -35,3 +35,19 @@ fn weights_that_are_spread_over_devices_have_all_of_them() {
     let (_, said) = table(&place, "spread", json!(["cpu", "cpu"]), &changes);
     assert!(said.contains("3 of 3 arms × seeds to do, 1 at a time on cpu + cpu\n"), "{said}");
 }
+
+#[test]
+fn a_batch_that_only_all_devices_hold_is_told_before_anything_is_pretrained() {
+    let place = Place::new();
+    place.write("a.json", &photos());
+    let settings = ["devices=[\"cpu\", \"cpu\"]", "data.train=12", "start.batch_size=16", "post_train.batch_size=16"];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let all = |more: &[&'static str]| -> Vec<&str> {
+        ["compare", "a.json"].into_iter().chain(settings.clone()).chain(more.iter().copied()).collect()
+    };
+    let error = place.run(&all(&["--set", "compare.workers=2"])).failed();
+    assert!(error.contains("each arm is done on one of the devices") && error.contains("batch_size = 16"), "{error}");
+    assert!(error.contains("`compare.workers` = 1 gives each arm all devices"), "{error}");
+    assert!(!place.path("runs/cache").exists(), "pretraining was begun");
+    place.run(&all(&["--set", "compare.workers=1"])).done();
+}

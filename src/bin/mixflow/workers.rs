@@ -68,8 +68,8 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
     }
     let (experiment, folder) = (comparison.experiment(), comparison.folder());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut free = job_devices::of_workers(comparison, cores);
-    free.truncate(waiting.len());
+    let mut free = job_devices::of_workers(comparison, waiting.len(), cores);
+    free.iter().try_for_each(|devices| comparison.check_jobs_on(devices))?;
     let (workers, on) = (free.len(), job_devices::list(&free));
     say::line(format!("{} of {} arms × seeds to do, {workers} at a time on {on}", waiting.len(), jobs.len()));
     let (start_work, work) = (experiment.start_work()?, waiting.iter().map(|(_, work)| work).sum::<f64>());

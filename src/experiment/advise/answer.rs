@@ -26,7 +26,7 @@ pub struct BudgetAnswer {
     pub own: String,
     /// Ways to sample that were tried beside it.
     pub tried: usize,
-    /// The nearest of them on set-aside data; none if no one is nearer than the user's own by 3 % and two standard errors.
+    /// The nearest of them on training data; none if no one is nearer than the user's own by 3 % and two standard errors.
     pub best: Option<Choice>,
     /// Those of the last rounds, the nearest first.
     pub finalists: Vec<Finalist>,
@@ -45,7 +45,7 @@ pub struct Choice {
     pub sampler: ArmSampler,
     /// Its steps.
     pub steps: usize,
-    /// The change against the user's own on set-aside data, by which it was chosen.
+    /// The change against the user's own on training data, by which it was chosen.
     pub chosen: Change,
     /// The same on held-out data with fresh seeds; none where there was no time.
     pub confirmed: Option<Change>,
@@ -67,7 +67,7 @@ pub struct OtherChange {
 pub struct Finalist {
     /// Its name.
     pub name: String,
-    /// Its mean distance to set-aside data.
+    /// Its mean distance to training data, over the seeds that all finalists have.
     pub distance: f64,
     /// Its change against the user's own; none for that itself.
     pub change: Option<Change>,

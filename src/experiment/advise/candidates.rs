@@ -82,7 +82,9 @@ impl Ground<'_> {
             _ => return Vec::new(),
         };
         let with = |(grid, times)| ArmSampler { name: format!("{solver}, {grid}"), times, ..base.clone() };
-        grids.map(with).into_iter().filter(|sampler| self.fits(sampler)).collect()
+        let own = self.own();
+        let differs = |sampler: &ArmSampler| (&sampler.solver, &sampler.times) != (&own.solver, &own.times);
+        grids.map(with).into_iter().filter(|sampler| differs(sampler) && self.fits(sampler)).collect()
     }
 
     /// The user's own way, at this budget alone.

@@ -1,6 +1,6 @@
 //! Is post-training worth it? An answer for a model, data, a budget of network evaluations and a distance.
 //!
-//! 1. What costs no training is tried first (`candidates`), by successive halving (`halving`) on set-aside data.
+//! 1. What costs no training is tried first (`candidates`), by successive halving (`halving`) on training data.
 //! 2. Pilots of MixFlow follow, under the best of it and under the user's own way to sample, each beside a control.
 //! 3. Held-out data confirm what was chosen, once, with fresh seeds.
 //! 4. The answer is in plain words (`verdict`), with sections to paste.

@@ -145,7 +145,7 @@ fn distances(text: &mut String, answer: &BudgetAnswer) {
 fn finalists(text: &mut String, answer: &BudgetAnswer) {
     let _ = writeln!(
         text,
-        "\nThe nearest of {} ways that cost no training, on set-aside data; in bold what differs beyond two standard errors:\n\n| \
+        "\nThe nearest of {} ways that cost no training, on training data; in bold what differs beyond two standard errors:\n\n| \
          sampling | distance | against your own | against the chosen one |\n|---|---|---|---|",
         answer.tried
     );

@@ -1,4 +1,4 @@
-//! What costs no training, tried by successive halving on set-aside data.
+//! What costs no training, tried by successive halving on training data.
 use super::answer::Finalist;
 use super::change::{Change, Found};
 use super::halving::{nearest, rounds};
@@ -49,8 +49,8 @@ impl Advisor {
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<Swept>> {
         let samples = self.config().compare.samples;
-        // Of latents there are no more than are set aside.
-        let most = self.config().cell_samples(self.experiment.data().set_aside()?.held_out.labels().len());
+        // Of latents there are no more than are compared with.
+        let most = self.config().cell_samples(self.experiment.data().beside_itself().held_out.labels().len());
         let own = |evaluations| self.ground(evaluations, measured).own();
         let each = self.evaluations.iter().sum::<usize>() as f64;
         let pictures = if self.metric == "gfid" { self.evaluations.len() as f64 } else { 0.0 };

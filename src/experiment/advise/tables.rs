@@ -21,7 +21,8 @@ fn fresh(config: &ExperimentConfig, first: u64, count: usize) -> Vec<u64> {
     (first..).filter(|seed| !taken(seed)).take(count).collect()
 }
 
-/// `samplers` with the weights of `start` alone, compared with set-aside data.
+/// `samplers` with the weights of `start` alone, compared with training data, of which there are more than set aside: nothing
+/// is trained that could remember them better than another.
 pub(super) fn sweep(
     config: &ExperimentConfig,
     samplers: Vec<ArmSampler>,
@@ -37,7 +38,7 @@ pub(super) fn sweep(
         evaluations: evaluations.to_vec(),
         seeds: fresh(config, SWEEP, seeds),
         samples,
-        reference: Reference::SetAside,
+        reference: Reference::Training,
         gfid: config.compare.gfid.clone().filter(|_| metric == "gfid"),
         ..config.compare.clone()
     };
@@ -168,7 +169,7 @@ mod tests {
             assert_eq!(seeds[2], [3_000_001, 3_000_002, 3_000_003]);
             let references = tables.map(|table| table.compare.reference);
             let (aside, out) = (Reference::SetAside, Reference::HeldOut);
-            assert_eq!(references, [aside, aside, out, out, out]);
+            assert_eq!(references, [Reference::Training, aside, out, out, out]);
         }
     }
 

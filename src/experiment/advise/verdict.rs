@@ -35,18 +35,18 @@ fn sampling(answer: &BudgetAnswer) -> String {
     match (&answer.best, answer.advised()) {
         (_, Some(Choice { sampler: ArmSampler { name, .. }, steps, chosen, confirmed: Some(confirmed), .. })) => {
             format!(
-                "Use {name} with {steps} steps: {confirmed} for nothing, against {}. It was chosen at {chosen} on set-aside data{}.",
+                "Use {name} with {steps} steps: {confirmed} for nothing, against {}. It was chosen at {chosen} on training data{}.",
                 answer.own,
                 shrink(chosen, confirmed)
             )
         }
         (_, Some(Choice { sampler: ArmSampler { name, .. }, steps, chosen, confirmed: None, .. })) => format!(
-            "Use {name} with {steps} steps: {chosen} for nothing, against {}, on the set-aside data that chose it. There was no \
+            "Use {name} with {steps} steps: {chosen} for nothing, against {}, on the training data that chose it. There was no \
              time to confirm it on held-out data.",
             answer.own
         ),
         (Some(Choice { sampler: ArmSampler { name, .. }, chosen, confirmed, .. }), None) => format!(
-            "Keep {}. {name} looked better on set-aside data ({chosen}), but held-out data do not confirm it ({}).",
+            "Keep {}. {name} looked better on training data ({chosen}), but held-out data do not confirm it ({}).",
             answer.own,
             confirmed.map_or("not measured".into(), |change| change.to_string())
         ),
@@ -198,7 +198,7 @@ mod tests {
             words(&answer, Some(20.2), None),
             [
                 "Use Heun, fitted grid with 5 steps: -41 ± 3 % for nothing, against your own (Euler). It was chosen at -45 ± 2 % on \
-                 set-aside data, and shrank by 4 points.",
+                 training data, and shrank by 4 points.",
                 "MixFlow with γ = 0.2 adds -9 ± 4 % to it, for about 20 minutes of training (1500 steps); without it, under your own \
                  (Euler), it would add -24 ± 5 %.",
             ]

@@ -34,6 +34,7 @@ use crate::adapter::merged;
 use crate::checkpoint::{CHECKPOINTS, newest_step};
 use crate::data::{DataSplit, Form};
 use crate::models::Network;
+use crate::post_train::DeviceName;
 use crate::train::ema;
 use crate::{Error, Problem, Result, Stop};
 pub(super) use cell::Cell;
@@ -201,6 +202,31 @@ impl Comparison {
     /// The same comparison, whose trainings end after the step they are in, saved, when `stop` asks for it.
     pub fn stopped_by(self, stop: &Stop) -> Self {
         Self { experiment: self.experiment.stopped_by(stop), ..self }
+    }
+
+    /// Whether a job can be done on `devices` alone, before anything is pretrained for it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with what does not fit, and what gives a job all devices.
+    pub fn check_jobs_on(&self, devices: &[DeviceName]) -> Result<()> {
+        if devices == self.config().devices {
+            return Ok(());
+        }
+        let trained = self.arms.iter().filter(|arm| arm.weights == ArmWeights::PostTrained);
+        let stages: Vec<_> = trained.map(|arm| &arm.stage).collect();
+        self.experiment.fits_on(devices, &stages, &self.data).map_err(|error| {
+            let names: Vec<&str> = devices.iter().map(|device| device.0.as_str()).collect();
+            Error::Invalid(format!(
+                "each arm is done on one of the devices, and {} alone will not do: {error}\n`compare.workers` = 1 gives each \
+                 arm all devices",
+                names.join(", ")
+            ))
+        })
+    }
+
+    /// Whether any job trains.
+    pub fn trains(&self) -> bool {
+        self.arms.iter().any(|arm| arm.weights == ArmWeights::PostTrained)
     }
 
     /// Every job, seed by seed, so that a stopped run has whole seeds.

@@ -44,6 +44,17 @@ fn an_exact_start_trains_nothing() {
 }
 
 #[test]
+fn what_is_trained_is_not_compared_with_what_it_was_trained_on() {
+    let trained = problems(r#", "compare": {"reference": "training"}"#);
+    assert!(
+        trained.contains("compare.reference = \"training\": must be") && trained.contains("`control`"),
+        "{trained}"
+    );
+    let start = r#"[{"name": "as it is", "weights": "start"}], "control": "as it is""#;
+    assert_eq!(problems(&format!(r#", "compare": {{"reference": "training", "arms": {start}}}"#)), "");
+}
+
+#[test]
 fn gamma_may_be_left_to_be_chosen() {
     let auto = r#", "post_train": {"strategy": {"kind": "mixflow", "gamma": "auto"}}"#;
     let config = parsed(auto).unwrap();
