@@ -41,7 +41,8 @@ struct Kept {
     seconds: f64,
     sampling: Ratio,
     training: Ratio,
-    sweep: Option<SweepPlan>,
+    /// One after the other, the larger ones as time was left; none once there was no more.
+    sweeps: Vec<Option<SweepPlan>>,
     pilots: Option<PilotPlan>,
     confirmation: Option<ConfirmationPlan>,
 }
@@ -110,15 +111,24 @@ impl Minutes {
         [of(Work::trained(work.training)), of(Work { training: 0.0, ..work })]
     }
 
-    /// The sweep that was decided, or is now.
-    pub fn sweep(&mut self, decide: impl FnOnce(&Self) -> Result<SweepPlan>) -> Result<SweepPlan> {
-        let plan = match self.kept.sweep {
-            Some(plan) => return Ok(plan),
-            None => decide(self)?,
-        };
-        self.kept.sweep = Some(plan);
+    /// The sweep after so many others that was decided, or is now.
+    pub fn sweep(
+        &mut self,
+        others: usize,
+        decide: impl FnOnce(&Self) -> Result<Option<SweepPlan>>,
+    ) -> Result<Option<SweepPlan>> {
+        if let Some(plan) = self.kept.sweeps.get(others) {
+            return Ok(*plan);
+        }
+        let plan = decide(self)?;
+        self.kept.sweeps.push(plan);
         self.save()?;
         Ok(plan)
+    }
+
+    /// Seconds that are left of a part of all minutes.
+    pub fn left_of(&self, part: f64) -> f64 {
+        (part * self.all - self.spent()).max(0.0)
     }
 
     /// The pilots that were decided, or are now.

@@ -65,6 +65,12 @@ impl SweepPlan {
         of(self.bases) + of(self.corrections + 1) + CONTENDERS * (self.last - self.most)
     }
 
+    /// Whether it tells half as much again as another: more candidates, samples or seeds.
+    pub fn is_worth_more_than(&self, other: &Self) -> bool {
+        let samples = |plan: &Self| plan.cells() as f64 * plan.samples as f64;
+        samples(self) >= 1.5 * samples(other)
+    }
+
     /// The largest sweep of at most `bases` and `corrections` that fits; `seconds` says what a number of cells of some
     /// samples takes. None if not even the least fits.
     pub fn fitting(
@@ -158,6 +164,8 @@ mod tests {
         let most = SweepPlan { bases: 24, corrections: 10, samples: 200, first: 2, most: 8, last: 32 };
         assert_eq!(plan(1e4), Some(most));
         assert_eq!(plan(0.1), None);
+        assert!(plan(1e4).unwrap().is_worth_more_than(&plan(10.0).unwrap()));
+        assert!(!plan(1e4).unwrap().is_worth_more_than(&plan(1e3).unwrap()));
         assert_eq!(most.cells(), (25 * 2 + 13 * 2 + 7 * 4) + (12 * 2 + 7 * 2 + 6 * 4) + 4 * 24);
     }
 
