@@ -88,7 +88,8 @@ def cases(file, advices, rows):
             best, own = min(others.values(), key=lambda row: row["mean"]), mine[OWN]
             # Without an advice the way it was is what was advised.
             given = mine.get(advised(metric, evaluations), own)
-            pairs = [a / b - 1 for a, b in zip(given["values"], best["values"])]
+            # Their mean is the change of the mean distance; its error is that of pairs of the same seed.
+            pairs = [(a - b) / best["mean"] for a, b in zip(given["values"], best["values"])]
             above, error = mean(pairs), (sum((p - mean(pairs)) ** 2 for p in pairs) / (len(pairs) - 1) / len(pairs)) ** 0.5
             worse = given["change_from_first_sampler"] or 0
             worse_error = given["change_from_first_sampler_standard_error"] or 0
