@@ -1,10 +1,9 @@
 //! What a training step asks of a GPU, counted and not timed: kernels launched, buffers written, buffers read. wgpu tells its
 //! logger of each. Only on a device of `wgpu`, which `MIXFLOW_TEST_DEVICE` names; without it the test says that it is skipped.
 mod device;
+mod tiny;
 
-use burn_mixflow::experiment::Experiment;
-use burn_mixflow::experiment::config::ExperimentConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -34,14 +33,8 @@ impl log::Log for Counter {
 
 /// What was said while the tiny SiT trained some steps.
 fn said(name: &str, steps: usize, folder: &Path) -> BTreeMap<String, u64> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut config: Value =
-        serde_json::from_slice(&std::fs::read(root.join("configs/sit/tiny.json")).unwrap()).unwrap();
     let stage = json!({"steps": steps, "steps_per_epoch": steps, "accumulation": 1});
-    json_patch::merge(&mut config, &json!({"devices": [name], "post_train": stage}));
-    config.as_object_mut().unwrap().remove("$schema");
-    let config = ExperimentConfig::parse(&config.to_string()).unwrap();
-    let experiment = Experiment::open(config, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("on_device")).unwrap();
+    let experiment = tiny::opened("sit", name, json!({"post_train": stage})).unwrap();
     let (start, _) = experiment.start().unwrap();
     SAID.lock().unwrap().clear();
     experiment.post_train(start, folder, None).unwrap();

@@ -1,6 +1,7 @@
 //! Every system's tiny checkpoint on the device that `MIXFLOW_TEST_DEVICE` names, beside the CPU: in, post-training, resuming,
 //! samples and weights out. Without the variable nothing is tested, and each test says so.
 mod device;
+mod tiny;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use tiny::opened;
 
 /// The named device; none, and loudly so, without one.
 fn named() -> Option<String> {
@@ -25,17 +27,6 @@ fn named() -> Option<String> {
 
 fn open(system: &str, on: &str, changes: Value) -> Experiment {
     opened(system, on, changes).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn opened(system: &str, on: &str, changes: Value) -> burn_mixflow::Result<Experiment> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut json: Value =
-        serde_json::from_slice(&std::fs::read(root.join("configs").join(system).join("tiny.json")).unwrap()).unwrap();
-    json_patch::merge(&mut json, &json!({"devices": [on], "post_train": {"steps": 8, "steps_per_epoch": 4}}));
-    json_patch::merge(&mut json, &changes);
-    json.as_object_mut().unwrap().remove("$schema");
-    let config = ExperimentConfig::parse(&json.to_string()).unwrap();
-    Experiment::open(config, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("on_device"))
 }
 
 fn trained(experiment: &Experiment, folder: &Path, until: Option<usize>) -> Trained<Network> {

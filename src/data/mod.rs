@@ -63,6 +63,7 @@ pub use pixel_rule::PixelRule;
 pub use ring::RingConfig;
 pub use scaling::Scaling;
 pub use set::DataSet;
+pub(crate) use set::evenly;
 pub use split::DataSplit;
 #[cfg(feature = "shipped")]
 pub use table::TableConfig;

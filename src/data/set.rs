@@ -57,6 +57,12 @@ pub(super) trait Source: Debug + Send + Sync {
     }
 }
 
+/// At most `most` of `all` places, evenly chosen.
+pub(crate) fn evenly(all: usize, most: usize) -> Vec<usize> {
+    let count = all.min(most);
+    (0..count).map(|i| i * all / count).collect()
+}
+
 /// Something that may be in several items.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Unit {

@@ -6,7 +6,7 @@
 //! overlap: there a fifth of the cells of each photo is set aside, a patch goes where all its cells go, and one that
 //! lies across the border is in neither set.
 use super::set::Unit;
-use super::{DataSplit, HeldOut, hold_out};
+use super::{DataSplit, HeldOut, evenly, hold_out};
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -48,9 +48,8 @@ impl DataSplit {
     /// The training items, evenly chosen where they are many, in place of the held-out ones: more to choose by than a fifth
     /// of them, for choices that train nothing.
     pub fn beside_itself(&self) -> Self {
-        let count = self.train.len();
-        let chosen: Vec<usize> = (0..count.min(MOST)).map(|i| i * count / count.min(MOST)).collect();
-        Self { held_out: self.train.only(&chosen).with_mirror(false), ..self.clone() }
+        let held_out = self.train.only(&evenly(self.train.len(), MOST)).with_mirror(false);
+        Self { held_out, ..self.clone() }
     }
 
     /// Of the training items, those that stay and those that are set aside.

@@ -2,7 +2,7 @@
 use super::cell_gfid::CellGfid;
 use super::metric::Metric;
 use super::opened::Experiment;
-use crate::data::{DataSplit, Form};
+use crate::data::{DataSplit, Form, evenly};
 use crate::evaluate::{
     FeatureExtractor, FrechetReference, Moments, PairAverage, Pixels, RandomConvolutions, energy_distance_with,
     frechet_distance_of_samples,
@@ -276,10 +276,4 @@ impl<'a> Distances<'a> {
 /// How many latents or vectors of `size` numbers are compared one by one.
 pub(super) fn most_for_pairs(size: usize) -> usize {
     MOST_FOR_PAIRS.min((MOST_PAIR_VALUES / size.max(1)).max(2))
-}
-
-/// At most `most` of `all` places, evenly chosen.
-pub(super) fn evenly(all: usize, most: usize) -> Vec<usize> {
-    let count = all.min(most);
-    (0..count).map(|i| i * all / count).collect()
 }

@@ -44,9 +44,7 @@ impl Ground<'_> {
         ranked.sort_by_key(|(rank, _)| *rank);
         let own = self.own();
         let others = ranked.into_iter().map(|(_, sampler)| sampler);
-        let differs = |sampler: &ArmSampler| (&sampler.solver, &sampler.times) != (&own.solver, &own.times);
-        let others: Vec<_> = others.filter(|sampler| differs(sampler) && self.fits(sampler)).collect();
-        [own].into_iter().chain(others).collect()
+        [own].into_iter().chain(others.filter(|sampler| self.is_another(sampler))).collect()
     }
 
     /// `base` with each correction, the likeliest to help first; without `base` itself.
@@ -82,9 +80,7 @@ impl Ground<'_> {
             _ => return Vec::new(),
         };
         let with = |(grid, times)| ArmSampler { name: format!("{solver}, {grid}"), times, ..base.clone() };
-        let own = self.own();
-        let differs = |sampler: &ArmSampler| (&sampler.solver, &sampler.times) != (&own.solver, &own.times);
-        grids.map(with).into_iter().filter(|sampler| differs(sampler) && self.fits(sampler)).collect()
+        grids.map(with).into_iter().filter(|sampler| self.is_another(sampler)).collect()
     }
 
     /// The user's own way, at this budget alone.
@@ -95,6 +91,11 @@ impl Ground<'_> {
     fn plain(&self) -> ArmSampler {
         let evaluations = Some(vec![self.evaluations]);
         ArmSampler { evaluations, only_pictures: false, arms: None, ..self.own.clone() }
+    }
+
+    /// Whether it fits, and its solver and grid are not the user's own.
+    fn is_another(&self, sampler: &ArmSampler) -> bool {
+        (&sampler.solver, &sampler.times) != (&self.own.solver, &self.own.times) && self.fits(sampler)
     }
 
     /// Whether a number of steps spends the budget, and its values are allowed.

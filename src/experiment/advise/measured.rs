@@ -1,9 +1,9 @@
 //! What the model itself shows: its velocity deficit, and where its trajectories bend.
 use super::fitted_grid::Bending;
 use crate::data::Form;
+use crate::data::evenly;
 use crate::experiment::Experiment;
 use crate::experiment::compare::ExactField;
-use crate::experiment::distances::evenly;
 use crate::experiment::files::{pretty, read, write};
 use crate::experiment::slow_flow::{Exactly, FieldSource, GroundTruth, networked};
 use crate::experiment::velocity_deficit::VelocityDeficit;

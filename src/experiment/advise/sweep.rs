@@ -76,46 +76,49 @@ impl Advisor {
             let refined = ground.bases().iter().map(|base| ground.refined(base).len()).max().unwrap_or(0);
             ground.corrected(&ground.own()).len() + refined
         });
-        let first = minutes.sweep(0, |minutes| {
-            let seconds = |cells, samples| minutes.seconds(of_cells(cells, samples));
-            Ok(SweepPlan::fitting((bases, corrections), samples, SHARE * minutes.left(), seconds))
-        })?;
-        let Some(plan) = first else {
-            let seconds = minutes.seconds(of_cells(2 * 6, samples / 4));
-            return Err(Error::Invalid(format!(
-                "--minutes {}: not even a small sweep of samplers fits; give about {:.0}, or fewer `compare.samples`",
-                self.minutes,
-                (seconds / SHARE / 60.0).ceil().max(self.minutes + 1.0)
-            )));
-        };
-        let seconds = minutes.seconds(of_cells(plan.cells(), plan.samples));
-        say(&format!(
-            "this takes about {:.1} of {} minutes: free settings {seconds:.0} s, then pilots and confirmation {:.0} s at most",
-            (minutes.spent() + seconds + self.foretold(minutes, minutes.left() - seconds)) / 60.0,
-            self.minutes,
-            self.foretold(minutes, minutes.left() - seconds)
-        ));
-        say(&format!(
-            "free settings: up to {} solvers and grids, then {} corrections and grids between; {} samples, {} to {} seeds",
-            plan.bases, plan.corrections, plan.samples, plan.first, plan.last
-        ));
         let mut all = |plan: &SweepPlan, minutes: &mut Minutes| -> Result<Vec<Swept>> {
             self.evaluations.iter().map(|n| self.sweep(*n, measured, plan, minutes, run)).collect()
         };
-        let (mut plan, mut swept) = (plan, all(&plan, minutes)?);
-        // What a cell costs is known now, and may be less than was feared.
-        for others in 1..SWEEPS_AT_MOST {
-            let larger = minutes.sweep(others, |minutes| {
+        let (mut swept, mut before) = (Vec::new(), None::<SweepPlan>);
+        // What a cell costs is known after the first sweep, and may be less than was feared.
+        for others in 0..SWEEPS_AT_MOST {
+            let plan = minutes.sweep(others, |minutes| {
                 let seconds = |cells, samples| minutes.seconds(of_cells(cells, samples));
-                let fits = SweepPlan::fitting((bases, corrections), samples, minutes.left_of(SHARE), seconds);
-                Ok(fits.filter(|larger| larger.is_worth_more_than(&plan)))
+                let available = if before.is_none() { SHARE * minutes.left() } else { minutes.left_of(SHARE) };
+                let fits = SweepPlan::fitting((bases, corrections), samples, available, seconds);
+                match before {
+                    Some(before) => Ok(fits.filter(|larger| larger.is_worth_more_than(&before))),
+                    None => fits.map(Some).ok_or_else(|| {
+                        Error::Invalid(format!(
+                            "--minutes {}: not even a small sweep of samplers fits; give about {:.0}, or fewer \
+                             `compare.samples`",
+                            self.minutes,
+                            (seconds(2 * 6, samples / 4) / SHARE / 60.0).ceil().max(self.minutes + 1.0)
+                        ))
+                    }),
+                }
             })?;
-            let Some(larger) = larger else { break };
-            say(&format!(
-                "free settings once more, as there is time: up to {} solvers and grids, {} samples, up to {} seeds",
-                larger.bases, larger.samples, larger.last
-            ));
-            (plan, swept) = (larger, all(&larger, minutes)?);
+            let Some(plan) = plan else { break };
+            if before.is_none() {
+                let seconds = minutes.seconds(of_cells(plan.cells(), plan.samples));
+                say(&format!(
+                    "this takes about {:.1} of {} minutes: free settings {seconds:.0} s, then pilots and confirmation {:.0} s at most",
+                    (minutes.spent() + seconds + self.foretold(minutes, minutes.left() - seconds)) / 60.0,
+                    self.minutes,
+                    self.foretold(minutes, minutes.left() - seconds)
+                ));
+                say(&format!(
+                    "free settings: up to {} solvers and grids, then {} corrections and grids between; {} samples, {} to {} seeds",
+                    plan.bases, plan.corrections, plan.samples, plan.first, plan.last
+                ));
+            } else {
+                say(&format!(
+                    "free settings once more, as there is time: up to {} solvers and grids, {} samples, up to {} seeds",
+                    plan.bases, plan.samples, plan.last
+                ));
+            }
+            swept = all(&plan, minutes)?;
+            before = Some(plan);
         }
         Ok(swept)
     }

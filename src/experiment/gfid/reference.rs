@@ -4,7 +4,7 @@ use super::npz::{self, PICTURES};
 use super::pictures::Pictures;
 use super::samples::finite;
 use super::{cache, content};
-use crate::experiment::distances::evenly;
+use crate::data::evenly;
 use crate::experiment::progress::{Progress, Task};
 use crate::models::encoders::inception::Inception;
 use crate::{Error, Result, host};

@@ -1,11 +1,11 @@
 //! Every distance between two sets of samples, beside what chance alone gives.
 use super::report::{Better, MeasuredSet, SetDistance, SetsReport};
 use super::{MeasureOptions, SampleForm, SampleSet};
+use crate::data::evenly;
 use crate::evaluate::{
     FeatureExtractor, PairAverage, RandomConvolutions, energy_distance_with, frechet_distance_of_samples, kid,
     precision_recall,
 };
-use crate::experiment::distances::evenly;
 use crate::random::{Purpose, SampleKey};
 use crate::{Error, Result, host};
 use burn::tensor::{Device, Tensor, TensorData};
