@@ -88,7 +88,15 @@ fn what_fails_ends_with_1_and_names_the_file() {
         let error = place.run(arguments).failed();
         assert!(error.contains("nowhere: holds no ema.bpk") && error.contains("mixflow post-train"), "{error}");
     }
-    assert!(!place.path("runs").exists());
+    for (arguments, expected) in [
+        (&["evidence"][..], "configs/photos/gamma.json is not there: run this in a checkout of burn-mixflow"),
+        (&["evidence", "--page"], "run this in a checkout"),
+        (&["evidence", "photos"], "photos: must be one of photos-gamma, photos-rivals, "),
+    ] {
+        let error = place.run(arguments).failed();
+        assert!(error.contains(expected), "{arguments:?}: {error}");
+    }
+    assert!(!place.path("runs").exists() && !place.path("docs").exists());
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `mixflow advise`.
 use crate::place::CACHE;
 use crate::{Experiment, say, signals, workers};
-use burn_mixflow::experiment::advise::{Advisor, Question};
+use burn_mixflow::experiment::advise::{Advice, Advisor, Question};
 use burn_mixflow::experiment::check_folder;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::{FolderLock, Result};
 use clap::Args;
 use std::path::Path;
+
+/// Below the folder of an experiment.
+const FOLDER: &str = "advise";
 
 /// An experiment, and what is asked about it.
 #[derive(Debug, Args)]
@@ -33,19 +36,25 @@ pub struct Asked {
 
 /// Whether it is worth it.
 pub fn run(config: ExperimentConfig, folder: &Path, asked: &Asked) -> Result<()> {
-    check_folder(folder, &config)?;
-    let folder = folder.join("advise");
-    let _lock = FolderLock::take(&folder)?;
     let question = Question {
         evaluations: (!asked.evaluations.is_empty()).then(|| asked.evaluations.clone()),
         metric: asked.metric.clone(),
         minutes: asked.minutes,
     };
-    let advisor = Advisor::open(config, &question, (&folder, Path::new(CACHE)), say::progress())?;
+    let (_, text) = answer(config, folder, &question)?;
+    say::result(&format!("\n{text}"));
+    let folder = folder.join(FOLDER).display().to_string();
+    say::line(format!("written: {folder}: advice.json, advice.md, sections to paste, distances.svg"));
+    Ok(())
+}
+
+/// The advice and its text, whose files go below `folder`.
+pub fn answer(config: ExperimentConfig, folder: &Path, question: &Question) -> Result<(Advice, String)> {
+    check_folder(folder, &config)?;
+    let folder = folder.join(FOLDER);
+    let _lock = FolderLock::take(&folder)?;
+    let advisor = Advisor::open(config, question, (&folder, Path::new(CACHE)), say::progress())?;
     let advisor = advisor.stopped_by(&signals::stop());
     say::line(format!("results: {}", folder.display()));
-    let (_, text) = advisor.run(&mut |table, jobs| workers::run(table, jobs), &mut |line| say::line(line))?;
-    say::result(&format!("\n{text}"));
-    say::line(format!("written: {}: advice.json, advice.md, sections to paste, distances.svg", folder.display()));
-    Ok(())
+    advisor.run(&mut |table, jobs| workers::run(table, jobs), &mut |line| say::line(line))
 }

@@ -1,12 +1,20 @@
 //! `mixflow compare`.
 use crate::{choose_gamma, place, say, workers};
 use burn_mixflow::experiment::config::ExperimentConfig;
-use burn_mixflow::experiment::{Comparison, check_folder, comparison_takes};
+use burn_mixflow::experiment::{Comparison, ComparisonResults, check_folder, comparison_takes};
 use burn_mixflow::{FolderLock, Result};
 use std::path::Path;
 
 /// The table of arms.
 pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
+    let results = fill(config, folder)?;
+    say::result(&format!("\n{}", results.markdown()));
+    say::line(format!("written: {}: results.json, table.md, pictures", folder.display()));
+    Ok(())
+}
+
+/// Fills the table and draws it, in the files of `folder`.
+pub fn fill(config: ExperimentConfig, folder: &Path) -> Result<ComparisonResults> {
     check_folder(folder, &config)?;
     let (config, lock) = choose_gamma::decided(config, folder)?;
     let experiment = place::open(config)?;
@@ -20,8 +28,6 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
     }
     workers::run(&comparison, &comparison.jobs())?;
     let results = comparison.write_results()?;
-    say::result(&format!("\n{}", results.markdown()));
     comparison.draw(&results)?;
-    say::line(format!("written: {}: results.json, table.md, pictures", folder.display()));
-    Ok(())
+    Ok(results)
 }

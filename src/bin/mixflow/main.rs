@@ -81,8 +81,8 @@ enum Command {
     /// Lend devices of this machine to others, until Ctrl-C or SIGTERM.
     #[cfg(feature = "remote")]
     Serve(serve::Arguments),
-    /// Write docs/evidence.md from what the commands it lists left in runs/.
-    Evidence,
+    /// Run everything that docs/evidence.md tells of, in a checkout of burn-mixflow, and write it.
+    Evidence(evidence::Arguments),
     /// Print the JSON schema of a file, for editors.
     Schema {
         /// Of which file.
@@ -200,7 +200,7 @@ fn run(command: Command) -> Result<()> {
         Command::Evaluate(arguments) => evaluate::run(&arguments),
         #[cfg(feature = "remote")]
         Command::Serve(arguments) => serve::run(&arguments),
-        Command::Evidence => evidence::run(),
+        Command::Evidence(arguments) => evidence::run(&arguments),
         Command::Schema { of } => {
             let schema = match of {
                 SchemaOf::Experiment => ExperimentConfig::schema(),

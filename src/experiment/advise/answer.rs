@@ -15,6 +15,9 @@ pub struct Advice {
     pub budgets: Vec<BudgetAnswer>,
     /// The model's velocity deficit; none where it was not measured.
     pub deficit: Option<VelocityDeficit>,
+    /// The times fitted to the model, for solvers of order 1 and of higher order; none where they were not measured.
+    #[serde(default)]
+    pub fitted: Option<[Vec<f64>; 2]>,
 }
 
 /// The answer for one budget.
@@ -28,6 +31,9 @@ pub struct BudgetAnswer {
     pub tried: usize,
     /// The nearest of them on training data; none if no one is nearer than the user's own by 3 % and two standard errors.
     pub best: Option<Choice>,
+    /// A correction of that which was nearer on training data and is not on held-out data; none where there is no such.
+    #[serde(default)]
+    pub dropped: Option<Dropped>,
     /// Those of the last rounds, the nearest first.
     pub finalists: Vec<Finalist>,
     /// What pilots showed; empty where there was no time for them.
@@ -51,6 +57,17 @@ pub struct Choice {
     pub confirmed: Option<Change>,
     /// The same by the other distances of the data, on held-out data too.
     pub others: Vec<OtherChange>,
+}
+
+/// A correction that held-out data do not confirm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The way to sample that has it.
+    pub name: String,
+    /// Its change against the same way without it, on training data.
+    pub chosen: Change,
+    /// The same on held-out data.
+    pub confirmed: Change,
 }
 
 /// A change by a distance that nothing was chosen by.

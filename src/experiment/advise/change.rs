@@ -18,8 +18,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Of distances by seed; none without a seed that both have, at which the other is not 0.
-    pub(super) fn paired(mine: &[(u64, f64)], other: &[(u64, f64)]) -> Option<Self> {
+    /// `mean(mine/other − 1)` of distances by seed; none without a seed that both have, at which the other is not 0.
+    pub fn paired(mine: &[(u64, f64)], other: &[(u64, f64)]) -> Option<Self> {
         let of = |(seed, distance): &(u64, f64)| {
             let (_, against) = other.iter().find(|(own, _)| own == seed)?;
             Some(distance / against - 1.0).filter(|change| change.is_finite())

@@ -20,7 +20,9 @@ mod tables;
 mod trained;
 mod verdict;
 
-pub use answer::{Advice, BudgetAnswer, Choice, Distance, Finalist, Gain, OtherChange, PilotOutcome, TrainedOutcome};
+pub use answer::{
+    Advice, BudgetAnswer, Choice, Distance, Dropped, Finalist, Gain, OtherChange, PilotOutcome, TrainedOutcome,
+};
 pub use change::Change;
 pub use measured::Measured;
 
@@ -131,7 +133,7 @@ impl Advisor {
         let measured = Measured::of(&self.experiment, guidance, &file)?;
         let swept = self.sweep_all(measured.as_ref(), &mut minutes, run, say)?;
         let mut advice = self.train_and_confirm(swept, &mut minutes, run, say)?;
-        advice.deficit = measured.map(|measured| measured.deficit);
+        (advice.deficit, advice.fitted) = measured.map(|measured| (measured.deficit, measured.grids)).unzip();
         let text = self.markdown(&advice, &minutes);
         self.write(&advice, &text)?;
         Ok((advice, text))

@@ -32,7 +32,19 @@ pub(super) struct Swept {
     pub own: ArmSampler,
     /// The nearest and its change against the user's own; none where that is no gain.
     pub best: Option<(ArmSampler, Change)>,
+    /// The nearest without a correction more, where the nearest has one.
+    pub bare: Option<Bare>,
     pub finalists: Vec<Finalist>,
+}
+
+/// A way to sample without the correction that made it nearer.
+#[derive(Clone)]
+pub(super) struct Bare {
+    pub sampler: ArmSampler,
+    /// Its change against the user's own.
+    pub change: Change,
+    /// What the correction changes of it.
+    pub by_correction: Change,
 }
 
 impl Swept {
@@ -160,6 +172,9 @@ impl Advisor {
         };
         let best = contenders.first().filter(better).unwrap_or(bare).clone();
         let chosen = change(&best.name, &own.name).filter(Change::is_a_gain);
+        let corrected = chosen.is_some() && best.name != bare.name;
+        let by_both = change(&bare.name, &own.name).zip(change(&best.name, &bare.name)).filter(|_| corrected);
+        let without = by_both.map(|(change, by_correction)| Bare { sampler: bare.clone(), change, by_correction });
         let setting = if chosen.is_some() { &best.name } else { &own.name };
         let finalist = |sampler: &ArmSampler| {
             let name = &sampler.name;
@@ -173,7 +188,7 @@ impl Advisor {
         };
         let mut finalists: Vec<Finalist> = finalists.iter().map(finalist).collect();
         finalists.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-        Ok(Swept { evaluations, tried, own, best: chosen.map(|change| (best, change)), finalists })
+        Ok(Swept { evaluations, tried, own, best: chosen.map(|change| (best, change)), bare: without, finalists })
     }
 
     /// A last round of the nearest bare pair and what cannot be told from the nearest of the finalists. Those, the nearest

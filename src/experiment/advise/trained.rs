@@ -1,9 +1,9 @@
 //! Pilots of MixFlow under the best free setting and under the user's own, and the confirmation on held-out data.
-use super::answer::{Advice, BudgetAnswer, Choice, Distance, Gain, OtherChange, PilotOutcome, TrainedOutcome};
+use super::answer::{Advice, BudgetAnswer, Choice, Distance, Dropped, Gain, OtherChange, PilotOutcome, TrainedOutcome};
 use super::change::{Change, Found, WORTH};
 use super::minutes::Minutes;
 use super::plan::{ConfirmationPlan, PilotPlan};
-use super::sweep::Swept;
+use super::sweep::{Bare, Swept};
 use super::tables::{Length, confirmation, pilot, start_arm};
 use super::{Advisor, RunJobs};
 use crate::Result;
@@ -30,7 +30,7 @@ impl Advisor {
         run: &mut RunJobs<'_>,
         say: &mut dyn FnMut(&str),
     ) -> Result<Advice> {
-        let samplers = samplers(&swept, |_| Vec::new());
+        let samplers = samplers(&swept, Swept::settings, |_| Vec::new());
         let plan = minutes.pilots(|minutes| self.pilot_plan(&samplers, minutes, minutes.left()))?;
         let mut pilots: Vec<Vec<PilotOutcome>> = swept.iter().map(|_| Vec::new()).collect();
         if plan.gammas.is_empty() {
@@ -51,22 +51,17 @@ impl Advisor {
         }
         let mut budgets: Vec<BudgetAnswer> = swept.iter().zip(pilots).map(|(s, p)| self.answer(s, p)).collect();
         let floor = self.confirm(&swept, &mut budgets, minutes, run, say)?;
-        Ok(Advice { metric: self.metric.clone(), floor, budgets, deficit: None })
+        Ok(Advice { metric: self.metric.clone(), floor, budgets, deficit: None, fitted: None })
     }
 
     fn answer(&self, swept: &Swept, pilots: Vec<PilotOutcome>) -> BudgetAnswer {
-        let best = swept.best.as_ref().map(|(best, chosen)| Choice {
-            sampler: best.clone(),
-            steps: best.with_evaluations(swept.evaluations, 1).map_or(0, |config| config.steps),
-            chosen: *chosen,
-            confirmed: None,
-            others: Vec::new(),
-        });
+        let best = swept.best.as_ref().map(|(best, chosen)| choice(best, *chosen, swept.evaluations));
         BudgetAnswer {
             evaluations: swept.evaluations,
             own: swept.own.name.clone(),
             tried: swept.tried,
             best,
+            dropped: None,
             finalists: swept.finalists.clone(),
             pilots,
             trained: None,
@@ -106,7 +101,9 @@ impl Advisor {
         let (table, found) = self.fill(table, folder, minutes, run)?;
         let start = start_arm(self.config());
         for (answer, swept) in budgets.iter_mut().zip(swept) {
-            let (own, best, n) = (&swept.own.name, &swept.setting().name, swept.evaluations);
+            let (own, n) = (&swept.own.name, swept.evaluations);
+            drop_correction(answer, swept, &found, start);
+            let best = &answer.best.as_ref().map_or(own, |choice| &choice.sampler.name).clone();
             if let Some(choice) = &mut answer.best {
                 choice.confirmed = found.change((start, best), (start, own), n);
                 let others = table.metrics().into_iter().filter(|metric| *metric != self.metric);
@@ -124,7 +121,7 @@ impl Advisor {
                     TrainedOutcome { gamma, steps, whole, under_best, under_own }
                 });
             }
-            answer.distances = distances(&table, &found, swept);
+            answer.distances = distances(&table, &found, [own, best]);
         }
         let floors = table.floors()?;
         Ok(floors.into_iter().find(|(name, _)| *name == self.metric).map(|(_, floor)| floor))
@@ -136,10 +133,12 @@ impl Advisor {
             let own = self.ground(*n, None).own();
             let best = ArmSampler { name: "the best of them".into(), ..own.clone() };
             let change = Change { mean: 0.0, standard_error: None, seeds: 0 };
-            Swept { evaluations: *n, tried: 0, own, best: Some((best, change)), finalists: Vec::new() }
+            let sampler = ArmSampler { name: "the same without a correction".into(), ..own.clone() };
+            let bare = Some(Bare { sampler, change, by_correction: change });
+            Swept { evaluations: *n, tried: 0, own, best: Some((best, change)), bare, finalists: Vec::new() }
         };
         let swept: Vec<Swept> = self.evaluations.iter().map(like).collect();
-        let samplers = samplers(&swept, |_| Vec::new());
+        let samplers = samplers(&swept, Swept::settings, |_| Vec::new());
         let plan = self.pilot_plan(&samplers, minutes, left);
         let pilots = match plan.gammas.is_empty() {
             true => 0.0,
@@ -175,16 +174,45 @@ impl Advisor {
 
     fn confirmation(&self, swept: &[Swept], gammas: &[f64], plan: &ConfirmationPlan) -> ExperimentConfig {
         let more = |n: usize| if plan.others { vec![n / 2, 2 * n] } else { Vec::new() };
-        let samplers = samplers(swept, more);
+        let with_bare = |swept: &'_ Swept| -> Vec<ArmSampler> {
+            swept.settings().into_iter().chain(swept.bare.as_ref().map(|bare| bare.sampler.clone())).collect()
+        };
+        let samplers = samplers(swept, with_bare, more);
         confirmation(self.config(), samplers, &self.evaluations, gammas, (plan.seeds, plan.length()), &self.metric)
     }
 }
 
-/// The user's own and every best setting, each once with all of its budgets; `more` names further ones, which are taken
-/// where the steps of a sampler make them.
-fn samplers(swept: &[Swept], more: impl Fn(usize) -> Vec<usize>) -> Vec<ArmSampler> {
+impl Swept {
+    /// The ways to sample that training is tried under.
+    fn settings(&self) -> Vec<ArmSampler> {
+        vec![self.own.clone(), self.setting().clone()]
+    }
+}
+
+fn choice(sampler: &ArmSampler, chosen: Change, evaluations: usize) -> Choice {
+    let steps = sampler.with_evaluations(evaluations, 1).map_or(0, |config| config.steps);
+    Choice { sampler: sampler.clone(), steps, chosen, confirmed: None, others: Vec::new() }
+}
+
+/// Leaves the chosen correction out if it is no nearer on held-out data: training data can be what a model remembers.
+fn drop_correction(answer: &mut BudgetAnswer, swept: &Swept, found: &Found, start: &str) {
+    let Some(((best, _), bare)) = swept.best.as_ref().zip(swept.bare.as_ref()) else { return };
+    let change = found.change((start, &best.name), (start, &bare.sampler.name), swept.evaluations);
+    if let Some(confirmed) = change.filter(|change| change.mean >= 0.0) {
+        answer.dropped = Some(Dropped { name: best.name.clone(), chosen: bare.by_correction, confirmed });
+        answer.best = Some(choice(&bare.sampler, bare.change, swept.evaluations));
+    }
+}
+
+/// The ways to sample `of` every budget, each once with all of its budgets; `more` names further ones, which are taken where
+/// the steps of a sampler make them.
+fn samplers(
+    swept: &[Swept],
+    of: impl Fn(&Swept) -> Vec<ArmSampler>,
+    more: impl Fn(usize) -> Vec<usize>,
+) -> Vec<ArmSampler> {
     let mut all: Vec<ArmSampler> = Vec::new();
-    let each = swept.iter().flat_map(|s| [(&s.own, s.evaluations), (s.setting(), s.evaluations)]);
+    let each = swept.iter().flat_map(|s| of(s).into_iter().map(|sampler| (sampler, s.evaluations)));
     for (sampler, evaluations) in each {
         let spends = |n: &usize| *n > 0 && sampler.with_evaluations(*n, 1).is_some();
         let wanted: Vec<usize> =
@@ -222,10 +250,10 @@ fn gain(found: &Found, [mixflow, control, start]: [&str; 3], sampler: &str, eval
     })
 }
 
-/// Every distance under the two settings of a budget.
-fn distances(table: &Comparison, found: &Found, swept: &Swept) -> Vec<Distance> {
+/// Every distance under two settings.
+fn distances(table: &Comparison, found: &Found, settings: [&String; 2]) -> Vec<Distance> {
     let mut all: Vec<Distance> = Vec::new();
-    for sampler in [&swept.own.name, &swept.setting().name] {
+    for sampler in settings {
         for arm in table.arms() {
             let mut budgets: Vec<usize> =
                 found.cells.iter().filter(|c| &c.sampler == sampler).map(|c| c.evaluations).collect();
@@ -253,6 +281,7 @@ fn distances(table: &Comparison, found: &Found, swept: &Swept) -> Vec<Distance> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::compare::Cell;
 
     fn swept(best: Option<&str>, evaluations: usize) -> Swept {
         let sampler = |name: &str| {
@@ -260,16 +289,60 @@ mod tests {
         };
         let change = Change { mean: -0.2, standard_error: Some(0.01), seeds: 4 };
         let best = best.map(|name| (sampler(name), change));
-        Swept { evaluations, tried: 9, own: sampler("Euler"), best, finalists: Vec::new() }
+        Swept { evaluations, tried: 9, own: sampler("Euler"), best, bare: None, finalists: Vec::new() }
     }
 
     #[test]
     fn each_setting_stands_once_with_the_budgets_that_it_can_spend() {
-        let all = samplers(&[swept(Some("Heun"), 10), swept(None, 5)], |n| vec![n / 2, 2 * n]);
+        let all = samplers(&[swept(Some("Heun"), 10), swept(None, 5)], Swept::settings, |n| vec![n / 2, 2 * n]);
         let named: Vec<_> = all.iter().map(|s| (s.name.as_str(), s.evaluations.clone().unwrap())).collect();
         assert_eq!(named, [("Euler", vec![2, 5, 10, 20]), ("Heun", vec![10, 20])]);
-        let one = samplers(&[swept(None, 10)], |_| Vec::new());
+        let one = samplers(&[swept(None, 10)], Swept::settings, |_| Vec::new());
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].evaluations, Some(vec![10]));
+    }
+    /// Distances of two seeds on held-out data, of the corrected way and of the bare one.
+    fn confirmed(corrected: [f64; 2], bare: [f64; 2]) -> Found {
+        let cells = |sampler: &str, values: [f64; 2]| -> Vec<Cell> {
+            let cell = |(seed, distance): (u64, f64)| Cell {
+                arm: "start".into(),
+                seed,
+                sampler: sampler.into(),
+                evaluations: 10,
+                steps: 5,
+                distances: [("d".to_string(), distance)].into(),
+                seconds: 0.0,
+            };
+            [(1, values[0]), (2, values[1])].map(cell).into()
+        };
+        Found { cells: [cells("Corrected", corrected), cells("Bare", bare)].concat(), metric: "d".into() }
+    }
+
+    #[test]
+    fn a_correction_that_held_out_data_do_not_confirm_is_left_out() {
+        let change = |mean: f64| Change { mean, standard_error: Some(0.01), seeds: 4 };
+        let named = |name: &str| serde_json::from_str(&format!(r#"{{"name": "{name}"}}"#)).unwrap();
+        let bare = Bare { sampler: named("Bare"), change: change(-0.5), by_correction: change(-0.1) };
+        let swept = Swept { best: Some((named("Corrected"), change(-0.55))), bare: Some(bare), ..swept(None, 10) };
+        let of = |found: &Found| {
+            let best = swept.best.as_ref().map(|(best, chosen)| choice(best, *chosen, 10));
+            let mut answer: BudgetAnswer = serde_json::from_value(serde_json::json!({
+                "evaluations": 10, "own": "Euler", "tried": 9, "best": best, "finalists": [], "pilots": [],
+                "trained": null, "distances": []
+            }))
+            .unwrap();
+            drop_correction(&mut answer, &swept, found, "start");
+            answer
+        };
+        let kept = of(&confirmed([0.9, 0.8], [1.0, 1.0]));
+        assert_eq!((kept.best.unwrap().sampler.name.as_str(), kept.dropped), ("Corrected", None));
+        let left = of(&confirmed([1.2, 1.1], [1.0, 1.0]));
+        let best = left.best.unwrap();
+        assert_eq!((best.sampler.name.as_str(), best.chosen.mean), ("Bare", -0.5));
+        let dropped = left.dropped.unwrap();
+        assert_eq!((dropped.name.as_str(), dropped.chosen.mean), ("Corrected", -0.1));
+        assert!((dropped.confirmed.mean - 0.15).abs() < 1e-9);
+        // What was not measured is not judged.
+        assert!(of(&confirmed([f64::NAN; 2], [1.0; 2])).dropped.is_none());
     }
 }

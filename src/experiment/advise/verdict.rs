@@ -1,5 +1,5 @@
 //! An answer in plain words.
-use super::answer::{BudgetAnswer, Choice, PilotOutcome, TrainedOutcome};
+use super::answer::{BudgetAnswer, Choice, Dropped, PilotOutcome, TrainedOutcome};
 use super::change::{Change, WORTH};
 use crate::experiment::config::ArmSampler;
 use crate::experiment::statistics::number;
@@ -8,6 +8,9 @@ use crate::experiment::statistics::number;
 /// training takes, and `floor` the distance between training and held-out data, where they are known.
 pub(super) fn words(answer: &BudgetAnswer, minutes: Option<f64>, floor: Option<f64>) -> Vec<String> {
     let mut lines = vec![sampling(answer)];
+    lines.extend(answer.dropped.as_ref().map(|Dropped { name, chosen, confirmed }| {
+        format!("{name} was nearer still on training data ({chosen}), but is not on held-out data ({confirmed}).")
+    }));
     lines.extend(others(answer));
     lines.extend(training(answer, minutes));
     if let Some((reached, floor)) = answer.reached().zip(floor).filter(|(reached, floor)| reached.mean <= *floor) {
@@ -164,6 +167,7 @@ mod tests {
             own: "your own (Euler)".into(),
             tried: 20,
             best: None,
+            dropped: None,
             finalists: Vec::new(),
             pilots: Vec::new(),
             trained: None,
@@ -242,6 +246,20 @@ mod tests {
         assert!(text.contains("was not tried"), "{text}");
         let open = BudgetAnswer { best: Some(choice(None)), ..answer };
         assert!(words(&open, None, None)[0].contains("no time to confirm"), "{:?}", words(&open, None, None));
+    }
+
+    #[test]
+    fn a_correction_that_is_left_out_is_told() {
+        let dropped = Dropped {
+            name: "Heun, fitted grid, velocity × 1.05 to 1".into(),
+            chosen: change(-0.1, 0.02),
+            confirmed: change(0.22, 0.05),
+        };
+        let best = Some(choice(Some(change(-0.41, 0.03))));
+        let answer = BudgetAnswer { best, dropped: Some(dropped), ..answer() };
+        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer still on training data (-10 ± 2 %), but is not on \
+                        held-out data (+22 ± 5 %).";
+        assert_eq!(words(&answer, None, None)[1], expected);
     }
 
     #[test]

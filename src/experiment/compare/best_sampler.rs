@@ -34,10 +34,14 @@ impl ComparisonResults {
         rows.into_iter().filter(|_| several).min_by(|a, b| a.mean.total_cmp(&b.mean))
     }
 
+    /// The name of the arm with the weights of `start` as they are, or with the exact field; none if no arm has them.
+    pub fn untrained(&self) -> Option<&str> {
+        self.rows.iter().find(|row| self.is_untrained(&row.arm)).map(|row| row.arm.as_str())
+    }
+
     /// What slows nothing, and is called so: the weights of `start` or the exact field, and the control.
     pub(super) fn unslowed(&self) -> Vec<(&'static str, &str)> {
-        let untrained = |row: &&ResultRow| self.is_untrained(&row.arm);
-        let untrained = self.rows.iter().find(untrained).map(|row| row.arm.as_str());
+        let untrained = self.untrained();
         let control = Some(self.control.as_str()).filter(|control| untrained != Some(*control));
         let named = |name: &'static str| move |arm| (name, arm);
         untrained.map(named("nothing trained")).into_iter().chain(control.map(named("control"))).collect()

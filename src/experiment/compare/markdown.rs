@@ -88,17 +88,19 @@ impl ComparisonResults {
 
 /// The line of the best samplers, if there is a choice of them at any budget.
 fn best<'a>(text: &mut String, name: &str, of: &dyn Fn(usize) -> Option<&'a ResultRow>, budgets: &[usize]) {
-    let cell = |n: &usize| of(*n).map(|row| format!("{}, {}", figure(row), row.sampler.replace('|', "\\|")));
+    let cell = |n: &usize| of(*n).map(|row| format!("{}, {}", row.figure(), row.sampler.replace('|', "\\|")));
     let cells: Vec<String> = budgets.iter().map(|n| cell(n).unwrap_or_default()).collect();
     if cells.iter().any(|cell| !cell.is_empty()) {
         let _ = writeln!(text, "| *{name}, best sampler* | {} |", cells.join(" | "));
     }
 }
 
-/// The mean and its error.
-fn figure(row: &ResultRow) -> String {
-    let error = row.standard_error.map_or(String::new(), |error| format!(" ± {}", number(error)));
-    format!("{}{error}", number(row.mean))
+impl ResultRow {
+    /// The mean distance ± its standard error, with three significant digits.
+    pub fn figure(&self) -> String {
+        let error = self.standard_error.map_or(String::new(), |error| format!(" ± {}", number(error)));
+        format!("{}{error}", number(self.mean))
+    }
 }
 
 fn cell(row: &ResultRow) -> String {
@@ -112,5 +114,5 @@ fn cell(row: &ResultRow) -> String {
         (Some(change), None) => format!(" ({:+.0} %{star})", 100.0 * change),
         _ => String::new(),
     };
-    format!("{}{change}", figure(row))
+    format!("{}{change}", row.figure())
 }

@@ -1,4 +1,5 @@
 //! What is kept of a run: its results, its table, and the pictures of its first distance and sampler.
+use super::kept::{ADVICE, CASES};
 use crate::say;
 use burn_mixflow::{Error, Result};
 use serde_json::Value;
@@ -7,17 +8,18 @@ use std::path::Path;
 /// The files of results, kept with one line for each entry of their lists.
 const RESULTS: [&str; 2] = ["results.json", "slow_flow.json"];
 
-/// Takes over what a finished run left, and the choices of γ of its pilots; nothing if there is none.
+/// Takes over what a finished run left, the choices of γ of its pilots, and what was advised; nothing if there is none.
 pub fn take_over(run: &Path, kept: &Path) -> Result<()> {
     let from = [run.to_path_buf(), run.join("slow_flow")];
     let from = from.iter().find(|folder| RESULTS.iter().any(|name| folder.join(name).exists()));
-    let choices = run.join("pilots/gamma.json");
-    if from.is_none() && !choices.exists() {
+    let others = [("pilots/gamma.json", "gamma.json"), (ADVICE, ADVICE), (CASES, CASES)];
+    let others: Vec<_> = others.into_iter().filter(|(name, _)| run.join(name).exists()).collect();
+    if from.is_none() && others.is_empty() {
         return Ok(());
     }
     std::fs::create_dir_all(kept).map_err(|e| Error::io(kept, e))?;
-    if choices.exists() {
-        super::write(&kept.join("gamma.json"), &lines(&super::read(&choices)?))?;
+    for (name, as_name) in others {
+        super::write(&kept.join(as_name), &lines(&super::read(&run.join(name))?))?;
     }
     let Some(run) = from else { return Ok(()) };
     for picture in pictures(kept)? {

@@ -1,104 +1,163 @@
-//! Writes docs/evidence.md from what the commands left in `runs/`; nothing in it is typed by hand.
+//! `mixflow evidence`: runs everything that docs/evidence.md tells of, and writes the page; nothing in it is typed by hand.
 //!
-//! First it takes over what is in `runs/` into `docs/evidence/`, a folder for each part: results and pictures. Then it
-//! writes the page from those, so a part can be run anew without all others.
+//! What is finished in `runs/` is not done again. It is taken over into `docs/evidence/`, a folder for each part, and the page
+//! is written from those, so that a part can be run anew without all others.
+mod accuracy;
+mod asked;
 mod collect;
+mod kept;
+mod parts;
+mod screen;
 mod validation;
 
-use crate::say;
+use crate::{choose_gamma, compare, say, slow_flow};
 use burn_mixflow::experiment::ComparisonResults;
+use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::{Error, Result};
+use clap::Args;
+use kept::{ADVICE, CASES, KeptSet};
+use parts::{PARTS, Part, Task};
 use std::fmt::Write;
 use std::path::Path;
 
-/// A part of the page: its title, the command that makes it, and the folder that command fills.
-struct Part {
-    title: &'static str,
-    command: &'static str,
-    folder: &'static str,
+const PAGE: &str = "docs/evidence.md";
+const KEPT: &str = "docs/evidence";
+const PICTURE: &str = "what-helps.svg";
+
+/// What is run.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Run these parts alone, by the names of their folders in docs/evidence.
+    parts: Vec<String>,
+    /// Run nothing, and write the page from what is there.
+    #[arg(long, conflicts_with = "parts")]
+    page: bool,
 }
 
-const fn part(title: &'static str, command: &'static str, folder: &'static str) -> Part {
-    Part { title, command, folder }
+/// Runs what is asked for, and writes the page after each part.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let parts = if arguments.page { Vec::new() } else { named(&arguments.parts)? };
+    if let Some(part) = PARTS.iter().find(|part| !Path::new(part.config).exists()) {
+        let file = part.config;
+        return Err(Error::Invalid(format!("{file} is not there: run this in a checkout of burn-mixflow")));
+    }
+    let mut failed = Vec::new();
+    for (i, part) in parts.iter().enumerate() {
+        say::line(format!("\n{} of {}: {} ({})", i + 1, parts.len(), part.title, part.folder()));
+        match run_part(part) {
+            Ok(()) => page()?,
+            Err(stopped @ Error::Stopped { .. }) => return Err(stopped),
+            // Hours of the others are not lost to it.
+            Err(error) => {
+                let error = ExperimentConfig::of_file(error, Path::new(part.config), &[]);
+                say::error(&error);
+                failed.push(part.folder());
+            }
+        }
+    }
+    page()?;
+    say::line(format!("written: {PAGE}"));
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("not run, for the reasons above: {}", failed.join(", ")))),
+    }
 }
 
-const PARTS: [Part; 24] = [
-    part("Photos: which γ", "compare configs/photos/gamma.json", "photos-gamma"),
-    part("Photos: rivals", "compare configs/photos/rivals.json", "photos-rivals"),
-    part(
-        "Photos: γ over time, and a loss on the magnitude",
-        "compare configs/photos/gamma-by-time.json",
-        "photos-gamma-by-time",
-    ),
-    part("Photos: the laws of t and m", "compare configs/photos/ablation.json", "photos-ablation"),
-    part("Photos: few steps and many", "compare configs/photos/few-steps.json", "photos-few-steps"),
-    part("Photos: Slow Flow before and after", "slow-flow configs/photos/slow_flow.json", "photos-slow_flow"),
-    part("Digits at scale 0.25: which γ", "compare configs/digits/gamma-sweep.json", "digits-gamma-sweep"),
-    part("Digits at scale 0.25: rivals", "compare configs/digits/rivals.json", "digits-rivals"),
-    part("Digits at scale 0.25: Slow Flow", "slow-flow configs/digits/slow_flow.json", "digits-slow_flow"),
-    part(
-        "Digits at scale 1: which γ",
-        "compare configs/digits/gamma-sweep-full-scale.json",
-        "digits-gamma-sweep-full-scale",
-    ),
-    part(
-        "Digits at scale 1: Slow Flow",
-        "slow-flow configs/digits/slow_flow-full-scale.json",
-        "digits-slow_flow-full-scale",
-    ),
-    part("The table: which γ", "compare configs/table/gamma.json", "table-gamma"),
-    part("The table: rivals", "compare configs/table/rivals.json", "table-rivals"),
-    part("The table: Slow Flow", "slow-flow configs/table/slow_flow.json", "table-slow_flow"),
-    part("Exact fields on a ring, D = 2", "compare configs/ring/exact-2.json", "ring-exact-2"),
-    part("Exact fields on a ring, D = 8", "compare configs/ring/exact-8.json", "ring-exact-8"),
-    part("Exact fields on a ring, D = 32", "compare configs/ring/exact-32.json", "ring-exact-32"),
-    part("Exact fields on a ring, D = 128", "compare configs/ring/exact-128.json", "ring-exact-128"),
-    part("Networks on a ring, D = 2", "compare configs/ring/gamma-2.json", "ring-gamma-2"),
-    part("Networks on a ring, D = 8", "compare configs/ring/gamma-8.json", "ring-gamma-8"),
-    part("Networks on a ring, D = 32", "compare configs/ring/gamma-32.json", "ring-gamma-32"),
-    part("Networks on a ring, D = 128", "compare configs/ring/gamma-128.json", "ring-gamma-128"),
-    part("Photos: a γ chosen and used", "compare configs/photos/auto.json", "photos-auto"),
-    part("Photos at 32×32, a SiT on a GPU: which γ", "compare configs/photos/sit.json", "photos-sit"),
-];
+/// The parts with these names; all that a CPU can do without names.
+fn named(names: &[String]) -> Result<Vec<Part>> {
+    let find = |name: &String| {
+        PARTS.into_iter().find(|part| part.folder() == *name).ok_or_else(|| {
+            let known: Vec<String> = PARTS.iter().map(Part::folder).collect();
+            Error::Invalid(format!("{name}: must be one of {}", known.join(", ")))
+        })
+    };
+    match names.is_empty() {
+        true => Ok(PARTS.into_iter().filter(|part| part.task != Task::Large).collect()),
+        false => names.iter().map(find).collect(),
+    }
+}
+
+fn run_part(part: &Part) -> Result<()> {
+    let (config, folder) = (ExperimentConfig::read(part.config)?, part.results());
+    match part.task {
+        Task::Table | Task::Large => compare::fill(config, &folder).map(drop),
+        Task::SlowFlow => slow_flow::measure(config, &folder).map(drop),
+        Task::Set(_) => {
+            let advices = asked::advices(&config, &folder)?;
+            write(&folder.join(ADVICE), &json(&advices)?)?;
+            if config.gamma_search.each {
+                choose_gamma::run(&config, &folder)?;
+            }
+            let sweep = advices.first().map_or_else(|| config.clone(), |advice| asked::sweep(&config, advice));
+            compare::fill(sweep, &folder)?;
+            let cases = asked::cases(&config, &advices, &folder.join("grid"))?;
+            write(&folder.join(CASES), &json(&cases)?)
+        }
+    }
+}
 
 /// Takes over what is in `runs/`, and writes the page.
-pub fn run() -> Result<()> {
-    let kept = Path::new("docs/evidence");
-    let mut page = String::from(
-        "# Evidence\nWritten by `mixflow evidence` from what the commands below left in `runs/`; nothing is typed by hand. Losing\n\
-         results stand beside winning ones. Distances compare within a table only. The results behind each table are in\n\
-         [docs/evidence](evidence), a folder for each.\n\n## Is the chosen γ a good one?\n",
-    );
-    for Part { folder, .. } in PARTS {
-        collect::take_over(&Path::new("runs").join(folder), &kept.join(folder))?;
+fn page() -> Result<()> {
+    let kept = Path::new(KEPT);
+    for part in &PARTS {
+        collect::take_over(&part.results(), &kept.join(part.folder()))?;
     }
-    page.push_str(&validation::markdown(kept)?);
+    let sets: Vec<Option<KeptSet>> = PARTS.iter().map(|part| KeptSet::read(kept, part)).collect::<Result<_>>()?;
+    let sets: Vec<KeptSet> = sets.into_iter().flatten().collect();
+    if let Some(svg) = screen::picture(&sets, &asked::BUDGETS)? {
+        write(&kept.join(PICTURE), &svg)?;
+    }
+    let mut text = String::from("# Evidence\n");
+    text.push_str(&screen::markdown(&sets, &asked::BUDGETS, &format!("evidence/{PICTURE}")));
     let mut results = Vec::new();
-    for Part { folder, .. } in PARTS {
-        let file = kept.join(folder).join("results.json");
+    for part in &PARTS {
+        let file = kept.join(part.folder()).join("results.json");
         results.extend(file.exists().then(|| ComparisonResults::read(&file)).transpose()?);
     }
+    let hours = results.iter().map(seconds).sum::<f64>() / 3600.0;
+    let _ = writeln!(
+        text,
+        "\n`mixflow evidence` runs all of this and writes this page; nothing is typed by hand, and losing results stand beside \
+         winning ones. Foreign data are fetched first: `python3 configs/foreign/make.py runs/foreign`. The trainings and samples of \
+         the tables below took {hours:.1} hours of one core. Distances compare within a table only. The results behind each table \
+         are in [docs/evidence](evidence), a folder for each.\n\n## Is the advised sampling a good one?"
+    );
+    text.push_str(&accuracy::markdown(&sets));
+    text.push_str("\n## Is the chosen γ a good one?\n");
+    text.push_str(&validation::markdown(kept)?);
     let mut missing = Vec::new();
-    for Part { title, command, folder } in PARTS {
-        let kept = kept.join(folder);
-        let Some(table) = table(&kept, &results)? else {
-            missing.push((title, command));
+    for part in &PARTS {
+        let (title, folder) = (part.title, part.folder());
+        let Some(table) = table(&kept.join(&folder), &results)? else {
+            missing.push(part);
             continue;
         };
-        let _ = writeln!(page, "\n## {title}\n`mixflow {command}`\n");
-        page.push_str(&table.replace("\n## ", "\n### "));
-        for picture in collect::pictures(&kept)? {
-            let _ = writeln!(page, "\n![{title}](evidence/{folder}/{picture})");
+        let file = part.config;
+        let _ = writeln!(text, "\n## {title}\n`mixflow evidence {folder}`, of [{file}](../{file})\n");
+        text.push_str(&table.replace("\n## ", "\n### "));
+        for picture in collect::pictures(&kept.join(&folder))? {
+            let _ = writeln!(text, "\n![{title}](evidence/{folder}/{picture})");
         }
     }
     if !missing.is_empty() {
-        page.push_str("\n## Not run yet\n| what | command |\n|---|---|\n");
+        text.push_str("\n## Not run yet\n| what | command |\n|---|---|\n");
     }
-    for (title, command) in missing {
-        say::line(format!("not run: {title}"));
-        let _ = writeln!(page, "| {title} | `mixflow {command}` |");
+    for part in missing {
+        let _ = writeln!(text, "| {} | `mixflow evidence {}` |", part.title, part.folder());
     }
-    write(Path::new("docs/evidence.md"), &page)
+    write(Path::new(PAGE), &text)
+}
+
+/// What the jobs of a table took, one after the other.
+fn seconds(results: &ComparisonResults) -> f64 {
+    let steps = |arm: &str| {
+        let arms = results.config.pointer("/compare/arms").and_then(|arms| arms.as_array());
+        let own = arms.into_iter().flatten().find(|entry| entry["name"] == arm);
+        let of = |value: &serde_json::Value| value["steps"].as_f64();
+        own.and_then(of).or_else(|| of(&results.config["post_train"])).unwrap_or(0.0)
+    };
+    let trained = results.training.iter().map(|t| t.milliseconds_per_step / 1e3 * steps(&t.arm));
+    results.sampling_seconds + results.seeds() as f64 * trained.sum::<f64>()
 }
 
 /// The table of a part: written anew from results, so that all tables are in one form, or that of Slow Flow. `others` are those of
@@ -117,6 +176,24 @@ fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T> {
     serde_json::from_slice(&bytes).map_err(|e| Error::format(file, e.to_string()))
 }
 
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(|e| Error::Invalid(e.to_string()))
+}
+
 fn write(file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text).map_err(|e| Error::io(file, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_named_by_their_folders_and_the_large_one_is_run_only_so() {
+        let all = named(&[]).unwrap();
+        assert!(all.len() == PARTS.len() - 1 && all.iter().all(|part| part.task != Task::Large));
+        assert_eq!(named(&["photos-sit".into()]).unwrap()[0].config, "configs/photos/sit.json");
+        let error = named(&["photos".into()]).unwrap_err().to_string();
+        assert!(error.starts_with("photos: must be one of photos-gamma, "), "{error}");
+    }
 }

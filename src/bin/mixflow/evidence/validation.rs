@@ -1,4 +1,5 @@
 //! Is the chosen γ a good one? What the pilots chose, and what the probe alone recommends, beside the sweep of γ.
+use super::parts::PARTS;
 use super::read;
 use burn_mixflow::Result;
 use burn_mixflow::experiment::{ComparisonResults, ResultRow};
@@ -6,22 +7,6 @@ use burn_mixflow::post_train::gamma::GammaChoice;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::path::Path;
-
-/// A data set: its name, the folder of the sweep, and that of the measurement of Slow Flow, if there is one.
-const SETS: [(&str, &str, &str); 12] = [
-    ("photos", "photos-gamma", "photos-slow_flow"),
-    ("digits, scale 0.25", "digits-gamma-sweep", "digits-slow_flow"),
-    ("digits, scale 1", "digits-gamma-sweep-full-scale", "digits-slow_flow-full-scale"),
-    ("table", "table-gamma", "table-slow_flow"),
-    ("exact ring, D = 2", "ring-exact-2", ""),
-    ("exact ring, D = 8", "ring-exact-8", ""),
-    ("exact ring, D = 32", "ring-exact-32", ""),
-    ("exact ring, D = 128", "ring-exact-128", ""),
-    ("network on a ring, D = 2", "ring-gamma-2", ""),
-    ("network on a ring, D = 8", "ring-gamma-8", ""),
-    ("network on a ring, D = 32", "ring-gamma-32", ""),
-    ("network on a ring, D = 128", "ring-gamma-128", ""),
-];
 
 /// What is asked of a rule: at worst this much above the best of the sweep.
 const ALLOWED: f64 = 0.10;
@@ -38,7 +23,7 @@ struct Recommended {
 }
 
 /// How often a rule was asked, and how often it failed.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Tally {
     asked: usize,
     above: usize,
@@ -109,38 +94,43 @@ pub fn markdown(kept: &Path) -> Result<String> {
          |---|---|---|---|---|---|---|---|---|---|---|\n",
         100.0 * ALLOWED
     );
-    let (mut pilots, mut probe, mut missing) = (Tally::default(), Tally::default(), Vec::new());
-    for (data, sweep, measured) in SETS {
-        let (folder, measured) = (kept.join(sweep), kept.join(measured).join("slow_flow.json"));
+    let (mut pilots, mut probe, mut missing) = ([Tally::default(); 2], [Tally::default(); 2], Vec::new());
+    for (part, set) in PARTS.iter().filter_map(|part| Some((part, part.set()?))) {
+        let (folder, data) = (kept.join(part.folder()), set.name);
+        let measured = set.probe.map(|probe| kept.join(probe).join("slow_flow.json"));
         if !folder.join("results.json").exists() || !folder.join("gamma.json").exists() {
             missing.push(data);
             continue;
         }
+        let (pilots, probe) = (&mut pilots[usize::from(set.exact)], &mut probe[usize::from(set.exact)]);
         let sweep = ComparisonResults::read(&folder.join("results.json"))?;
         let choices: Vec<GammaChoice> = read(&folder.join("gamma.json"))?;
-        let measured: Option<Measured> = if measured.is_file() { Some(read(&measured)?) } else { None };
+        let measured = measured.filter(|file| file.is_file());
+        let measured: Option<Measured> = measured.map(|file| read(&file)).transpose()?;
         for choice in &choices {
             let [steps] = choice.target.steps[..] else { continue };
             let Some(cell) = Cell::new(&sweep, &choice.target.distance, steps) else { continue };
             let title = sweep.floors.iter().find(|floor| floor.metric == choice.target.distance);
             let title = title.map_or(choice.target.distance.as_str(), |floor| floor.title.as_str());
             let by_probe = measured.as_ref().and_then(|m| m.recommendations.iter().find(|r| r.steps == steps));
-            let by_probe = by_probe.map_or("| |".into(), |advice| cell.judged(advice.gamma, &mut probe));
+            let by_probe = by_probe.map_or("| |".into(), |advice| cell.judged(advice.gamma, probe));
             let best = cell.best();
             let _ = writeln!(
                 text,
                 "| {data} | {title} | {steps} | {} | {:.3} | {} | {by_probe} |",
                 name(best.gamma),
                 best.mean,
-                cell.judged(choice.gamma, &mut pilots),
+                cell.judged(choice.gamma, pilots),
             );
         }
     }
-    for (rule, tally) in [("Pilots", &pilots), ("Probe", &probe)] {
-        let Tally { asked, above, unproven, worse } = tally;
+    let counted = [("Pilots", pilots), ("Probe", probe)].into_iter().flat_map(|(rule, [networks, exact])| {
+        [(rule, "networks", networks), (rule, "exact fields", exact)].into_iter().filter(|(.., tally)| tally.asked > 0)
+    });
+    for (rule, on, Tally { asked, above, unproven, worse }) in counted {
         let _ = writeln!(
             text,
-            "\n{rule}: {above} of {asked} choices are more than {:.0} % above the best ({unproven} of these are refusals where the gain of\n\
+            "\n{rule}, {on}: {above} of {asked} choices are more than {:.0} % above the best ({unproven} of these are refusals where the gain of\n\
              the best is itself within two standard errors of the sweep), {worse} are worse than the control beyond two standard errors.",
             100.0 * ALLOWED
         );

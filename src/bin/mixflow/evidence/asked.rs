@@ -1,0 +1,225 @@
+//! What `mixflow advise` is asked about a data set, and the grid that its answers are held against.
+use crate::{advise, compare};
+use burn_mixflow::experiment::advise::{Advice, Question};
+use burn_mixflow::experiment::config::{ArmSampler, ExperimentConfig};
+use burn_mixflow::experiment::{ComparisonResults, ResultRow};
+use burn_mixflow::sample::{SolverConfig, TimesConfig};
+use burn_mixflow::timestep::TimeShift;
+use burn_mixflow::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The budgets that are asked about.
+pub const BUDGETS: [usize; 3] = [5, 10, 20];
+
+/// The distances that are asked about, where the data have them: two of pictures, two of vectors.
+const DISTANCES: [&str; 4] = ["frechet_random_convolutions", "frechet_texture", "energy_distance", "frechet_vectors"];
+
+/// What all budgets of a distance have together: a minute for each, where a user has fifteen if he does not say.
+const MINUTES: f64 = 3.0;
+
+/// Seeds of the grid, which no advice uses.
+const SEEDS: [u64; 4] = [31, 32, 33, 34];
+
+const SOLVERS: [(SolverConfig, &str); 4] = [
+    (SolverConfig::Euler, "Euler"),
+    (SolverConfig::Midpoint, "midpoint"),
+    (SolverConfig::Heun, "Heun"),
+    (SolverConfig::DpmPp2m, "DPM-Solver++(2M)"),
+];
+
+/// One question beside the grid: the distances to held-out data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    pub metric: String,
+    pub evaluations: usize,
+    /// The user's own way to sample.
+    pub own: ResultRow,
+    /// What was advised; the user's own where nothing was.
+    pub advised: ResultRow,
+    /// The nearest of the grid, the own and the advised ones.
+    pub best: ResultRow,
+}
+
+/// What is advised, for each distance.
+pub fn advices(config: &ExperimentConfig, folder: &Path) -> Result<Vec<Advice>> {
+    let known: Vec<&str> = config.metrics().iter().map(|metric| metric.name).collect();
+    let asked = DISTANCES.into_iter().filter(|name| known.contains(name));
+    asked
+        .map(|metric| {
+            let evaluations = Some(BUDGETS.to_vec());
+            let question = Question { evaluations, metric: Some(metric.into()), minutes: MINUTES };
+            Ok(advise::answer(config.clone(), folder, &question)?.0)
+        })
+        .collect()
+}
+
+/// The name of what an advice says for a budget, as a sampler of a table.
+pub fn name(metric: &str, evaluations: usize) -> String {
+    format!("advised for {evaluations} by {metric}")
+}
+
+/// What an advice says, as samplers of a table, each at the budget that it is for.
+pub fn samplers(advice: &Advice) -> Vec<ArmSampler> {
+    let of = |answer: &burn_mixflow::experiment::advise::BudgetAnswer| {
+        let name = name(&advice.metric, answer.evaluations);
+        let evaluations = Some(vec![answer.evaluations]);
+        Some(ArmSampler { name, evaluations, ..answer.advised()?.sampler.clone() })
+    };
+    advice.budgets.iter().filter_map(of).collect()
+}
+
+/// The table of the configuration with what an advice says beside its own samplers.
+pub fn sweep(config: &ExperimentConfig, advice: &Advice) -> ExperimentConfig {
+    let mut sweep = config.clone();
+    sweep.compare.samplers = config.samplers().into_iter().chain(samplers(advice)).collect();
+    sweep
+}
+
+/// What was advised beside the grid; its table goes into `folder`.
+pub fn cases(config: &ExperimentConfig, advices: &[Advice], folder: &Path) -> Result<Vec<Case>> {
+    let grid = grid(config, advices)?;
+    let own = grid.compare.samplers[0].name.clone();
+    let results = compare::fill(grid, folder)?;
+    let asked = advices.iter().flat_map(|advice| BUDGETS.map(|n| (advice.metric.as_str(), n)));
+    Ok(asked.filter_map(|(metric, n)| case(&results, &own, metric, n)).collect())
+}
+
+/// Four solvers, each on the named grids and on the two that are fitted to the model, beside the user's own and what was
+/// advised, with the weights of `start` and on held-out data.
+fn grid(config: &ExperimentConfig, advices: &[Advice]) -> Result<ExperimentConfig> {
+    let mut own = config.samplers();
+    own.truncate(1);
+    let mut samplers: Vec<ArmSampler> = own.clone();
+    samplers.extend(advices.iter().flat_map(self::samplers));
+    for (solver, solver_name) in SOLVERS {
+        for (grid_name, times) in times(advices) {
+            let name = format!("{solver_name}, {grid_name}");
+            let is_own = own.iter().any(|own| (own.solver, &own.times) == (solver, &times));
+            let like = own.iter().filter(|_| !is_own).map(|own| ArmSampler {
+                name: name.clone(),
+                solver,
+                times: times.clone(),
+                evaluations: None,
+                ..own.clone()
+            });
+            samplers.extend(like);
+        }
+    }
+    let (name, weights) = if config.start.is_exact() { ("exact", None) } else { ("no post-training", Some("start")) };
+    let arms = serde_json::json!([{"name": name, "weights": weights}]);
+    let mut grid = config.clone();
+    grid.compare.arms = serde_json::from_value(arms).map_err(|e| Error::Invalid(e.to_string()))?;
+    (grid.compare.control, grid.compare.samplers) = (name.into(), samplers);
+    (grid.compare.evaluations, grid.compare.seeds) = (BUDGETS.to_vec(), SEEDS.to_vec());
+    Ok(grid)
+}
+
+fn times(advices: &[Advice]) -> Vec<(String, TimesConfig)> {
+    let shifted = |factor: f64| {
+        let times = TimesConfig::Shifted { shift: TimeShift::Factor { factor }, last: 1.0 };
+        (format!("grid shifted by {factor}"), times)
+    };
+    let power = |exponent: f64| (format!("grid u^{exponent}"), TimesConfig::Power { exponent });
+    let karras = TimesConfig::Karras { rho: 7.0, sigma_min: 0.002, sigma_max: 80.0 };
+    let uniform = ("uniform grid".to_string(), TimesConfig::default());
+    let mut all = vec![uniform, shifted(0.5), shifted(2.0), shifted(4.0), shifted(8.0), power(2.0), power(3.0)];
+    all.push(("grid of Karras".into(), karras));
+    let fitted = advices.iter().find_map(|advice| advice.fitted.clone());
+    let orders = ["grid fitted for order 1", "grid fitted for order 2"];
+    let fitted = orders.into_iter().zip(fitted.into_iter().flatten());
+    all.extend(fitted.map(|(name, points)| (name.into(), TimesConfig::Points { points })));
+    all
+}
+
+/// The case of a distance and a budget; none where the table has no row of it. What was advised for another question is not
+/// in its grid.
+fn case(results: &ComparisonResults, own: &str, metric: &str, evaluations: usize) -> Option<Case> {
+    let mine = name(metric, evaluations);
+    let fits = |row: &&ResultRow| {
+        let for_another = row.sampler.starts_with("advised for ") && row.sampler != mine;
+        (row.metric.as_str(), row.evaluations) == (metric, evaluations) && !for_another
+    };
+    let rows: Vec<&ResultRow> = results.rows.iter().filter(fits).collect();
+    let of = |sampler: &str| rows.iter().find(|row| row.sampler == sampler).copied();
+    let own = of(own)?;
+    let best = rows.iter().min_by(|a, b| a.mean.total_cmp(&b.mean))?;
+    Some(Case {
+        metric: metric.into(),
+        evaluations,
+        own: own.clone(),
+        advised: of(&mine).unwrap_or(own).clone(),
+        best: (*best).clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn config(kind: &str, start: &str) -> ExperimentConfig {
+        let config = json!({
+            "data": {"kind": kind},
+            "network": {"kind": "residual_mlp", "channels": 2, "size": 1, "width": 8, "depth": 1},
+            "start": {"kind": start}
+        });
+        ExperimentConfig::parse(&config.to_string()).unwrap()
+    }
+
+    fn advice() -> Advice {
+        let choice = |name: &str, mean: f64| {
+            json!({"sampler": {"name": name, "solver": "heun"}, "steps": 5, "others": [],
+                "chosen": {"mean": -0.5, "standard_error": 0.1, "seeds": 8},
+                "confirmed": {"mean": mean, "standard_error": 0.01, "seeds": 6}})
+        };
+        let answer = |evaluations: usize, best: serde_json::Value| {
+            json!({"evaluations": evaluations, "own": "your own (Euler)", "tried": 9, "best": best, "finalists": [],
+                "pilots": [], "trained": null, "distances": []})
+        };
+        let budgets = json!([answer(10, choice("Heun, uniform grid", -0.4)), answer(20, choice("Heun, u^2", 0.1))]);
+        let points = json!([[0.0, 0.3, 1.0], [0.0, 0.2, 1.0]]);
+        let advice =
+            json!({"metric": "energy_distance", "floor": 0.1, "budgets": budgets, "deficit": null, "fitted": points});
+        serde_json::from_value(advice).unwrap()
+    }
+
+    #[test]
+    fn the_grid_is_every_solver_on_every_grid_beside_what_was_advised() {
+        for start in ["pretrain", "exact"] {
+            let grid = grid(&config("ring", start), &[advice()]).unwrap();
+            assert_eq!(grid.problems().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+            let names: Vec<&str> = grid.compare.samplers.iter().map(|sampler| sampler.name.as_str()).collect();
+            // What held-out data did not confirm is not advised, and Euler's method on the uniform grid stands once.
+            assert_eq!(names.len(), 1 + 1 + 4 * 10 - 1);
+            assert_eq!(names[..2], ["Euler", "advised for 10 by energy_distance"]);
+            assert!(names.contains(&"DPM-Solver++(2M), grid fitted for order 2"), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn a_case_is_judged_by_its_own_advice_alone() {
+        let row = |metric: &str, sampler: &str, mean: f64| {
+            json!({"metric": metric, "sampler": sampler, "arm": "exact", "gamma": null, "evaluations": 10, "steps": 5,
+                "mean": mean, "standard_error": 0.1, "against": "Euler", "paired_change": null,
+                "paired_standard_error": null, "beyond_two_errors": false, "change_from_first_sampler": null,
+                "change_from_first_sampler_standard_error": null, "values": [mean], "seeds": [31]})
+        };
+        let rows = [
+            row("d", "Euler", 5.0),
+            row("d", "advised for 10 by d", 3.0),
+            row("d", "advised for 10 by e", 1.0),
+            row("d", "Heun, grid u^2", 2.0),
+            row("e", "Heun, grid u^2", 0.5),
+        ];
+        let results = json!({"rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0, "config": {}});
+        let results: ComparisonResults = serde_json::from_value(results).unwrap();
+        let found = case(&results, "Euler", "d", 10).unwrap();
+        assert_eq!([found.own.mean, found.advised.mean, found.best.mean], [5.0, 3.0, 2.0]);
+        assert_eq!(found.best.sampler, "Heun, grid u^2");
+        // Where nothing was advised, the user's own is judged.
+        let other = ComparisonResults { rows: vec![results.rows[0].clone(), results.rows[3].clone()], ..results };
+        assert_eq!(case(&other, "Euler", "d", 10).unwrap().advised.sampler, "Euler");
+        assert_eq!(case(&other, "Euler", "d", 20), None);
+    }
+}

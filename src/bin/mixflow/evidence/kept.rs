@@ -1,0 +1,291 @@
+//! A data set as it is kept: the sweep of γ, what was advised, and the grid beside it.
+use super::asked::{Case, name};
+use super::parts::{Part, Set};
+use super::read;
+use burn_mixflow::Result;
+use burn_mixflow::experiment::advise::{Advice, BudgetAnswer, Change};
+use burn_mixflow::experiment::{ComparisonResults, ResultRow};
+use std::path::Path;
+
+/// The files of what `advise` said, and of the grid beside it.
+pub const ADVICE: &str = "advice.json";
+pub const CASES: &str = "cases.json";
+
+/// What is kept of a data set.
+pub struct KeptSet {
+    pub set: Set,
+    pub sweep: ComparisonResults,
+    /// For each distance; none where `advise` was not asked yet.
+    pub advices: Vec<Advice>,
+    pub cases: Vec<Case>,
+}
+
+/// What helps one model at one budget, by the distance that it is judged by. Every change is paired, on held-out data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The user's own way to sample, nothing trained.
+    pub own: ResultRow,
+    /// The advised way to sample, nothing trained: its name, and its change from the own; none where none is advised.
+    pub free: Option<(String, Change)>,
+    /// The γ of the sweep that comes nearest under the own sampler, and its change against the control.
+    pub alone: Option<(f64, Change)>,
+    /// The same under the advised sampler; under the own where none is advised.
+    pub both: Option<Added>,
+    /// What was said of MixFlow.
+    pub said: Said,
+    /// What trainings of full length show for the γ that was said.
+    pub of_said: Option<Added>,
+}
+
+/// What MixFlow adds under one way to sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Added {
+    pub gamma: f64,
+    pub to_control: Change,
+    pub to_start: Change,
+}
+
+/// What was said of MixFlow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Said {
+    /// There was no time for pilots or their confirmation.
+    Nothing,
+    Not,
+    With(f64),
+}
+
+impl Added {
+    pub fn is_worth_it(&self) -> bool {
+        self.to_control.is_a_gain() && self.to_start.is_a_gain()
+    }
+}
+
+impl Outcome {
+    /// Whether trainings of full length agree with what was said; none where nothing was said or nothing trained.
+    pub fn was_right(&self) -> Option<bool> {
+        match self.said {
+            Said::Nothing => None,
+            Said::Not => self.both.map(|added| !added.is_worth_it()),
+            Said::With(_) => self.of_said.map(|added| added.is_worth_it()),
+        }
+    }
+}
+
+impl KeptSet {
+    /// What is kept below `kept`; none for a part that is no set, or that was not run yet.
+    pub fn read(kept: &Path, part: &Part) -> Result<Option<Self>> {
+        let (Some(set), folder) = (part.set(), kept.join(part.folder())) else { return Ok(None) };
+        let (results, advice, cases) = (folder.join("results.json"), folder.join(ADVICE), folder.join(CASES));
+        if !results.exists() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            set,
+            sweep: ComparisonResults::read(&results)?,
+            advices: if advice.exists() { read(&advice)? } else { Vec::new() },
+            cases: if cases.exists() { read(&cases)? } else { Vec::new() },
+        }))
+    }
+
+    /// What helps at a budget; none where `advise` was not asked about it, or the sweep has not sampled it.
+    pub fn outcome(&self, evaluations: usize) -> Option<Outcome> {
+        let advice = self.advices.first()?;
+        let answer = advice.budgets.iter().find(|answer| answer.evaluations == evaluations)?;
+        let at = At { sweep: &self.sweep, metric: &advice.metric, evaluations };
+        let (own, start) = (*self.sweep.samplers().first()?, self.sweep.untrained()?);
+        let advised = name(&advice.metric, evaluations);
+        let free = answer
+            .advised()
+            .and_then(|choice| Some((choice.sampler.name.clone(), at.change((start, &advised), (start, own))?)));
+        let setting = if free.is_some() { advised.as_str() } else { own };
+        let said = said(answer);
+        let of_said = match said {
+            Said::With(gamma) => at
+                .mixflow(setting)
+                .into_iter()
+                .find(|row| row.gamma == Some(gamma))
+                .and_then(|row| at.added(row, start)),
+            _ => None,
+        };
+        Some(Outcome {
+            own: at.row(start, own)?.clone(),
+            free,
+            alone: at.best(own).and_then(|row| Some((row.gamma?, at.added(row, start)?.to_control))),
+            both: at.best(setting).and_then(|row| at.added(row, start)),
+            said,
+            of_said,
+        })
+    }
+
+    /// The rows of a curve: nothing trained, or the nearest γ at each budget, under the own sampler or as it is advised.
+    pub fn curve(&self, budgets: &[usize], advised: bool, trained: bool) -> Vec<&ResultRow> {
+        let (Some(advice), Some(start)) = (self.advices.first(), self.sweep.untrained()) else { return Vec::new() };
+        let own = self.sweep.samplers().first().copied().unwrap_or_default();
+        let of = |n: &usize| {
+            let at = At { sweep: &self.sweep, metric: &advice.metric, evaluations: *n };
+            let named = name(&advice.metric, *n);
+            let sampler = if advised && at.row(start, &named).is_some() { named.as_str() } else { own };
+            if trained { at.best(sampler) } else { at.row(start, sampler) }
+        };
+        budgets.iter().filter_map(of).collect()
+    }
+}
+
+fn said(answer: &BudgetAnswer) -> Said {
+    let undecided = answer.pilots.is_empty() || answer.trained.is_none() && answer.distances.is_empty();
+    match answer.gamma() {
+        Some(gamma) => Said::With(gamma),
+        None if undecided => Said::Nothing,
+        None => Said::Not,
+    }
+}
+
+/// The rows of a distance at a budget.
+struct At<'a> {
+    sweep: &'a ComparisonResults,
+    metric: &'a str,
+    evaluations: usize,
+}
+
+impl<'a> At<'a> {
+    fn row(&self, arm: &str, sampler: &str) -> Option<&'a ResultRow> {
+        self.sweep.row(self.metric, sampler, arm, self.evaluations)
+    }
+
+    /// γ = 0 slows nothing, and is not MixFlow.
+    fn mixflow(&self, sampler: &str) -> Vec<&'a ResultRow> {
+        let fits = |row: &&ResultRow| {
+            let same = (&row.metric[..], &row.sampler[..], row.evaluations) == (self.metric, sampler, self.evaluations);
+            same && row.gamma.is_some_and(|gamma| gamma > 0.0)
+        };
+        self.sweep.rows.iter().filter(fits).collect()
+    }
+
+    fn best(&self, sampler: &str) -> Option<&'a ResultRow> {
+        self.mixflow(sampler).into_iter().min_by(|a, b| a.mean.total_cmp(&b.mean))
+    }
+
+    fn change(&self, mine: (&str, &str), other: (&str, &str)) -> Option<Change> {
+        paired(self.row(mine.0, mine.1)?, self.row(other.0, other.1)?)
+    }
+
+    fn added(&self, row: &ResultRow, start: &str) -> Option<Added> {
+        let against = |arm: &str| paired(row, self.row(arm, &row.sampler)?);
+        Some(Added { gamma: row.gamma?, to_control: against(&self.sweep.control)?, to_start: against(start)? })
+    }
+}
+
+/// The change of one row from another, seed by seed.
+pub fn paired(mine: &ResultRow, other: &ResultRow) -> Option<Change> {
+    let of = |row: &ResultRow| row.seeds.iter().copied().zip(row.values.iter().copied()).collect::<Vec<_>>();
+    Change::paired(&of(mine), &of(other))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::parts::Task;
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// A row of four seeds around a distance.
+    pub fn row(sampler: &str, arm: &str, gamma: Option<f64>, evaluations: usize, mean: f64) -> Value {
+        let values: Vec<f64> = [-0.01, 0.01, -0.02, 0.02].iter().map(|off| mean * (1.0 + off * (1.0 + mean))).collect();
+        json!({"metric": "d", "sampler": sampler, "arm": arm, "gamma": gamma, "evaluations": evaluations,
+            "steps": evaluations, "mean": mean, "standard_error": 0.01 * mean, "against": sampler,
+            "paired_change": null, "paired_standard_error": null, "beyond_two_errors": false,
+            "change_from_first_sampler": null, "change_from_first_sampler_standard_error": null, "values": values,
+            "seeds": [0, 1, 2, 3]})
+    }
+
+    /// An answer for 10 evaluations; `confirmed` is what the free setting is worth on held-out data, and `gamma` what MixFlow
+    /// adds on top of it with which γ.
+    pub fn answer(confirmed: Option<f64>, gamma: Option<(f64, f64)>) -> Value {
+        let change = |mean: f64| json!({"mean": mean, "standard_error": 0.01, "seeds": 6});
+        let best = confirmed.map(|confirmed| {
+            json!({"sampler": {"name": "Heun, uniform grid", "solver": "heun"}, "steps": 5, "others": [],
+                "chosen": change(-0.5), "confirmed": change(confirmed)})
+        });
+        let gain = |mean: f64| json!({"against_control": change(mean), "against_start": change(mean), "of_control": change(0.0)});
+        let trained = gamma.map(|(gamma, mean)| {
+            json!({"gamma": gamma, "steps": 9, "whole": true, "under_best": gain(mean), "under_own": gain(mean)})
+        });
+        json!({"evaluations": 10, "own": "your own (Euler)", "tried": 9, "best": best, "finalists": [],
+            "pilots": [{"gamma": 0.2, "under_best": change(0.1), "under_own": change(0.1)}], "trained": trained,
+            "distances": [{"arm": "no post-training", "sampler": "your own (Euler)", "evaluations": 10, "mean": 1.0,
+                "standard_error": 0.1}]})
+    }
+
+    pub fn kept(name: &'static str, rows: &[Value], answer: Value) -> KeptSet {
+        let arms = json!([{"name": "none", "weights": "start"}, {"name": "control"}, {"name": "MixFlow"}]);
+        let sweep = json!({"control": "control", "rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0,
+            "config": {"compare": {"arms": arms}}});
+        let advice = json!({"metric": "d", "floor": 0.1, "budgets": [answer], "deficit": null});
+        KeptSet {
+            set: Set { name, exact: false, probe: None },
+            sweep: serde_json::from_value(sweep).unwrap(),
+            advices: vec![serde_json::from_value(advice).unwrap()],
+            cases: Vec::new(),
+        }
+    }
+
+    /// Under Euler's method γ = 0.4 halves the distance; under the advised way it adds nothing.
+    pub fn rows() -> Vec<Value> {
+        let advised = "advised for 10 by d";
+        vec![
+            row("Euler", "none", None, 10, 10.0),
+            row(advised, "none", None, 10, 2.0),
+            row("Euler", "control", None, 10, 9.0),
+            row(advised, "control", None, 10, 1.9),
+            row("Euler", "MixFlow γ=0", Some(0.0), 10, 1.0),
+            row("Euler", "MixFlow γ=0.2", Some(0.2), 10, 6.0),
+            row(advised, "MixFlow γ=0.2", Some(0.2), 10, 2.2),
+            row("Euler", "MixFlow γ=0.4", Some(0.4), 10, 4.5),
+            row(advised, "MixFlow γ=0.4", Some(0.4), 10, 3.0),
+        ]
+    }
+
+    #[test]
+    fn a_gain_of_the_own_sampler_is_not_one_of_the_advised() {
+        let set = kept("photos", &rows(), answer(Some(-0.8), None));
+        let found = set.outcome(10).unwrap();
+        let (name, free) = found.free.clone().unwrap();
+        assert_eq!((name.as_str(), free.seeds), ("Heun, uniform grid", 4));
+        assert!((free.mean + 0.8).abs() < 0.05, "{free}");
+        let (gamma, alone) = found.alone.unwrap();
+        assert!(gamma == 0.4 && (alone.mean + 0.5).abs() < 0.05, "{alone}");
+        let both = found.both.unwrap();
+        assert!(both.gamma == 0.2 && both.to_control.mean > 0.1 && both.to_start.mean > 0.05, "{both:?}");
+        assert_eq!((found.said, found.was_right()), (Said::Not, Some(true)));
+        assert_eq!(set.outcome(20), None);
+        assert_eq!(set.curve(&[10, 20], true, false)[0].mean, 2.0);
+        assert_eq!(set.curve(&[10, 20], false, true)[0].mean, 4.5);
+    }
+
+    #[test]
+    fn without_a_free_setting_training_is_judged_under_the_own() {
+        // Not confirmed by held-out data, so not advised; the full trainings gain, and it was not said.
+        let found = kept("photos", &rows(), answer(Some(0.1), None)).outcome(10).unwrap();
+        assert_eq!(found.free, None);
+        assert_eq!(found.both.unwrap().gamma, 0.4);
+        assert_eq!(found.was_right(), Some(false));
+        // It was said, and the full trainings gain.
+        let found = kept("photos", &rows(), answer(None, Some((0.2, -0.3)))).outcome(10).unwrap();
+        assert_eq!((found.said, found.was_right()), (Said::With(0.2), Some(true)));
+        // Under the advised way they do not.
+        let found = kept("photos", &rows(), answer(Some(-0.8), Some((0.2, -0.3)))).outcome(10).unwrap();
+        assert_eq!(found.was_right(), Some(false));
+        let mut asked = answer(None, None);
+        asked["pilots"] = json!([]);
+        assert_eq!(kept("photos", &rows(), asked).outcome(10).unwrap().was_right(), None);
+    }
+
+    #[test]
+    fn what_is_no_set_or_was_not_run_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let part = Part { title: "", config: "a/b.json", task: Task::Table };
+        assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
+        let set = Set { name: "a", exact: false, probe: None };
+        let part = Part { task: Task::Set(set), ..part };
+        assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
+    }
+}

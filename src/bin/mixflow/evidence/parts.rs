@@ -1,0 +1,129 @@
+//! The parts of the page: what is run for each, and in which folders its results lie.
+use crate::place;
+use std::path::{Path, PathBuf};
+
+/// A part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its headline.
+    pub title: &'static str,
+    /// The file that describes it.
+    pub config: &'static str,
+    pub task: Task,
+}
+
+/// What is run for a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// `mixflow compare`.
+    Table,
+    /// The same, with so large a network that it is done only where it is named.
+    Large,
+    /// `mixflow slow-flow`.
+    SlowFlow,
+    /// Everything that is asked of a data set: advice, pilots, the sweep of γ, and the grid beside the advice.
+    Set(Set),
+}
+
+/// A data set and its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set {
+    /// What it is called in tables of all sets.
+    pub name: &'static str,
+    /// Whether the velocity field is known, and nothing is trained.
+    pub exact: bool,
+    /// The folder of the measurement of Slow Flow; none where there is no such part.
+    pub probe: Option<&'static str>,
+}
+
+impl Part {
+    /// The name of its folders.
+    pub fn folder(&self) -> String {
+        let folder = self.results();
+        folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
+    /// Where the program leaves its results.
+    pub fn results(&self) -> PathBuf {
+        place::results_of(Path::new(self.config))
+    }
+
+    pub fn set(&self) -> Option<Set> {
+        match self.task {
+            Task::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+}
+
+const fn part(title: &'static str, config: &'static str, task: Task) -> Part {
+    Part { title, config, task }
+}
+
+const fn networks(title: &'static str, config: &'static str, name: &'static str, probe: Option<&'static str>) -> Part {
+    part(title, config, Task::Set(Set { name, exact: false, probe }))
+}
+
+const fn exact(title: &'static str, config: &'static str, name: &'static str) -> Part {
+    part(title, config, Task::Set(Set { name, exact: true, probe: None }))
+}
+
+/// In the order of the page.
+pub const PARTS: [Part; 29] = [
+    networks("Photos: which γ", "configs/photos/gamma.json", "photos", Some("photos-slow_flow")),
+    part("Photos: rivals", "configs/photos/rivals.json", Task::Table),
+    part("Photos: γ over time, and a loss on the magnitude", "configs/photos/gamma-by-time.json", Task::Table),
+    part("Photos: the laws of t and m", "configs/photos/ablation.json", Task::Table),
+    part("Photos: few steps and many", "configs/photos/few-steps.json", Task::Table),
+    part("Photos: Slow Flow before and after", "configs/photos/slow_flow.json", Task::SlowFlow),
+    networks(
+        "Digits at scale 0.25: which γ",
+        "configs/digits/gamma-sweep.json",
+        "digits, scale 0.25",
+        Some("digits-slow_flow"),
+    ),
+    part("Digits at scale 0.25: rivals", "configs/digits/rivals.json", Task::Table),
+    part("Digits at scale 0.25: Slow Flow", "configs/digits/slow_flow.json", Task::SlowFlow),
+    networks(
+        "Digits at scale 1: which γ",
+        "configs/digits/gamma-sweep-full-scale.json",
+        "digits, scale 1",
+        Some("digits-slow_flow-full-scale"),
+    ),
+    part("Digits at scale 1: Slow Flow", "configs/digits/slow_flow-full-scale.json", Task::SlowFlow),
+    networks("The table: which γ", "configs/table/gamma.json", "table", Some("table-slow_flow")),
+    part("The table: rivals", "configs/table/rivals.json", Task::Table),
+    part("The table: Slow Flow", "configs/table/slow_flow.json", Task::SlowFlow),
+    networks("Emoji, a SiT with classes: which γ", "configs/emoji/gamma.json", "emoji", None),
+    networks("Wine, a table of 178 rows: which γ", "configs/foreign/wine.json", "wine", None),
+    networks("Diabetes, a table of 442 rows: which γ", "configs/foreign/diabetes.json", "diabetes", None),
+    networks("Glyphs of a free font: which γ", "configs/foreign/glyphs.json", "glyphs", None),
+    networks("Patches of other photographs: which γ", "configs/foreign/photos.json", "other photographs", None),
+    exact("Exact fields on a ring, D = 2", "configs/ring/exact-2.json", "exact ring, D = 2"),
+    exact("Exact fields on a ring, D = 8", "configs/ring/exact-8.json", "exact ring, D = 8"),
+    exact("Exact fields on a ring, D = 32", "configs/ring/exact-32.json", "exact ring, D = 32"),
+    exact("Exact fields on a ring, D = 128", "configs/ring/exact-128.json", "exact ring, D = 128"),
+    networks("Networks on a ring, D = 2", "configs/ring/gamma-2.json", "network on a ring, D = 2", None),
+    networks("Networks on a ring, D = 8", "configs/ring/gamma-8.json", "network on a ring, D = 8", None),
+    networks("Networks on a ring, D = 32", "configs/ring/gamma-32.json", "network on a ring, D = 32", None),
+    networks("Networks on a ring, D = 128", "configs/ring/gamma-128.json", "network on a ring, D = 128", None),
+    part("Photos: a γ chosen and used", "configs/photos/auto.json", Task::Table),
+    part("Photos at 32×32, a SiT on a GPU: which γ", "configs/photos/sit.json", Task::Large),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_part_has_a_file_and_a_folder_of_its_own() {
+        let folders: BTreeSet<String> = PARTS.iter().map(Part::folder).collect();
+        assert_eq!(folders.len(), PARTS.len());
+        for part in PARTS {
+            assert!(Path::new(part.config).exists(), "{}", part.config);
+            let probe = part.set().and_then(|set| set.probe);
+            assert!(probe.is_none_or(|probe| folders.contains(probe)), "{probe:?}");
+        }
+    }
+}
