@@ -1,5 +1,5 @@
 //! What an advice found, as `advice.json` holds it.
-use super::change::Change;
+use super::change::{Change, WORTH};
 use crate::experiment::config::ArmSampler;
 use crate::experiment::velocity_deficit::VelocityDeficit;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,8 @@ pub struct BudgetAnswer {
     pub own: String,
     /// Ways to sample that were tried beside it.
     pub tried: usize,
-    /// The nearest of them on training data; none if no one is nearer than the user's own by 3 % and two standard errors.
+    /// The nearest of them, without a correction that held-out data do not confirm; none if no one is nearer than the user's
+    /// own by 3 % and two standard errors.
     pub best: Option<Choice>,
     /// A correction of that which was nearer on training data and is not on held-out data; none where there is no such.
     #[serde(default)]
@@ -38,6 +39,9 @@ pub struct BudgetAnswer {
     pub finalists: Vec<Finalist>,
     /// What pilots showed; empty where there was no time for them.
     pub pilots: Vec<PilotOutcome>,
+    /// The way to sample that pilots are told of as the best: that of the sweep, also where it was dropped later.
+    #[serde(default)]
+    pub pilots_under: String,
     /// What MixFlow adds, on held-out data; none where no pilot was worth it.
     pub trained: Option<TrainedOutcome>,
     /// The distances on held-out data; empty where there was no time to confirm.
@@ -166,6 +170,11 @@ impl BudgetAnswer {
     /// The γ to post-train with, if it is worth it.
     pub fn gamma(&self) -> Option<f64> {
         self.trained.as_ref().filter(|_| self.gain().is_some_and(Gain::is_worth_it)).map(|trained| trained.gamma)
+    }
+
+    /// Whether nothing is decided about MixFlow: no time for pilots, or none to confirm what one of them gained.
+    pub fn is_open(&self) -> bool {
+        self.trained.is_none() && self.best_pilot().is_none_or(|pilot| pilot.under_best.mean <= -WORTH)
     }
 
     /// The distance of what is advised from held-out data, the weights as they are.

@@ -146,7 +146,7 @@ fn finalists(text: &mut String, answer: &BudgetAnswer) {
     let _ = writeln!(
         text,
         "\nThe nearest of {} ways that cost no training, on training data; in bold what differs beyond two standard errors:\n\n| \
-         sampling | distance | against your own | against the chosen one |\n|---|---|---|---|",
+         sampling | distance | against your own | against the nearest chosen |\n|---|---|---|---|",
         answer.tried
     );
     for finalist in &answer.finalists {
@@ -167,13 +167,14 @@ fn pilots(text: &mut String, answer: &BudgetAnswer) {
         return;
     }
     text.push_str("Pilots of MixFlow against a control, on set-aside data:\n\n");
-    let _ = match &answer.best {
-        Some(best) => writeln!(text, "| γ | under {} | under {} |\n|---|---|---|", best.sampler.name, answer.own),
-        None => writeln!(text, "| γ | under {} |\n|---|---|", answer.own),
+    let both = answer.pilots_under != answer.own;
+    let _ = match both {
+        true => writeln!(text, "| γ | under {} | under {} |\n|---|---|---|", answer.pilots_under, answer.own),
+        false => writeln!(text, "| γ | under {} |\n|---|---|", answer.own),
     };
     for pilot in &answer.pilots {
         let own = changed(Some(&pilot.under_own));
-        let _ = match answer.best.is_some() {
+        let _ = match both {
             true => writeln!(text, "| {} | {} | {own} |", pilot.gamma, changed(Some(&pilot.under_best))),
             false => writeln!(text, "| {} | {own} |", pilot.gamma),
         };

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// The folder of its cells.
 const FOLDER: &str = "sweep";
 
-/// The part of the minutes that the sweep may take.
+/// The part of the minutes that the sweep may take, and more once pilots and confirmation leave time.
 const SHARE: f64 = 0.4;
 
 /// Sweeps, each larger than the one before.
@@ -96,7 +96,11 @@ impl Advisor {
         for others in 0..SWEEPS_AT_MOST {
             let plan = minutes.sweep(others, |minutes| {
                 let seconds = |cells, samples| minutes.seconds(of_cells(cells, samples));
-                let available = if before.is_none() { SHARE * minutes.left() } else { minutes.left_of(SHARE) };
+                let available = match before {
+                    None => SHARE * minutes.left(),
+                    // What pilots and confirmation leave of all minutes is better spent here than not at all.
+                    Some(_) => (minutes.left() - self.foretold(minutes, minutes.left())).max(minutes.left_of(SHARE)),
+                };
                 let fits = SweepPlan::fitting((bases, corrections), samples, available, seconds);
                 match before {
                     Some(before) => Ok(fits.filter(|larger| larger.is_worth_more_than(&before))),
@@ -163,19 +167,8 @@ impl Advisor {
         let (found, contenders) = self.settle(found, (&base, &finalists), (evaluations, plan), minutes, run)?;
         let arm = start_arm(self.config());
         let change = |mine: &str, other: &str| found.change((arm, mine), (arm, other), evaluations);
-        // A correction more must be worth it.
-        let is_bare =
-            |sampler: &&ArmSampler| (&sampler.corrections, &sampler.guidance) == (&own.corrections, &own.guidance);
-        let bare = contenders.iter().find(is_bare).unwrap_or(&base);
-        let better = |sampler: &&ArmSampler| {
-            change(&sampler.name, &bare.name).is_some_and(|c| c.mean < 0.0 && c.is_beyond_two_errors())
-        };
-        let best = contenders.first().filter(better).unwrap_or(bare).clone();
-        let chosen = change(&best.name, &own.name).filter(Change::is_a_gain);
-        let corrected = chosen.is_some() && best.name != bare.name;
-        let by_both = change(&bare.name, &own.name).zip(change(&best.name, &bare.name)).filter(|_| corrected);
-        let without = by_both.map(|(change, by_correction)| Bare { sampler: bare.clone(), change, by_correction });
-        let setting = if chosen.is_some() { &best.name } else { &own.name };
+        let (best, bare) = chosen(&own, &base, &contenders, change).unzip();
+        let setting = best.as_ref().map_or(&own.name, |(best, _): &(ArmSampler, Change)| &best.name);
         let finalist = |sampler: &ArmSampler| {
             let name = &sampler.name;
             let against = |other: &String| if other == name { None } else { change(name, other) };
@@ -188,7 +181,7 @@ impl Advisor {
         };
         let mut finalists: Vec<Finalist> = finalists.iter().map(finalist).collect();
         finalists.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-        Ok(Swept { evaluations, tried, own, best: chosen.map(|change| (best, change)), bare: without, finalists })
+        Ok(Swept { evaluations, tried, own, best, bare: bare.flatten(), finalists })
     }
 
     /// A last round of the nearest bare pair and what cannot be told from the nearest of the finalists. Those, the nearest
@@ -249,6 +242,32 @@ impl Advisor {
     }
 }
 
+/// The nearest of `contenders`, if it gains on `own`, and what it is without its correction, if it has one more than `own`. A
+/// correction must be better than the nearest without beyond two standard errors. `change` says by how much one of two names
+/// is nearer.
+fn chosen(
+    own: &ArmSampler,
+    base: &ArmSampler,
+    contenders: &[ArmSampler],
+    change: impl Fn(&str, &str) -> Option<Change>,
+) -> Option<((ArmSampler, Change), Option<Bare>)> {
+    let is_bare =
+        |sampler: &&ArmSampler| (&sampler.corrections, &sampler.guidance) == (&own.corrections, &own.guidance);
+    let bare = contenders.iter().find(is_bare).unwrap_or(base);
+    let by_correction = |sampler: &ArmSampler| {
+        change(&sampler.name, &bare.name).filter(|change| change.mean < 0.0 && change.is_beyond_two_errors())
+    };
+    let corrected = contenders.first().and_then(|first| Some((first, by_correction(first)?)));
+    let best = corrected.map_or(bare, |(first, _)| first);
+    let gain = change(&best.name, &own.name).filter(Change::is_a_gain)?;
+    let unchanged = Change { mean: 0.0, standard_error: None, seeds: gain.seeds };
+    let without = corrected.map(|(_, by_correction)| {
+        let change = change(&bare.name, &own.name).unwrap_or(unchanged);
+        Bare { sampler: bare.clone(), change, by_correction }
+    });
+    Some(((best.clone(), gain), without))
+}
+
 /// The nearest first.
 fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usize) -> Vec<ArmSampler> {
     let of = |sampler: &ArmSampler| {
@@ -256,4 +275,47 @@ fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usiz
     };
     let distances: Vec<Vec<f64>> = samplers.iter().map(of).collect();
     nearest(&distances, samplers.len()).into_iter().map(|place| samplers[place].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, corrections: &str) -> ArmSampler {
+        serde_json::from_str(&format!(r#"{{"name": "{name}", "corrections": [{corrections}]}}"#)).unwrap()
+    }
+
+    /// Names and how far they are, the nearest first; changes have an error of a hundredth.
+    fn choose(own: &ArmSampler, base: &ArmSampler, all: &[(&ArmSampler, f64)]) -> Option<(String, f64, Option<Bare>)> {
+        let far = |name: &str| all.iter().find(|(sampler, _)| sampler.name == name).map(|(_, far)| *far);
+        let change = |mine: &str, other: &str| {
+            let mean = far(mine)? / far(other)? - 1.0;
+            Some(Change { mean, standard_error: Some(0.01), seeds: 4 })
+        };
+        let contenders: Vec<ArmSampler> = all
+            .iter()
+            .filter(|(sampler, _)| sampler.name != own.name || base.name == own.name)
+            .map(|(s, _)| (*s).clone())
+            .collect();
+        chosen(own, base, &contenders, change).map(|((best, gain), bare)| (best.name, gain.mean, bare))
+    }
+
+    #[test]
+    fn a_correction_must_be_worth_it_and_is_chosen_with_what_it_corrects() {
+        let (own, base) = (named("own", ""), named("Heun", ""));
+        let corrected = named("Heun, static shift", r#"{"kind": "static_shift", "delta": 0.1}"#);
+        let (name, gain, bare) = choose(&own, &base, &[(&corrected, 0.4), (&base, 0.5), (&own, 1.0)]).unwrap();
+        let bare = bare.unwrap();
+        assert_eq!((name.as_str(), bare.sampler.name.as_str()), ("Heun, static shift", "Heun"));
+        assert!((gain + 0.6).abs() < 1e-9 && (bare.change.mean + 0.5).abs() < 1e-9);
+        assert!((bare.by_correction.mean + 0.2).abs() < 1e-9);
+        // Within the error it is not worth it.
+        let (name, _, bare) = choose(&own, &base, &[(&corrected, 0.495), (&base, 0.5), (&own, 1.0)]).unwrap();
+        assert_eq!((name.as_str(), bare.is_none()), ("Heun", true));
+        assert!(choose(&own, &base, &[(&base, 0.99), (&own, 1.0)]).is_none());
+        // A correction of the user's own sampling.
+        let corrected = named("own, static shift", r#"{"kind": "static_shift", "delta": 0.1}"#);
+        let (name, _, bare) = choose(&own, &own, &[(&corrected, 0.4), (&own, 1.0)]).unwrap();
+        assert_eq!((name.as_str(), bare.unwrap().sampler.name.as_str()), ("own, static shift", "own"));
+    }
 }

@@ -64,6 +64,7 @@ impl Advisor {
             dropped: None,
             finalists: swept.finalists.clone(),
             pilots,
+            pilots_under: swept.setting().name.clone(),
             trained: None,
             distances: Vec::new(),
         }
@@ -174,10 +175,7 @@ impl Advisor {
 
     fn confirmation(&self, swept: &[Swept], gammas: &[f64], plan: &ConfirmationPlan) -> ExperimentConfig {
         let more = |n: usize| if plan.others { vec![n / 2, 2 * n] } else { Vec::new() };
-        let with_bare = |swept: &'_ Swept| -> Vec<ArmSampler> {
-            swept.settings().into_iter().chain(swept.bare.as_ref().map(|bare| bare.sampler.clone())).collect()
-        };
-        let samplers = samplers(swept, with_bare, more);
+        let samplers = samplers(swept, Swept::to_confirm, more);
         confirmation(self.config(), samplers, &self.evaluations, gammas, (plan.seeds, plan.length()), &self.metric)
     }
 }
@@ -186,6 +184,11 @@ impl Swept {
     /// The ways to sample that training is tried under.
     fn settings(&self) -> Vec<ArmSampler> {
         vec![self.own.clone(), self.setting().clone()]
+    }
+
+    /// The same, and the best without its correction: what held-out data are asked about.
+    fn to_confirm(&self) -> Vec<ArmSampler> {
+        self.settings().into_iter().chain(self.bare.as_ref().map(|bare| bare.sampler.clone())).collect()
     }
 }
 
@@ -200,7 +203,8 @@ fn drop_correction(answer: &mut BudgetAnswer, swept: &Swept, found: &Found, star
     let change = found.change((start, &best.name), (start, &bare.sampler.name), swept.evaluations);
     if let Some(confirmed) = change.filter(|change| change.mean >= 0.0) {
         answer.dropped = Some(Dropped { name: best.name.clone(), chosen: bare.by_correction, confirmed });
-        answer.best = Some(choice(&bare.sampler, bare.change, swept.evaluations));
+        let is_own = bare.sampler.name == swept.own.name;
+        answer.best = (!is_own).then(|| choice(&bare.sampler, bare.change, swept.evaluations));
     }
 }
 
@@ -324,6 +328,8 @@ mod tests {
         let named = |name: &str| serde_json::from_str(&format!(r#"{{"name": "{name}"}}"#)).unwrap();
         let bare = Bare { sampler: named("Bare"), change: change(-0.5), by_correction: change(-0.1) };
         let swept = Swept { best: Some((named("Corrected"), change(-0.55))), bare: Some(bare), ..swept(None, 10) };
+        let asked: Vec<String> = swept.to_confirm().into_iter().map(|sampler| sampler.name).collect();
+        assert_eq!(asked, ["Euler", "Corrected", "Bare"]);
         let of = |found: &Found| {
             let best = swept.best.as_ref().map(|(best, chosen)| choice(best, *chosen, 10));
             let mut answer: BudgetAnswer = serde_json::from_value(serde_json::json!({
@@ -342,6 +348,14 @@ mod tests {
         let dropped = left.dropped.unwrap();
         assert_eq!((dropped.name.as_str(), dropped.chosen.mean), ("Corrected", -0.1));
         assert!((dropped.confirmed.mean - 0.15).abs() < 1e-9);
+        // Of the user's own sampling nothing is left to advise.
+        let bare = Bare { sampler: swept.own.clone(), change: change(0.0), by_correction: change(-0.1) };
+        let on_own = Swept { best: swept.best.clone(), bare: Some(bare), ..self::swept(None, 10) };
+        let mut found = confirmed([1.2, 1.1], [1.0, 1.0]);
+        found.cells.iter_mut().filter(|cell| cell.sampler == "Bare").for_each(|cell| cell.sampler = "Euler".into());
+        let mut answer = of(&found);
+        drop_correction(&mut answer, &on_own, &found, "start");
+        assert!(answer.best.is_none() && answer.dropped.is_some());
         // What was not measured is not judged.
         assert!(of(&confirmed([f64::NAN; 2], [1.0; 2])).dropped.is_none());
     }

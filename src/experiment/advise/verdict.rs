@@ -9,7 +9,7 @@ use crate::experiment::statistics::number;
 pub(super) fn words(answer: &BudgetAnswer, minutes: Option<f64>, floor: Option<f64>) -> Vec<String> {
     let mut lines = vec![sampling(answer)];
     lines.extend(answer.dropped.as_ref().map(|Dropped { name, chosen, confirmed }| {
-        format!("{name} was nearer still on training data ({chosen}), but is not on held-out data ({confirmed}).")
+        format!("{name} was nearer still on training data ({chosen}), but was not on held-out data ({confirmed}).")
     }));
     lines.extend(others(answer));
     lines.extend(training(answer, minutes));
@@ -53,6 +53,9 @@ fn sampling(answer: &BudgetAnswer) -> String {
             answer.own,
             confirmed.map_or("not measured".into(), |change| change.to_string())
         ),
+        (None, None) if answer.dropped.is_some() => {
+            format!("Keep {}: held-out data do not confirm what came nearer on training data.", answer.own)
+        }
         (None, None) => format!(
             "Keep {}: of {} other ways that cost no training, none is {worth:.0} % nearer to the data beyond two standard errors.",
             answer.own, answer.tried
@@ -131,9 +134,13 @@ fn untrained(answer: &BudgetAnswer, under: &str) -> String {
         true => format!(" What it adds under {}, {under_own}, the free setting gives already.", answer.own),
         false => String::new(),
     };
+    let sampled = match answer.dropped.is_some() {
+        true => format!(", sampled by {},", answer.pilots_under),
+        false => String::new(),
+    };
     let tried = answer.pilots.iter().map(|pilot| pilot.gamma.to_string()).collect::<Vec<_>>().join(", ");
     format!(
-        "Do not post-train: in pilots with γ = {tried} none came {:.0} % nearer to the data than a control; the nearest, γ = \
+        "Do not post-train: in pilots with γ = {tried}{sampled} none came {:.0} % nearer to the data than a control; the nearest, γ = \
          {gamma}, {under_best}.{own}",
         100.0 * WORTH
     )
@@ -170,6 +177,7 @@ mod tests {
             dropped: None,
             finalists: Vec::new(),
             pilots: Vec::new(),
+            pilots_under: "Heun, fitted grid".into(),
             trained: None,
             distances: Vec::new(),
         }
@@ -257,9 +265,14 @@ mod tests {
         };
         let best = Some(choice(Some(change(-0.41, 0.03))));
         let answer = BudgetAnswer { best, dropped: Some(dropped), ..answer() };
-        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer still on training data (-10 ± 2 %), but is not on \
+        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer still on training data (-10 ± 2 %), but was not on \
                         held-out data (+22 ± 5 %).";
         assert_eq!(words(&answer, None, None)[1], expected);
+        // Where the correction stood on the user's own sampling, that is kept, and the pilots say what they were sampled by.
+        let own = BudgetAnswer { best: None, pilots: vec![pilot(change(0.02, 0.03))], ..answer };
+        let text = words(&own, None, None);
+        assert_eq!(text[0], "Keep your own (Euler): held-out data do not confirm what came nearer on training data.");
+        assert!(text[2].contains("in pilots with γ = 0.2, sampled by Heun, fitted grid, none came"), "{text:?}");
     }
 
     #[test]

@@ -15,9 +15,6 @@ pub const BUDGETS: [usize; 3] = [5, 10, 20];
 /// The distances that are asked about, where the data have them: two of pictures, two of vectors.
 const DISTANCES: [&str; 4] = ["frechet_random_convolutions", "frechet_texture", "energy_distance", "frechet_vectors"];
 
-/// What all budgets of a distance have together: a minute for each, where a user has fifteen if he does not say.
-const MINUTES: f64 = 3.0;
-
 /// Seeds of the grid, which no advice uses.
 const SEEDS: [u64; 4] = [31, 32, 33, 34];
 
@@ -27,6 +24,17 @@ const SOLVERS: [(SolverConfig, &str); 4] = [
     (SolverConfig::Heun, "Heun"),
     (SolverConfig::DpmPp2m, "DPM-Solver++(2M)"),
 ];
+
+/// The file of all that was asked.
+pub const FILE: &str = "asked.json";
+
+/// What was advised, and how it stands beside the grid.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// For each distance, the first the one that training is judged by.
+    pub advices: Vec<Advice>,
+    pub cases: Vec<Case>,
+}
 
 /// One question beside the grid: the distances to held-out data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,32 +49,33 @@ pub struct Case {
     pub best: ResultRow,
 }
 
-/// What is advised, for each distance.
-pub fn advices(config: &ExperimentConfig, folder: &Path) -> Result<Vec<Advice>> {
+/// What is advised, for each distance; `minutes` are those of all budgets of a distance together.
+pub fn advices(config: &ExperimentConfig, folder: &Path, minutes: f64) -> Result<Vec<Advice>> {
     let known: Vec<&str> = config.metrics().iter().map(|metric| metric.name).collect();
     let asked = DISTANCES.into_iter().filter(|name| known.contains(name));
     asked
         .map(|metric| {
             let evaluations = Some(BUDGETS.to_vec());
-            let question = Question { evaluations, metric: Some(metric.into()), minutes: MINUTES };
+            let question = Question { evaluations, metric: Some(metric.into()), minutes };
             Ok(advise::answer(config.clone(), folder, &question)?.0)
         })
         .collect()
 }
 
-/// The name of what an advice says for a budget, as a sampler of a table.
-pub fn name(metric: &str, evaluations: usize) -> String {
-    format!("advised for {evaluations} by {metric}")
+/// What an advice says for a budget, as a sampler of a table; none where the user's own is kept.
+pub fn sampler(advice: &Advice, evaluations: usize) -> Option<ArmSampler> {
+    let answer = advice.budgets.iter().find(|answer| answer.evaluations == evaluations)?;
+    let sampler = answer.advised()?.sampler.clone();
+    let name = format!("{PREFIX}{evaluations} by {}: {}", advice.metric, sampler.name);
+    Some(ArmSampler { name, evaluations: Some(vec![evaluations]), ..sampler })
 }
 
-/// What an advice says, as samplers of a table, each at the budget that it is for.
+/// What the names of advised samplers begin with.
+const PREFIX: &str = "advised for ";
+
+/// What an advice says for all budgets.
 pub fn samplers(advice: &Advice) -> Vec<ArmSampler> {
-    let of = |answer: &burn_mixflow::experiment::advise::BudgetAnswer| {
-        let name = name(&advice.metric, answer.evaluations);
-        let evaluations = Some(vec![answer.evaluations]);
-        Some(ArmSampler { name, evaluations, ..answer.advised()?.sampler.clone() })
-    };
-    advice.budgets.iter().filter_map(of).collect()
+    BUDGETS.into_iter().filter_map(|n| sampler(advice, n)).collect()
 }
 
 /// The table of the configuration with what an advice says beside its own samplers.
@@ -81,8 +90,8 @@ pub fn cases(config: &ExperimentConfig, advices: &[Advice], folder: &Path) -> Re
     let grid = grid(config, advices)?;
     let own = grid.compare.samplers[0].name.clone();
     let results = compare::fill(grid, folder)?;
-    let asked = advices.iter().flat_map(|advice| BUDGETS.map(|n| (advice.metric.as_str(), n)));
-    Ok(asked.filter_map(|(metric, n)| case(&results, &own, metric, n)).collect())
+    let asked = advices.iter().flat_map(|advice| BUDGETS.map(|n| (advice, n)));
+    Ok(asked.filter_map(|(advice, n)| case(&results, &own, advice, n)).collect())
 }
 
 /// Four solvers, each on the named grids and on the two that are fitted to the model, beside the user's own and what was
@@ -134,23 +143,18 @@ fn times(advices: &[Advice]) -> Vec<(String, TimesConfig)> {
 
 /// The case of a distance and a budget; none where the table has no row of it. What was advised for another question is not
 /// in its grid.
-fn case(results: &ComparisonResults, own: &str, metric: &str, evaluations: usize) -> Option<Case> {
-    let mine = name(metric, evaluations);
+fn case(results: &ComparisonResults, own: &str, advice: &Advice, evaluations: usize) -> Option<Case> {
+    let mine = sampler(advice, evaluations).map_or_else(|| own.to_string(), |sampler| sampler.name);
     let fits = |row: &&ResultRow| {
-        let for_another = row.sampler.starts_with("advised for ") && row.sampler != mine;
-        (row.metric.as_str(), row.evaluations) == (metric, evaluations) && !for_another
+        let for_another = row.sampler.starts_with(PREFIX) && row.sampler != mine;
+        (row.metric.as_str(), row.evaluations) == (advice.metric.as_str(), evaluations) && !for_another
     };
     let rows: Vec<&ResultRow> = results.rows.iter().filter(fits).collect();
     let of = |sampler: &str| rows.iter().find(|row| row.sampler == sampler).copied();
     let own = of(own)?;
     let best = rows.iter().min_by(|a, b| a.mean.total_cmp(&b.mean))?;
-    Some(Case {
-        metric: metric.into(),
-        evaluations,
-        own: own.clone(),
-        advised: of(&mine).unwrap_or(own).clone(),
-        best: (*best).clone(),
-    })
+    let (metric, advised) = (advice.metric.clone(), of(&mine)?.clone());
+    Some(Case { metric, evaluations, own: own.clone(), advised, best: (*best).clone() })
 }
 
 #[cfg(test)]
@@ -192,7 +196,7 @@ mod tests {
             let names: Vec<&str> = grid.compare.samplers.iter().map(|sampler| sampler.name.as_str()).collect();
             // What held-out data did not confirm is not advised, and Euler's method on the uniform grid stands once.
             assert_eq!(names.len(), 1 + 1 + 4 * 10 - 1);
-            assert_eq!(names[..2], ["Euler", "advised for 10 by energy_distance"]);
+            assert_eq!(names[..2], ["Euler", "advised for 10 by energy_distance: Heun, uniform grid"]);
             assert!(names.contains(&"DPM-Solver++(2M), grid fitted for order 2"), "{names:?}");
         }
     }
@@ -206,20 +210,24 @@ mod tests {
                 "change_from_first_sampler_standard_error": null, "values": [mean], "seeds": [31]})
         };
         let rows = [
-            row("d", "Euler", 5.0),
-            row("d", "advised for 10 by d", 3.0),
-            row("d", "advised for 10 by e", 1.0),
-            row("d", "Heun, grid u^2", 2.0),
-            row("e", "Heun, grid u^2", 0.5),
+            row("energy_distance", "Euler", 5.0),
+            row("energy_distance", "advised for 10 by energy_distance: Heun, uniform grid", 3.0),
+            row("energy_distance", "advised for 10 by frechet_vectors: Heun, u^3", 1.0),
+            row("energy_distance", "Heun, grid u^2", 2.0),
+            row("frechet_vectors", "Heun, grid u^2", 0.5),
         ];
         let results = json!({"rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0, "config": {}});
         let results: ComparisonResults = serde_json::from_value(results).unwrap();
-        let found = case(&results, "Euler", "d", 10).unwrap();
+        let found = case(&results, "Euler", &advice(), 10).unwrap();
         assert_eq!([found.own.mean, found.advised.mean, found.best.mean], [5.0, 3.0, 2.0]);
         assert_eq!(found.best.sampler, "Heun, grid u^2");
-        // Where nothing was advised, the user's own is judged.
-        let other = ComparisonResults { rows: vec![results.rows[0].clone(), results.rows[3].clone()], ..results };
-        assert_eq!(case(&other, "Euler", "d", 10).unwrap().advised.sampler, "Euler");
-        assert_eq!(case(&other, "Euler", "d", 20), None);
+        // Where nothing is advised, the user's own is judged.
+        let mut kept = advice();
+        kept.budgets[0].best = None;
+        assert_eq!(case(&results, "Euler", &kept, 10).unwrap().advised.sampler, "Euler");
+        assert_eq!(case(&results, "Euler", &advice(), 20), None);
+        // What was advised and not sampled is no advice to keep the own.
+        let without = ComparisonResults { rows: vec![results.rows[0].clone(), results.rows[3].clone()], ..results };
+        assert_eq!(case(&without, "Euler", &advice(), 10), None);
     }
 }

@@ -1,5 +1,5 @@
 //! What is kept of a run: its results, its table, and the pictures of its first distance and sampler.
-use super::kept::{ADVICE, CASES};
+use super::asked;
 use crate::say;
 use burn_mixflow::{Error, Result};
 use serde_json::Value;
@@ -12,7 +12,7 @@ const RESULTS: [&str; 2] = ["results.json", "slow_flow.json"];
 pub fn take_over(run: &Path, kept: &Path) -> Result<()> {
     let from = [run.to_path_buf(), run.join("slow_flow")];
     let from = from.iter().find(|folder| RESULTS.iter().any(|name| folder.join(name).exists()));
-    let others = [("pilots/gamma.json", "gamma.json"), (ADVICE, ADVICE), (CASES, CASES)];
+    let others = [("pilots/gamma.json", "gamma.json"), (asked::FILE, asked::FILE)];
     let others: Vec<_> = others.into_iter().filter(|(name, _)| run.join(name).exists()).collect();
     if from.is_none() && others.is_empty() {
         return Ok(());

@@ -1,23 +1,19 @@
 //! A data set as it is kept: the sweep of γ, what was advised, and the grid beside it.
-use super::asked::{Case, name};
+use super::asked::{self, Asked};
 use super::parts::{Part, Set};
 use super::read;
 use burn_mixflow::Result;
 use burn_mixflow::experiment::advise::{Advice, BudgetAnswer, Change};
 use burn_mixflow::experiment::{ComparisonResults, ResultRow};
+use std::collections::BTreeSet;
 use std::path::Path;
-
-/// The files of what `advise` said, and of the grid beside it.
-pub const ADVICE: &str = "advice.json";
-pub const CASES: &str = "cases.json";
 
 /// What is kept of a data set.
 pub struct KeptSet {
     pub set: Set,
     pub sweep: ComparisonResults,
-    /// For each distance; none where `advise` was not asked yet.
-    pub advices: Vec<Advice>,
-    pub cases: Vec<Case>,
+    /// Empty where `advise` was not asked yet, or says something else than the sweep was sampled by.
+    pub asked: Asked,
 }
 
 /// What helps one model at one budget, by the distance that it is judged by. Every change is paired, on held-out data.
@@ -75,29 +71,28 @@ impl KeptSet {
     /// What is kept below `kept`; none for a part that is no set, or that was not run yet.
     pub fn read(kept: &Path, part: &Part) -> Result<Option<Self>> {
         let (Some(set), folder) = (part.set(), kept.join(part.folder())) else { return Ok(None) };
-        let (results, advice, cases) = (folder.join("results.json"), folder.join(ADVICE), folder.join(CASES));
+        let (results, asked) = (folder.join("results.json"), folder.join(asked::FILE));
         if !results.exists() {
             return Ok(None);
         }
-        Ok(Some(Self {
-            set,
-            sweep: ComparisonResults::read(&results)?,
-            advices: if advice.exists() { read(&advice)? } else { Vec::new() },
-            cases: if cases.exists() { read(&cases)? } else { Vec::new() },
-        }))
+        let sweep = ComparisonResults::read(&results)?;
+        let asked: Asked = if asked.exists() { read(&asked)? } else { Asked::default() };
+        let fits = asked.advices.first().is_some_and(|advice| is_sampled_by(&sweep, advice));
+        Ok(Some(Self { set, sweep, asked: if fits { asked } else { Asked::default() } }))
     }
 
     /// What helps at a budget; none where `advise` was not asked about it, or the sweep has not sampled it.
     pub fn outcome(&self, evaluations: usize) -> Option<Outcome> {
-        let advice = self.advices.first()?;
+        let advice = self.asked.advices.first()?;
         let answer = advice.budgets.iter().find(|answer| answer.evaluations == evaluations)?;
         let at = At { sweep: &self.sweep, metric: &advice.metric, evaluations };
         let (own, start) = (*self.sweep.samplers().first()?, self.sweep.untrained()?);
-        let advised = name(&advice.metric, evaluations);
-        let free = answer
-            .advised()
-            .and_then(|choice| Some((choice.sampler.name.clone(), at.change((start, &advised), (start, own))?)));
-        let setting = if free.is_some() { advised.as_str() } else { own };
+        let advised = asked::sampler(advice, evaluations).map(|sampler| sampler.name);
+        let free = match answer.advised().zip(advised.as_ref()) {
+            Some((choice, name)) => Some((choice.sampler.name.clone(), at.change((start, name), (start, own))?)),
+            None => None,
+        };
+        let setting = advised.as_deref().unwrap_or(own);
         let said = said(answer);
         let of_said = match said {
             Said::With(gamma) => at
@@ -119,24 +114,33 @@ impl KeptSet {
 
     /// The rows of a curve: nothing trained, or the nearest γ at each budget, under the own sampler or as it is advised.
     pub fn curve(&self, budgets: &[usize], advised: bool, trained: bool) -> Vec<&ResultRow> {
-        let (Some(advice), Some(start)) = (self.advices.first(), self.sweep.untrained()) else { return Vec::new() };
+        let (Some(advice), Some(start)) = (self.asked.advices.first(), self.sweep.untrained()) else {
+            return Vec::new();
+        };
         let own = self.sweep.samplers().first().copied().unwrap_or_default();
         let of = |n: &usize| {
             let at = At { sweep: &self.sweep, metric: &advice.metric, evaluations: *n };
-            let named = name(&advice.metric, *n);
-            let sampler = if advised && at.row(start, &named).is_some() { named.as_str() } else { own };
+            let named = asked::sampler(advice, *n).filter(|_| advised).map(|sampler| sampler.name);
+            let sampler = named.as_deref().unwrap_or(own);
             if trained { at.best(sampler) } else { at.row(start, sampler) }
         };
         budgets.iter().filter_map(of).collect()
     }
 }
 
+/// Whether the table has what an advice says, and nothing of another one.
+fn is_sampled_by(sweep: &ComparisonResults, advice: &Advice) -> bool {
+    let own = sweep.samplers().first().map(ToString::to_string);
+    let said = asked::samplers(advice).into_iter().map(|sampler| sampler.name);
+    let expected: BTreeSet<String> = own.into_iter().chain(said).collect();
+    expected == sweep.samplers().iter().map(ToString::to_string).collect()
+}
+
 fn said(answer: &BudgetAnswer) -> Said {
-    let undecided = answer.pilots.is_empty() || answer.trained.is_none() && answer.distances.is_empty();
-    match answer.gamma() {
-        Some(gamma) => Said::With(gamma),
-        None if undecided => Said::Nothing,
-        None => Said::Not,
+    match (answer.gamma(), answer.is_open()) {
+        (Some(gamma), _) => Said::With(gamma),
+        (None, true) => Said::Nothing,
+        (None, false) => Said::Not,
     }
 }
 
@@ -221,16 +225,17 @@ pub mod tests {
             "config": {"compare": {"arms": arms}}});
         let advice = json!({"metric": "d", "floor": 0.1, "budgets": [answer], "deficit": null});
         KeptSet {
-            set: Set { name, exact: false, probe: None },
+            set: Set { name, exact: false, probe: None, minutes: Some(1) },
             sweep: serde_json::from_value(sweep).unwrap(),
-            advices: vec![serde_json::from_value(advice).unwrap()],
-            cases: Vec::new(),
+            asked: Asked { advices: vec![serde_json::from_value(advice).unwrap()], cases: Vec::new() },
         }
     }
 
+    pub const ADVISED: &str = "advised for 10 by d: Heun, uniform grid";
+
     /// Under Euler's method γ = 0.4 halves the distance; under the advised way it adds nothing.
     pub fn rows() -> Vec<Value> {
-        let advised = "advised for 10 by d";
+        let advised = ADVISED;
         vec![
             row("Euler", "none", None, 10, 10.0),
             row(advised, "none", None, 10, 2.0),
@@ -280,11 +285,26 @@ pub mod tests {
     }
 
     #[test]
+    fn an_advice_and_a_sweep_of_another_one_do_not_go_together() {
+        let set = kept("photos", &rows(), answer(Some(-0.8), None));
+        let advice = &set.asked.advices[0];
+        assert!(is_sampled_by(&set.sweep, advice));
+        // The table was sampled by what an older advice said, or by hand without any.
+        let mut other = advice.clone();
+        other.budgets[0].best.as_mut().unwrap().sampler.name = "midpoint, grid u^2".into();
+        assert!(!is_sampled_by(&set.sweep, &other));
+        other.budgets[0].best = None;
+        assert!(!is_sampled_by(&set.sweep, &other));
+        let by_hand: Vec<Value> = rows().into_iter().filter(|row| row["sampler"] == "Euler").collect();
+        assert!(!is_sampled_by(&kept("photos", &by_hand, answer(None, None)).sweep, advice));
+    }
+
+    #[test]
     fn what_is_no_set_or_was_not_run_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let part = Part { title: "", config: "a/b.json", task: Task::Table };
         assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
-        let set = Set { name: "a", exact: false, probe: None };
+        let set = Set { name: "a", exact: false, probe: None, minutes: Some(1) };
         let part = Part { task: Task::Set(set), ..part };
         assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
     }

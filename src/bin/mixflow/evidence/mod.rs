@@ -11,11 +11,12 @@ mod screen;
 mod validation;
 
 use crate::{choose_gamma, compare, say, slow_flow};
+use asked::Asked;
 use burn_mixflow::experiment::ComparisonResults;
 use burn_mixflow::experiment::config::ExperimentConfig;
 use burn_mixflow::{Error, Result};
 use clap::Args;
-use kept::{ADVICE, CASES, KeptSet};
+use kept::KeptSet;
 use parts::{PARTS, Part, Task};
 use std::fmt::Write;
 use std::path::Path;
@@ -44,23 +45,28 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut failed = Vec::new();
     for (i, part) in parts.iter().enumerate() {
         say::line(format!("\n{} of {}: {} ({})", i + 1, parts.len(), part.title, part.folder()));
-        match run_part(part) {
-            Ok(()) => page()?,
+        let done = run_part(part).and_then(|()| take_over(part)).and_then(|()| page());
+        match done {
+            Ok(()) => {}
             Err(stopped @ Error::Stopped { .. }) => return Err(stopped),
             // Hours of the others are not lost to it.
             Err(error) => {
-                let error = ExperimentConfig::of_file(error, Path::new(part.config), &[]);
-                say::error(&error);
+                say::error(&ExperimentConfig::of_file(error, Path::new(part.config), &[]));
                 failed.push(part.folder());
             }
         }
     }
-    page()?;
-    say::line(format!("written: {PAGE}"));
-    match failed.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Invalid(format!("not run, for the reasons above: {}", failed.join(", ")))),
+    if arguments.page {
+        PARTS.iter().try_for_each(take_over)?;
+        page()?;
     }
+    match failed.is_empty() {
+        true => say::line(format!("written: {PAGE}")),
+        false => {
+            return Err(Error::Invalid(format!("not done, for the reasons above: {}", failed.join(", "))));
+        }
+    }
+    Ok(())
 }
 
 /// The parts with these names; all that a CPU can do without names.
@@ -81,27 +87,45 @@ fn run_part(part: &Part) -> Result<()> {
     let (config, folder) = (ExperimentConfig::read(part.config)?, part.results());
     match part.task {
         Task::Table | Task::Large => compare::fill(config, &folder).map(drop),
+        Task::SlowFlow if is_measured(&config, &folder)? => Ok(()),
         Task::SlowFlow => slow_flow::measure(config, &folder).map(drop),
-        Task::Set(_) => {
-            let advices = asked::advices(&config, &folder)?;
-            write(&folder.join(ADVICE), &json(&advices)?)?;
+        Task::Set(set) => {
+            // The sweep does not need the advice, and is not lost to its refusal.
+            let advices = set.minutes.map(|minutes| asked::advices(&config, &folder, minutes.into()));
+            let advices = advices.unwrap_or(Ok(Vec::new()));
+            if let Err(stopped @ Error::Stopped { .. }) = advices {
+                return Err(stopped);
+            }
             if config.gamma_search.each {
                 choose_gamma::run(&config, &folder)?;
             }
-            let sweep = advices.first().map_or_else(|| config.clone(), |advice| asked::sweep(&config, advice));
-            compare::fill(sweep, &folder)?;
+            let first = advices.as_ref().ok().and_then(|advices| advices.first());
+            compare::fill(first.map_or_else(|| config.clone(), |advice| asked::sweep(&config, advice)), &folder)?;
+            let advices = advices?;
+            if advices.is_empty() {
+                return Ok(());
+            }
             let cases = asked::cases(&config, &advices, &folder.join("grid"))?;
-            write(&folder.join(CASES), &json(&cases)?)
+            write(&folder.join(asked::FILE), &json(&Asked { advices, cases })?)
         }
     }
 }
 
-/// Takes over what is in `runs/`, and writes the page.
+/// Whether Slow Flow was measured with this very configuration, as nothing of it is kept on the way.
+fn is_measured(config: &ExperimentConfig, folder: &Path) -> Result<bool> {
+    let file = folder.join("config.json");
+    let measured = folder.join("slow_flow/slow_flow.json").exists() && file.exists();
+    Ok(measured && read::<serde_json::Value>(&file)? == config.to_json()?)
+}
+
+/// Takes over what is in `runs/` of a part.
+fn take_over(part: &Part) -> Result<()> {
+    collect::take_over(&part.results(), &Path::new(KEPT).join(part.folder()))
+}
+
+/// Writes the page from what is kept.
 fn page() -> Result<()> {
     let kept = Path::new(KEPT);
-    for part in &PARTS {
-        collect::take_over(&part.results(), &kept.join(part.folder()))?;
-    }
     let sets: Vec<Option<KeptSet>> = PARTS.iter().map(|part| KeptSet::read(kept, part)).collect::<Result<_>>()?;
     let sets: Vec<KeptSet> = sets.into_iter().flatten().collect();
     if let Some(svg) = screen::picture(&sets, &asked::BUDGETS)? {
@@ -118,8 +142,9 @@ fn page() -> Result<()> {
     let _ = writeln!(
         text,
         "\n`mixflow evidence` runs all of this and writes this page; nothing is typed by hand, and losing results stand beside \
-         winning ones. Foreign data are fetched first: `python3 configs/foreign/make.py runs/foreign`. The trainings and samples of \
-         the tables below took {hours:.1} hours of one core. Distances compare within a table only. The results behind each table \
+         winning ones. What is finished in `runs/` is not done again. Foreign data are fetched first: `python3 \
+         configs/foreign/make.py runs/foreign`. The trainings and samples of the parts below took {hours:.1} hours of jobs, one for \
+         each core at a time; advice, its grid and pilots are not in that. Distances compare within a table only. The results behind each table \
          are in [docs/evidence](evidence), a folder for each.\n\n## Is the advised sampling a good one?"
     );
     text.push_str(&accuracy::markdown(&sets));
@@ -150,13 +175,8 @@ fn page() -> Result<()> {
 
 /// What the jobs of a table took, one after the other.
 fn seconds(results: &ComparisonResults) -> f64 {
-    let steps = |arm: &str| {
-        let arms = results.config.pointer("/compare/arms").and_then(|arms| arms.as_array());
-        let own = arms.into_iter().flatten().find(|entry| entry["name"] == arm);
-        let of = |value: &serde_json::Value| value["steps"].as_f64();
-        own.and_then(of).or_else(|| of(&results.config["post_train"])).unwrap_or(0.0)
-    };
-    let trained = results.training.iter().map(|t| t.milliseconds_per_step / 1e3 * steps(&t.arm));
+    let steps = results.config["post_train"]["steps"].as_f64().unwrap_or(0.0);
+    let trained = results.training.iter().map(|training| training.milliseconds_per_step / 1e3 * steps);
     results.sampling_seconds + results.seeds() as f64 * trained.sum::<f64>()
 }
 

@@ -34,6 +34,8 @@ pub struct Set {
     pub exact: bool,
     /// The folder of the measurement of Slow Flow; none where there is no such part.
     pub probe: Option<&'static str>,
+    /// What `mixflow advise` has for three budgets by one distance; none where it is not asked.
+    pub minutes: Option<u32>,
 }
 
 impl Part {
@@ -61,12 +63,23 @@ const fn part(title: &'static str, config: &'static str, task: Task) -> Part {
 }
 
 const fn networks(title: &'static str, config: &'static str, name: &'static str, probe: Option<&'static str>) -> Part {
-    part(title, config, Task::Set(Set { name, exact: false, probe }))
+    part(title, config, Task::Set(Set { name, exact: false, probe, minutes: Some(MINUTES) }))
+}
+
+/// A set that differs from another one in its number of dimensions, of which `advise` is not asked once more.
+const fn unasked(title: &'static str, config: &'static str, name: &'static str, exact: bool) -> Part {
+    part(title, config, Task::Set(Set { name, exact, probe: None, minutes: None }))
 }
 
 const fn exact(title: &'static str, config: &'static str, name: &'static str) -> Part {
-    part(title, config, Task::Set(Set { name, exact: true, probe: None }))
+    part(title, config, Task::Set(Set { name, exact: true, probe: None, minutes: Some(MINUTES) }))
 }
+
+/// A minute for each budget, where a user who says nothing has fifteen for one.
+const MINUTES: u32 = 3;
+
+/// The same of the emoji, whose network costs a hundred times as much.
+const EMOJI: Set = Set { name: "emoji", exact: false, probe: None, minutes: Some(12) };
 
 /// In the order of the page.
 pub const PARTS: [Part; 29] = [
@@ -94,19 +107,19 @@ pub const PARTS: [Part; 29] = [
     networks("The table: which γ", "configs/table/gamma.json", "table", Some("table-slow_flow")),
     part("The table: rivals", "configs/table/rivals.json", Task::Table),
     part("The table: Slow Flow", "configs/table/slow_flow.json", Task::SlowFlow),
-    networks("Emoji, a SiT with classes: which γ", "configs/emoji/gamma.json", "emoji", None),
+    part("Emoji, a SiT with classes: which γ", "configs/emoji/gamma.json", Task::Set(EMOJI)),
     networks("Wine, a table of 178 rows: which γ", "configs/foreign/wine.json", "wine", None),
     networks("Diabetes, a table of 442 rows: which γ", "configs/foreign/diabetes.json", "diabetes", None),
     networks("Glyphs of a free font: which γ", "configs/foreign/glyphs.json", "glyphs", None),
     networks("Patches of other photographs: which γ", "configs/foreign/photos.json", "other photographs", None),
     exact("Exact fields on a ring, D = 2", "configs/ring/exact-2.json", "exact ring, D = 2"),
-    exact("Exact fields on a ring, D = 8", "configs/ring/exact-8.json", "exact ring, D = 8"),
+    unasked("Exact fields on a ring, D = 8", "configs/ring/exact-8.json", "exact ring, D = 8", true),
     exact("Exact fields on a ring, D = 32", "configs/ring/exact-32.json", "exact ring, D = 32"),
-    exact("Exact fields on a ring, D = 128", "configs/ring/exact-128.json", "exact ring, D = 128"),
+    unasked("Exact fields on a ring, D = 128", "configs/ring/exact-128.json", "exact ring, D = 128", true),
     networks("Networks on a ring, D = 2", "configs/ring/gamma-2.json", "network on a ring, D = 2", None),
-    networks("Networks on a ring, D = 8", "configs/ring/gamma-8.json", "network on a ring, D = 8", None),
+    unasked("Networks on a ring, D = 8", "configs/ring/gamma-8.json", "network on a ring, D = 8", false),
     networks("Networks on a ring, D = 32", "configs/ring/gamma-32.json", "network on a ring, D = 32", None),
-    networks("Networks on a ring, D = 128", "configs/ring/gamma-128.json", "network on a ring, D = 128", None),
+    unasked("Networks on a ring, D = 128", "configs/ring/gamma-128.json", "network on a ring, D = 128", false),
     part("Photos: a γ chosen and used", "configs/photos/auto.json", Task::Table),
     part("Photos at 32×32, a SiT on a GPU: which γ", "configs/photos/sit.json", Task::Large),
 ];

@@ -1,5 +1,6 @@
 //! The first screen of the page: what helps, where, and how much, with one picture.
 use super::kept::{Added, KeptSet, Outcome, Said};
+use super::parts::PARTS;
 use burn_mixflow::Result;
 use burn_mixflow::experiment::advise::Change;
 use burn_mixflow::experiment::plot::{Axis, Chart, Ink, Panel, Point, Scale, Series};
@@ -22,11 +23,11 @@ pub fn markdown(sets: &[KeptSet], budgets: &[usize], picture: &str) -> String {
         let mine: Vec<&KeptSet> = sets.iter().filter(|set| set.set.exact == exact && known(set)).collect();
         if !mine.is_empty() {
             let _ = writeln!(text, "\n**{what}**\n");
-            text.push_str(&sentences(&mine, budgets));
+            text.push_str(&sentences(&mine, budgets, exact));
             text.push_str(&table(&mine));
         }
     }
-    let missing: Vec<&str> = sets.iter().filter(|set| !known(set)).map(|set| set.set.name).collect();
+    let missing = not_in(sets, known);
     if !missing.is_empty() {
         let _ = writeln!(text, "\nNot asked about yet: {}.", missing.join("; "));
     }
@@ -35,15 +36,21 @@ pub fn markdown(sets: &[KeptSet], budgets: &[usize], picture: &str) -> String {
             text,
             "\nIn bold what is beyond two standard errors, over the seeds of the sweep. *Sampling alone*: what `mixflow advise` \
              named, with the weights as they are. *MixFlow alone*: the γ of the sweep that came nearest, picked afterwards and \
-             so a little flattered, against the same training without MixFlow, both sampled by the model's own way. *On top*: the \
-             same with the advised sampling.\n\n![What helps]({picture})"
+             so a little flattered, against the same without MixFlow, both sampled by the model's own way. *On top*: the same with \
+             the advised sampling.\n\n![What helps]({picture})"
         );
     }
     text
 }
 
+/// The names of the sets of the page of which nothing is known.
+pub fn not_in(sets: &[KeptSet], known: impl Fn(&KeptSet) -> bool) -> Vec<&'static str> {
+    let all = PARTS.iter().filter_map(|part| part.set().filter(|set| set.minutes.is_some()));
+    all.map(|set| set.name).filter(|name| !sets.iter().any(|set| set.set.name == *name && known(set))).collect()
+}
+
 /// Counts and medians, a fact in each.
-fn sentences(sets: &[&KeptSet], budgets: &[usize]) -> String {
+fn sentences(sets: &[&KeptSet], budgets: &[usize], exact: bool) -> String {
     let all: Vec<Outcome> = sets.iter().filter_map(|set| set.outcome(EVALUATIONS)).collect();
     let free: Vec<Change> = all.iter().filter_map(|o| Some(o.free.as_ref()?.1)).filter(Change::is_a_gain).collect();
     let alone: Vec<Change> = all.iter().filter_map(|o| Some(o.alone?.1)).filter(Change::is_a_gain).collect();
@@ -69,10 +76,10 @@ fn sentences(sets: &[&KeptSet], budgets: &[usize]) -> String {
         sets.iter().flat_map(|set| budgets.iter().filter_map(|n| set.outcome(*n)?.was_right())).collect();
     if !judged.is_empty() {
         let right = judged.iter().filter(|right| **right).count();
+        let agree = if exact { "the exact fields of MixFlow" } else { "trainings of full length" };
         let _ = writeln!(
             text,
-            "* `mixflow advise` said whether to post-train in {} cases (sets × budgets), and trainings of full length agree in \
-             {right} of them.",
+            "* `mixflow advise` said whether to post-train in {} cases (sets × budgets), and {agree} agree in {right} of them.",
             judged.len()
         );
     }
@@ -149,6 +156,7 @@ pub fn picture(sets: &[KeptSet], budgets: &[usize]) -> Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::asked::Asked;
     use super::super::kept::tests::{answer, kept, rows};
     use super::*;
 
@@ -156,7 +164,7 @@ mod tests {
     fn the_screen_says_what_helps_where_and_how_much() {
         let mut exact = kept("exact ring", &rows(), answer(None, None));
         exact.set.exact = true;
-        let unasked = KeptSet { advices: Vec::new(), ..kept("wine", &rows(), answer(None, None)) };
+        let unasked = KeptSet { asked: Asked::default(), ..kept("wine", &rows(), answer(None, None)) };
         let sets = [kept("photos", &rows(), answer(Some(-0.8), None)), exact, unasked];
         let text = markdown(&sets, &[5, 10], "evidence/what-helps.svg");
         for expected in [
@@ -170,7 +178,8 @@ mod tests {
             "| exact ring | ",
             "| none found |",
             "| do not post-train, **wrongly** |",
-            "Not asked about yet: wine.",
+            "Not asked about yet: digits, scale 0.25;",
+            "; wine; ",
         ] {
             assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
         }

@@ -40,7 +40,8 @@ struct Cell<'a> {
 
 impl<'a> Cell<'a> {
     fn new(sweep: &'a ComparisonResults, metric: &str, steps: usize) -> Option<Self> {
-        let fits = |row: &&ResultRow| row.metric == metric && row.steps == steps && row.sampler == row.against;
+        let own = *sweep.samplers().first()?;
+        let fits = |row: &&ResultRow| (&row.metric[..], &row.sampler[..], row.steps) == (metric, own, steps);
         let rows: Vec<&ResultRow> = sweep.rows.iter().filter(fits).collect();
         let control = *rows.iter().find(|row| row.arm == sweep.control)?;
         let rows = rows.into_iter().filter(|row| row.gamma.is_some()).collect();
