@@ -55,8 +55,8 @@ fn is_worse(case: &Case) -> bool {
 /// The counts, networks and exact fields apart, the failures, and the table of all cases.
 pub fn markdown(sets: &[KeptSet]) -> String {
     let mut text = format!(
-        "`mixflow advise` was asked about every set, three budgets and two distances, with a minute for each budget, on the emoji \
-         with four. Beside what it said stands a grid, sampled with the weights as they are: Euler, midpoint, Heun and \
+        "`mixflow advise` was asked about every set, three budgets and two distances; the minutes are for all budgets together, \
+         and the second distance finds most samples there. Beside what it said stands a grid, sampled with the weights as they are: Euler, midpoint, Heun and \
          DPM-Solver++(2M), those that make the budget, each on eight named time grids and on the two fitted to the model. It has \
          four seeds that were not used to advise. An advice is asked to be at most {:.0} % above the best of the grid. The best is \
          picked on the data that it is judged by, which flatters it.\n\n",
@@ -78,8 +78,8 @@ pub fn markdown(sets: &[KeptSet]) -> String {
         return text;
     }
     text.push_str(
-        "\n| data | distance | evaluations | own | advised | best of the grid | advised above the best | advised against own |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "\n| data | distance | minutes | evaluations | own | advised | best of the grid | advised above the best | advised against own |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for (set, case) in sets.iter().flat_map(|set| set.asked.cases.iter().map(move |case| (set, case))) {
         let (is_best, is_own) = (case.best.sampler == case.advised.sampler, case.own.sampler == case.advised.sampler);
@@ -96,9 +96,10 @@ pub fn markdown(sets: &[KeptSet]) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {}, {best} | {above_text} | {against} |",
+            "| {} | {} | {} | {} | {} | {} | {}, {best} | {above_text} | {against} |",
             set.set.name,
             case.metric,
+            case.minutes,
             case.evaluations,
             case.own.figure(),
             case.advised.figure(),
@@ -120,7 +121,7 @@ mod tests {
         let own = row("Euler", own);
         let advised = advised.map_or_else(|| own.clone(), |mean| row("advised for 10 by d: Heun", mean));
         let best = if best < advised.mean { row("Heun, grid u^2", best) } else { advised.clone() };
-        Case { metric: "d".into(), evaluations: 10, own, advised, best }
+        Case { metric: "d".into(), minutes: 5, evaluations: 10, own, advised, best }
     }
 
     #[test]
@@ -135,7 +136,7 @@ mod tests {
             "Exact fields: 0 of 1 are at most 10 % above the best of the grid (0 %); 1 are worse",
             "; wine; ",
             "1.00 ± 0.0100, what was advised | 0 % | **-75 ± 1 %** |",
-            "Heun, grid u^2 | **20 ± 0 %** |",
+            "Heun, grid u^2 | **20 ± 1 %** |",
             "| 5 ± 0 % | kept |",
         ] {
             assert!(text.contains(expected), "`{expected}` is not in:\n{text}");

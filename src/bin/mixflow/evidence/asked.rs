@@ -40,6 +40,8 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
     pub metric: String,
+    /// What `advise` had for all budgets of this distance.
+    pub minutes: u32,
     pub evaluations: usize,
     /// The user's own way to sample.
     pub own: ResultRow,
@@ -49,14 +51,15 @@ pub struct Case {
     pub best: ResultRow,
 }
 
-/// What is advised, for each distance; `minutes` are those of all budgets of a distance together.
-pub fn advices(config: &ExperimentConfig, folder: &Path, minutes: f64) -> Result<Vec<Advice>> {
+/// What is advised, for each distance; `minutes` are those of all budgets of the first and of a second distance.
+pub fn advices(config: &ExperimentConfig, folder: &Path, minutes: [u32; 2]) -> Result<Vec<Advice>> {
     let known: Vec<&str> = config.metrics().iter().map(|metric| metric.name).collect();
     let asked = DISTANCES.into_iter().filter(|name| known.contains(name));
     asked
-        .map(|metric| {
-            let evaluations = Some(BUDGETS.to_vec());
-            let question = Question { evaluations, metric: Some(metric.into()), minutes };
+        .zip(minutes)
+        .map(|(metric, minutes)| {
+            let (evaluations, metric) = (Some(BUDGETS.to_vec()), Some(metric.into()));
+            let question = Question { evaluations, metric, minutes: minutes.into() };
             Ok(advise::answer(config.clone(), folder, &question)?.0)
         })
         .collect()
@@ -86,12 +89,12 @@ pub fn sweep(config: &ExperimentConfig, advice: &Advice) -> ExperimentConfig {
 }
 
 /// What was advised beside the grid; its table goes into `folder`.
-pub fn cases(config: &ExperimentConfig, advices: &[Advice], folder: &Path) -> Result<Vec<Case>> {
+pub fn cases(config: &ExperimentConfig, advices: &[Advice], minutes: [u32; 2], folder: &Path) -> Result<Vec<Case>> {
     let grid = grid(config, advices)?;
     let own = grid.compare.samplers[0].name.clone();
     let results = compare::fill(grid, folder)?;
-    let asked = advices.iter().flat_map(|advice| BUDGETS.map(|n| (advice, n)));
-    Ok(asked.filter_map(|(advice, n)| case(&results, &own, advice, n)).collect())
+    let asked = advices.iter().zip(minutes).flat_map(|asked| BUDGETS.map(|n| (asked, n)));
+    Ok(asked.filter_map(|((advice, minutes), n)| case(&results, &own, (advice, minutes), n)).collect())
 }
 
 /// Four solvers, each on the named grids and on the two that are fitted to the model, beside the user's own and what was
@@ -143,7 +146,7 @@ fn times(advices: &[Advice]) -> Vec<(String, TimesConfig)> {
 
 /// The case of a distance and a budget; none where the table has no row of it. What was advised for another question is not
 /// in its grid.
-fn case(results: &ComparisonResults, own: &str, advice: &Advice, evaluations: usize) -> Option<Case> {
+fn case(results: &ComparisonResults, own: &str, (advice, minutes): (&Advice, u32), evaluations: usize) -> Option<Case> {
     let mine = sampler(advice, evaluations).map_or_else(|| own.to_string(), |sampler| sampler.name);
     let fits = |row: &&ResultRow| {
         let for_another = row.sampler.starts_with(PREFIX) && row.sampler != mine;
@@ -154,7 +157,7 @@ fn case(results: &ComparisonResults, own: &str, advice: &Advice, evaluations: us
     let own = of(own)?;
     let best = rows.iter().min_by(|a, b| a.mean.total_cmp(&b.mean))?;
     let (metric, advised) = (advice.metric.clone(), of(&mine)?.clone());
-    Some(Case { metric, evaluations, own: own.clone(), advised, best: (*best).clone() })
+    Some(Case { metric, minutes, evaluations, own: own.clone(), advised, best: (*best).clone() })
 }
 
 #[cfg(test)]
@@ -218,16 +221,16 @@ mod tests {
         ];
         let results = json!({"rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0, "config": {}});
         let results: ComparisonResults = serde_json::from_value(results).unwrap();
-        let found = case(&results, "Euler", &advice(), 10).unwrap();
+        let found = case(&results, "Euler", (&advice(), 5), 10).unwrap();
         assert_eq!([found.own.mean, found.advised.mean, found.best.mean], [5.0, 3.0, 2.0]);
         assert_eq!(found.best.sampler, "Heun, grid u^2");
         // Where nothing is advised, the user's own is judged.
         let mut kept = advice();
         kept.budgets[0].best = None;
-        assert_eq!(case(&results, "Euler", &kept, 10).unwrap().advised.sampler, "Euler");
-        assert_eq!(case(&results, "Euler", &advice(), 20), None);
+        assert_eq!(case(&results, "Euler", (&kept, 5), 10).unwrap().advised.sampler, "Euler");
+        assert_eq!(case(&results, "Euler", (&advice(), 5), 20), None);
         // What was advised and not sampled is no advice to keep the own.
         let without = ComparisonResults { rows: vec![results.rows[0].clone(), results.rows[3].clone()], ..results };
-        assert_eq!(case(&without, "Euler", &advice(), 10), None);
+        assert_eq!(case(&without, "Euler", (&advice(), 5), 10), None);
     }
 }

@@ -225,7 +225,7 @@ pub mod tests {
             "config": {"compare": {"arms": arms}}});
         let advice = json!({"metric": "d", "floor": 0.1, "budgets": [answer], "deficit": null});
         KeptSet {
-            set: Set { name, exact: false, probe: None, minutes: Some(1) },
+            set: Set { name, exact: false, probe: None, minutes: Some([1, 1]) },
             sweep: serde_json::from_value(sweep).unwrap(),
             asked: Asked { advices: vec![serde_json::from_value(advice).unwrap()], cases: Vec::new() },
         }
@@ -304,7 +304,7 @@ pub mod tests {
         let folder = tempfile::tempdir().unwrap();
         let part = Part { title: "", config: "a/b.json", task: Task::Table };
         assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
-        let set = Set { name: "a", exact: false, probe: None, minutes: Some(1) };
+        let set = Set { name: "a", exact: false, probe: None, minutes: Some([1, 1]) };
         let part = Part { task: Task::Set(set), ..part };
         assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
     }

@@ -91,7 +91,7 @@ fn run_part(part: &Part) -> Result<()> {
         Task::SlowFlow => slow_flow::measure(config, &folder).map(drop),
         Task::Set(set) => {
             // The sweep does not need the advice, and is not lost to its refusal.
-            let advices = set.minutes.map(|minutes| asked::advices(&config, &folder, minutes.into()));
+            let advices = set.minutes.map(|minutes| asked::advices(&config, &folder, minutes));
             let advices = advices.unwrap_or(Ok(Vec::new()));
             if let Err(stopped @ Error::Stopped { .. }) = advices {
                 return Err(stopped);
@@ -102,10 +102,8 @@ fn run_part(part: &Part) -> Result<()> {
             let first = advices.as_ref().ok().and_then(|advices| advices.first());
             compare::fill(first.map_or_else(|| config.clone(), |advice| asked::sweep(&config, advice)), &folder)?;
             let advices = advices?;
-            if advices.is_empty() {
-                return Ok(());
-            }
-            let cases = asked::cases(&config, &advices, &folder.join("grid"))?;
+            let Some(minutes) = set.minutes else { return Ok(()) };
+            let cases = asked::cases(&config, &advices, minutes, &folder.join("grid"))?;
             write(&folder.join(asked::FILE), &json(&Asked { advices, cases })?)
         }
     }
