@@ -39,7 +39,7 @@ pub struct BudgetAnswer {
     pub finalists: Vec<Finalist>,
     /// What pilots showed; empty where there was no time for them.
     pub pilots: Vec<PilotOutcome>,
-    /// The way to sample that pilots are told of as the best: that of the sweep, also where it was dropped later.
+    /// The way to sample of `PilotOutcome::under_best`: the best of the sweep, whatever held-out data said of it later.
     #[serde(default)]
     pub pilots_under: String,
     /// What MixFlow adds, on held-out data; none where no pilot was worth it.
@@ -68,7 +68,7 @@ pub struct Choice {
 pub struct Dropped {
     /// The way to sample that has it.
     pub name: String,
-    /// Its change against the same way without it, on training data.
+    /// Its change against the nearest way without a correction, on training data.
     pub chosen: Change,
     /// The same on held-out data.
     pub confirmed: Change,
@@ -174,7 +174,15 @@ impl BudgetAnswer {
 
     /// Whether nothing is decided about MixFlow: no time for pilots, or none to confirm what one of them gained.
     pub fn is_open(&self) -> bool {
-        self.trained.is_none() && self.best_pilot().is_none_or(|pilot| pilot.under_best.mean <= -WORTH)
+        let unconfirmed = self.best_pilot().is_none_or(|pilot| pilot.under_best.mean <= -WORTH);
+        self.trained.is_none() && (unconfirmed || self.open_pilot().is_some())
+    }
+
+    /// The pilot that gains most under the user's own sampling, where that is kept although pilots were judged under another.
+    pub(super) fn open_pilot(&self) -> Option<&PilotOutcome> {
+        let kept = self.advised().is_none() && self.pilots_under != self.own;
+        let gains = self.pilots.iter().filter(|pilot| kept && pilot.under_own.is_a_gain());
+        gains.min_by(|a, b| a.under_own.mean.total_cmp(&b.under_own.mean))
     }
 
     /// The distance of what is advised from held-out data, the weights as they are.

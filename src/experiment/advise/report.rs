@@ -146,7 +146,7 @@ fn finalists(text: &mut String, answer: &BudgetAnswer) {
     let _ = writeln!(
         text,
         "\nThe nearest of {} ways that cost no training, on training data; in bold what differs beyond two standard errors:\n\n| \
-         sampling | distance | against your own | against the nearest chosen |\n|---|---|---|---|",
+         sampling | distance | against your own | against the one chosen |\n|---|---|---|---|",
         answer.tried
     );
     for finalist in &answer.finalists {

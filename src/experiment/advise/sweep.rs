@@ -99,7 +99,7 @@ impl Advisor {
                 let available = match before {
                     None => SHARE * minutes.left(),
                     // What pilots and confirmation leave of all minutes is better spent here than not at all.
-                    Some(_) => (minutes.left() - self.foretold(minutes, minutes.left())).max(minutes.left_of(SHARE)),
+                    Some(_) => (minutes.left() - self.reserved(minutes)).max(minutes.left_of(SHARE)),
                 };
                 let fits = SweepPlan::fitting((bases, corrections), samples, available, seconds);
                 match before {

@@ -130,6 +130,16 @@ impl Advisor {
 
     /// The seconds that pilots and confirmation take, if the sweep leaves `left` and finds something.
     pub(super) fn foretold(&self, minutes: &Minutes, left: f64) -> f64 {
+        self.pilots_and_confirmation(minutes, left).iter().sum()
+    }
+
+    /// The seconds that must be left after the sweep, for pilots and confirmation to fit their parts of them.
+    pub(super) fn reserved(&self, minutes: &Minutes) -> f64 {
+        let [pilots, confirmation] = self.pilots_and_confirmation(minutes, minutes.left());
+        (pilots / PILOTS).max(pilots + confirmation / CONFIRMATION)
+    }
+
+    fn pilots_and_confirmation(&self, minutes: &Minutes, left: f64) -> [f64; 2] {
         let like = |n: &usize| {
             let own = self.ground(*n, None).own();
             let best = ArmSampler { name: "the best of them".into(), ..own.clone() };
@@ -145,10 +155,11 @@ impl Advisor {
             true => 0.0,
             false => minutes.seconds(self.work(&self.pilots(&samplers, &plan.gammas, plan.seeds))),
         };
-        let gammas: Vec<f64> = plan.gammas.first().copied().into_iter().collect();
+        // Each budget may have a γ of its own.
+        let gammas: Vec<f64> = plan.gammas.iter().copied().take(swept.len()).collect();
         let plan = self.confirmation_plan(&swept, &gammas, minutes, left - pilots);
         let seconds = minutes.seconds(self.work(&self.confirmation(&swept, &gammas, &plan)));
-        pilots + if plan.seeds > 0 { seconds } else { 0.0 }
+        [pilots, if plan.seeds > 0 { seconds } else { 0.0 }]
     }
 
     /// What a table takes.
@@ -203,8 +214,8 @@ fn drop_correction(answer: &mut BudgetAnswer, swept: &Swept, found: &Found, star
     let change = found.change((start, &best.name), (start, &bare.sampler.name), swept.evaluations);
     if let Some(confirmed) = change.filter(|change| change.mean >= 0.0) {
         answer.dropped = Some(Dropped { name: best.name.clone(), chosen: bare.by_correction, confirmed });
-        let is_own = bare.sampler.name == swept.own.name;
-        answer.best = (!is_own).then(|| choice(&bare.sampler, bare.change, swept.evaluations));
+        // Without the correction it must gain by itself, which the user's own cannot.
+        answer.best = bare.change.is_a_gain().then(|| choice(&bare.sampler, bare.change, swept.evaluations));
     }
 }
 
@@ -355,6 +366,13 @@ mod tests {
         found.cells.iter_mut().filter(|cell| cell.sampler == "Bare").for_each(|cell| cell.sampler = "Euler".into());
         let mut answer = of(&found);
         drop_correction(&mut answer, &on_own, &found, "start");
+        assert!(answer.best.is_none() && answer.dropped.is_some());
+        // Nor of what gains on it by the correction alone.
+        let bare = Bare { sampler: named("Bare"), change: change(-0.01), by_correction: change(-0.1) };
+        let by_it_alone = Swept { best: swept.best.clone(), bare: Some(bare), ..self::swept(None, 10) };
+        let found = confirmed([1.2, 1.1], [1.0, 1.0]);
+        let mut answer = of(&found);
+        drop_correction(&mut answer, &by_it_alone, &found, "start");
         assert!(answer.best.is_none() && answer.dropped.is_some());
         // What was not measured is not judged.
         assert!(of(&confirmed([f64::NAN; 2], [1.0; 2])).dropped.is_none());

@@ -9,7 +9,7 @@ use crate::experiment::statistics::number;
 pub(super) fn words(answer: &BudgetAnswer, minutes: Option<f64>, floor: Option<f64>) -> Vec<String> {
     let mut lines = vec![sampling(answer)];
     lines.extend(answer.dropped.as_ref().map(|Dropped { name, chosen, confirmed }| {
-        format!("{name} was nearer still on training data ({chosen}), but was not on held-out data ({confirmed}).")
+        format!("{name} was nearer on training data ({chosen}), but was not on held-out data ({confirmed}).")
     }));
     lines.extend(others(answer));
     lines.extend(training(answer, minutes));
@@ -130,7 +130,14 @@ fn untrained(answer: &BudgetAnswer, under: &str) -> String {
              data. Give more --minutes."
         );
     }
-    let own = match answer.best.is_some() && under_own.is_a_gain() {
+    if let Some(PilotOutcome { gamma, under_own, .. }) = answer.open_pilot() {
+        return format!(
+            "MixFlow is open: under {} a pilot with γ = {gamma} came {under_own}, which was not asked of held-out data, as another \
+             sampling was nearer on training data.",
+            answer.own
+        );
+    }
+    let own = match answer.advised().is_some() && under_own.is_a_gain() {
         true => format!(" What it adds under {}, {under_own}, the free setting gives already.", answer.own),
         false => String::new(),
     };
@@ -177,7 +184,7 @@ mod tests {
             dropped: None,
             finalists: Vec::new(),
             pilots: Vec::new(),
-            pilots_under: "Heun, fitted grid".into(),
+            pilots_under: "your own (Euler)".into(),
             trained: None,
             distances: Vec::new(),
         }
@@ -264,15 +271,25 @@ mod tests {
             confirmed: change(0.22, 0.05),
         };
         let best = Some(choice(Some(change(-0.41, 0.03))));
-        let answer = BudgetAnswer { best, dropped: Some(dropped), ..answer() };
-        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer still on training data (-10 ± 2 %), but was not on \
+        let pilots_under = "Heun, fitted grid".into();
+        let answer = BudgetAnswer { best, dropped: Some(dropped), pilots_under, ..answer() };
+        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer on training data (-10 ± 2 %), but was not on \
                         held-out data (+22 ± 5 %).";
         assert_eq!(words(&answer, None, None)[1], expected);
         // Where the correction stood on the user's own sampling, that is kept, and the pilots say what they were sampled by.
-        let own = BudgetAnswer { best: None, pilots: vec![pilot(change(0.02, 0.03))], ..answer };
+        let small = PilotOutcome { under_own: change(-0.01, 0.05), ..pilot(change(0.02, 0.03)) };
+        let own = BudgetAnswer { best: None, pilots: vec![small], ..answer };
         let text = words(&own, None, None);
         assert_eq!(text[0], "Keep your own (Euler): held-out data do not confirm what came nearer on training data.");
         assert!(text[2].contains("in pilots with γ = 0.2, sampled by Heun, fitted grid, none came"), "{text:?}");
+        // A gain of a pilot under the own sampling, which is kept, is not passed over.
+        let own = BudgetAnswer { pilots: vec![pilot(change(0.02, 0.03))], ..own };
+        assert!(own.is_open());
+        let text = words(&own, None, None);
+        assert!(
+            text[2].starts_with("MixFlow is open: under your own (Euler) a pilot with γ = 0.2 came -24 ± 5 %"),
+            "{text:?}"
+        );
     }
 
     #[test]

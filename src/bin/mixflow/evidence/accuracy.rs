@@ -55,7 +55,7 @@ fn is_worse(case: &Case) -> bool {
 /// The counts, networks and exact fields apart, the failures, and the table of all cases.
 pub fn markdown(sets: &[KeptSet]) -> String {
     let mut text = format!(
-        "`mixflow advise` was asked about every set, three budgets and two distances; the minutes are for all budgets together, \
+        "`mixflow advise` was asked about each of these sets, three budgets and two distances; the minutes are for all budgets together, \
          and the second distance finds most samples there. Beside what it said stands a grid, sampled with the weights as they are: Euler, midpoint, Heun and \
          DPM-Solver++(2M), those that make the budget, each on eight named time grids and on the two fitted to the model. It has \
          four seeds that were not used to advise. An advice is asked to be at most {:.0} % above the best of the grid. The best is \

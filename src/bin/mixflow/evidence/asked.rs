@@ -51,18 +51,21 @@ pub struct Case {
     pub best: ResultRow,
 }
 
-/// What is advised, for each distance; `minutes` are those of all budgets of the first and of a second distance.
-pub fn advices(config: &ExperimentConfig, folder: &Path, minutes: [u32; 2]) -> Result<Vec<Advice>> {
+/// What is advised, for each distance up to the first that fails, and why it does; `minutes` are those of all budgets of the
+/// first and of a second distance.
+pub fn advices(config: &ExperimentConfig, folder: &Path, minutes: [u32; 2]) -> (Vec<Advice>, Result<()>) {
     let known: Vec<&str> = config.metrics().iter().map(|metric| metric.name).collect();
     let asked = DISTANCES.into_iter().filter(|name| known.contains(name));
-    asked
-        .zip(minutes)
-        .map(|(metric, minutes)| {
-            let (evaluations, metric) = (Some(BUDGETS.to_vec()), Some(metric.into()));
-            let question = Question { evaluations, metric, minutes: minutes.into() };
-            Ok(advise::answer(config.clone(), folder, &question)?.0)
-        })
-        .collect()
+    let mut advices = Vec::new();
+    for (metric, minutes) in asked.zip(minutes) {
+        let (evaluations, metric) = (Some(BUDGETS.to_vec()), Some(metric.into()));
+        let question = Question { evaluations, metric, minutes: minutes.into() };
+        match advise::answer(config.clone(), folder, &question) {
+            Ok((advice, _)) => advices.push(advice),
+            Err(error) => return (advices, Err(error)),
+        }
+    }
+    (advices, Ok(()))
 }
 
 /// What an advice says for a budget, as a sampler of a table; none where the user's own is kept.

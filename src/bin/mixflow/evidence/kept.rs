@@ -5,7 +5,6 @@ use super::read;
 use burn_mixflow::Result;
 use burn_mixflow::experiment::advise::{Advice, BudgetAnswer, Change};
 use burn_mixflow::experiment::{ComparisonResults, ResultRow};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What is kept of a data set.
@@ -128,12 +127,12 @@ impl KeptSet {
     }
 }
 
-/// Whether the table has what an advice says, and nothing of another one.
+/// Whether the table was sampled by what an advice says, and by nothing of another one.
 fn is_sampled_by(sweep: &ComparisonResults, advice: &Advice) -> bool {
-    let own = sweep.samplers().first().map(ToString::to_string);
-    let said = asked::samplers(advice).into_iter().map(|sampler| sampler.name);
-    let expected: BTreeSet<String> = own.into_iter().chain(said).collect();
-    expected == sweep.samplers().iter().map(ToString::to_string).collect()
+    let known = sweep.config.pointer("/compare/samplers").and_then(serde_json::Value::as_array);
+    let beside_own = known.map_or(&[][..], |samplers| samplers.get(1..).unwrap_or_default());
+    serde_json::to_value(asked::samplers(advice))
+        .is_ok_and(|said| said.as_array().is_some_and(|said| said == beside_own))
 }
 
 fn said(answer: &BudgetAnswer) -> Said {
@@ -189,6 +188,7 @@ pub fn paired(mine: &ResultRow, other: &ResultRow) -> Option<Change> {
 pub mod tests {
     use super::super::parts::Task;
     use super::*;
+    use burn_mixflow::sample::TimesConfig;
     use serde_json::{Value, json};
 
     /// A row of four seeds around a distance.
@@ -221,9 +221,12 @@ pub mod tests {
 
     pub fn kept(name: &'static str, rows: &[Value], answer: Value) -> KeptSet {
         let arms = json!([{"name": "none", "weights": "start"}, {"name": "control"}, {"name": "MixFlow"}]);
-        let sweep = json!({"control": "control", "rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0,
-            "config": {"compare": {"arms": arms}}});
         let advice = json!({"metric": "d", "floor": 0.1, "budgets": [answer], "deficit": null});
+        let said: Advice = serde_json::from_value(advice.clone()).unwrap();
+        let mut samplers = vec![json!({"name": "Euler"})];
+        samplers.extend(asked::samplers(&said).iter().map(|sampler| serde_json::to_value(sampler).unwrap()));
+        let sweep = json!({"control": "control", "rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0,
+            "config": {"compare": {"arms": arms, "samplers": samplers}}});
         KeptSet {
             set: Set { name, exact: false, probe: None, minutes: Some([1, 1]) },
             sweep: serde_json::from_value(sweep).unwrap(),
@@ -293,10 +296,14 @@ pub mod tests {
         let mut other = advice.clone();
         other.budgets[0].best.as_mut().unwrap().sampler.name = "midpoint, grid u^2".into();
         assert!(!is_sampled_by(&set.sweep, &other));
+        // The same name, and another grid fitted to other weights.
+        let mut other = advice.clone();
+        other.budgets[0].best.as_mut().unwrap().sampler.times = TimesConfig::Points { points: vec![0.0, 0.4, 1.0] };
+        assert!(!is_sampled_by(&set.sweep, &other));
         other.budgets[0].best = None;
         assert!(!is_sampled_by(&set.sweep, &other));
-        let by_hand: Vec<Value> = rows().into_iter().filter(|row| row["sampler"] == "Euler").collect();
-        assert!(!is_sampled_by(&kept("photos", &by_hand, answer(None, None)).sweep, advice));
+        let by_hand = kept("photos", &rows(), answer(None, None)).sweep;
+        assert!(!is_sampled_by(&by_hand, advice) && is_sampled_by(&by_hand, &other));
     }
 
     #[test]

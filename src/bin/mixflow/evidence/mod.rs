@@ -43,30 +43,34 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return Err(Error::Invalid(format!("{file} is not there: run this in a checkout of burn-mixflow")));
     }
     let mut failed = Vec::new();
+    let mut keep = |part: &Part, done: Result<()>| match done {
+        Err(stopped @ Error::Stopped { .. }) => Err(stopped),
+        // Hours of the others are not lost to it.
+        Err(error) => {
+            say::error(&ExperimentConfig::of_file(error, Path::new(part.config), &[]));
+            failed.push(part.folder());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    };
     for (i, part) in parts.iter().enumerate() {
         say::line(format!("\n{} of {}: {} ({})", i + 1, parts.len(), part.title, part.folder()));
-        let done = run_part(part).and_then(|()| take_over(part)).and_then(|()| page());
-        match done {
-            Ok(()) => {}
-            Err(stopped @ Error::Stopped { .. }) => return Err(stopped),
-            // Hours of the others are not lost to it.
-            Err(error) => {
-                say::error(&ExperimentConfig::of_file(error, Path::new(part.config), &[]));
-                failed.push(part.folder());
-            }
+        let done = run_part(part);
+        // What a part has left before it failed is kept, too.
+        keep(part, take_over(part).and(done))?;
+        if let Err(error) = page() {
+            say::error(&error);
         }
     }
     if arguments.page {
-        PARTS.iter().try_for_each(take_over)?;
-        page()?;
+        PARTS.iter().try_for_each(|part| keep(part, take_over(part)))?;
     }
+    page()?;
+    say::line(format!("written: {PAGE}"));
     match failed.is_empty() {
-        true => say::line(format!("written: {PAGE}")),
-        false => {
-            return Err(Error::Invalid(format!("not done, for the reasons above: {}", failed.join(", "))));
-        }
+        true => Ok(()),
+        false => Err(Error::Invalid(format!("not done, for the reasons above: {}", failed.join(", ")))),
     }
-    Ok(())
 }
 
 /// The parts with these names; all that a CPU can do without names.
@@ -88,31 +92,44 @@ fn run_part(part: &Part) -> Result<()> {
     match part.task {
         Task::Table | Task::Large => compare::fill(config, &folder).map(drop),
         Task::SlowFlow if is_measured(&config, &folder)? => Ok(()),
-        Task::SlowFlow => slow_flow::measure(config, &folder).map(drop),
+        Task::SlowFlow => {
+            // What is there is of another configuration, and would pass for this one's if this were stopped.
+            let file = folder.join(SLOW_FLOW);
+            if file.exists() {
+                std::fs::remove_file(&file).map_err(|e| Error::io(&file, e))?;
+            }
+            slow_flow::measure(config, &folder).map(drop)
+        }
         Task::Set(set) => {
             // The sweep does not need the advice, and is not lost to its refusal.
-            let advices = set.minutes.map(|minutes| asked::advices(&config, &folder, minutes));
-            let advices = advices.unwrap_or(Ok(Vec::new()));
-            if let Err(stopped @ Error::Stopped { .. }) = advices {
+            let (advices, asked) = match set.minutes {
+                Some(minutes) => asked::advices(&config, &folder, minutes),
+                None => (Vec::new(), Ok(())),
+            };
+            if let Err(stopped @ Error::Stopped { .. }) = asked {
                 return Err(stopped);
             }
             if config.gamma_search.each {
                 choose_gamma::run(&config, &folder)?;
             }
-            let first = advices.as_ref().ok().and_then(|advices| advices.first());
+            let first = advices.first();
             compare::fill(first.map_or_else(|| config.clone(), |advice| asked::sweep(&config, advice)), &folder)?;
-            let advices = advices?;
-            let Some(minutes) = set.minutes else { return Ok(()) };
-            let cases = asked::cases(&config, &advices, minutes, &folder.join("grid"))?;
-            write(&folder.join(asked::FILE), &json(&Asked { advices, cases })?)
+            if let Some(minutes) = set.minutes.filter(|_| !advices.is_empty()) {
+                let cases = asked::cases(&config, &advices, minutes, &folder.join("grid"))?;
+                write(&folder.join(asked::FILE), &json(&Asked { advices, cases })?)?;
+            }
+            asked
         }
     }
 }
 
+/// Below the folder of an experiment.
+const SLOW_FLOW: &str = "slow_flow/slow_flow.json";
+
 /// Whether Slow Flow was measured with this very configuration, as nothing of it is kept on the way.
 fn is_measured(config: &ExperimentConfig, folder: &Path) -> Result<bool> {
     let file = folder.join("config.json");
-    let measured = folder.join("slow_flow/slow_flow.json").exists() && file.exists();
+    let measured = folder.join(SLOW_FLOW).exists() && file.exists();
     Ok(measured && read::<serde_json::Value>(&file)? == config.to_json()?)
 }
 

@@ -37,7 +37,7 @@ pub fn markdown(sets: &[KeptSet], budgets: &[usize], picture: &str) -> String {
             "\nIn bold what is beyond two standard errors, over the seeds of the sweep. *Sampling alone*: what `mixflow advise` \
              named, with the weights as they are. *MixFlow alone*: the γ of the sweep that came nearest, picked afterwards and \
              so a little flattered, against the same without MixFlow, both sampled by the model's own way. *On top*: the same with \
-             the advised sampling.\n\n![What helps]({picture})"
+             the advised sampling, or with the own where no other is advised.\n\n![What helps]({picture})"
         );
     }
     text
