@@ -1,11 +1,9 @@
 //! Is the advised way to sample a good one? What was advised beside the best of a grid.
+use super::ALLOWED;
 use super::asked::Case;
 use super::kept::{KeptSet, paired};
 use super::screen::{bold, not_in};
 use std::fmt::Write;
-
-/// What is asked of an advice: at most this much above the best of the grid.
-const ALLOWED: f64 = 0.10;
 
 /// How often it was asked, and how often it failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -102,6 +102,8 @@ pub fn cases(config: &ExperimentConfig, advices: &[Advice], minutes: [u32; 2], f
 
 /// Four solvers, each on the named grids and on the two that are fitted to the model, beside the user's own and what was
 /// advised, with the weights of `start` and on held-out data.
+///
+/// It does not follow the candidates of `advise`: what judges must not change with what is judged.
 fn grid(config: &ExperimentConfig, advices: &[Advice]) -> Result<ExperimentConfig> {
     let mut own = config.samplers();
     own.truncate(1);

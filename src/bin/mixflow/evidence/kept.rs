@@ -3,13 +3,15 @@ use super::asked::{self, Asked};
 use super::parts::{Part, Set};
 use super::read;
 use burn_mixflow::Result;
-use burn_mixflow::experiment::advise::{Advice, BudgetAnswer, Change};
+use burn_mixflow::experiment::advise::{Advice, BudgetAnswer, Change, Gain};
 use burn_mixflow::experiment::{ComparisonResults, ResultRow};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is kept of a data set.
 pub struct KeptSet {
     pub set: Set,
+    /// Where it is kept.
+    pub folder: PathBuf,
     pub sweep: ComparisonResults,
     /// Empty where `advise` was not asked yet, or says something else than the sweep was sampled by.
     pub asked: Asked,
@@ -32,12 +34,11 @@ pub struct Outcome {
     pub of_said: Option<Added>,
 }
 
-/// What MixFlow adds under one way to sample.
+/// What MixFlow with a γ adds under one way to sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Added {
     pub gamma: f64,
-    pub to_control: Change,
-    pub to_start: Change,
+    pub gain: Gain,
 }
 
 /// What was said of MixFlow.
@@ -49,35 +50,26 @@ pub enum Said {
     With(f64),
 }
 
-impl Added {
-    pub fn is_worth_it(&self) -> bool {
-        self.to_control.is_a_gain() && self.to_start.is_a_gain()
-    }
-}
-
 impl Outcome {
     /// Whether trainings of full length agree with what was said; none where nothing was said or nothing trained.
     pub fn was_right(&self) -> Option<bool> {
         match self.said {
             Said::Nothing => None,
-            Said::Not => self.both.map(|added| !added.is_worth_it()),
-            Said::With(_) => self.of_said.map(|added| added.is_worth_it()),
+            Said::Not => self.both.map(|added| !added.gain.is_worth_it()),
+            Said::With(_) => self.of_said.map(|added| added.gain.is_worth_it()),
         }
     }
 }
 
 impl KeptSet {
-    /// What is kept below `kept`; none for a part that is no set, or that was not run yet.
-    pub fn read(kept: &Path, part: &Part) -> Result<Option<Self>> {
+    /// What is kept below `kept` of a part with these results; none if it is no set.
+    pub fn read(kept: &Path, part: &Part, sweep: &ComparisonResults) -> Result<Option<Self>> {
         let (Some(set), folder) = (part.set(), kept.join(part.folder())) else { return Ok(None) };
-        let (results, asked) = (folder.join("results.json"), folder.join(asked::FILE));
-        if !results.exists() {
-            return Ok(None);
-        }
-        let sweep = ComparisonResults::read(&results)?;
+        let asked = folder.join(asked::FILE);
         let asked: Asked = if asked.exists() { read(&asked)? } else { Asked::default() };
-        let fits = asked.advices.first().is_some_and(|advice| is_sampled_by(&sweep, advice));
-        Ok(Some(Self { set, sweep, asked: if fits { asked } else { Asked::default() } }))
+        let fits = asked.advices.first().is_some_and(|advice| is_sampled_by(sweep, advice));
+        let asked = if fits { asked } else { Asked::default() };
+        Ok(Some(Self { set, folder, sweep: sweep.clone(), asked }))
     }
 
     /// What helps at a budget; none where `advise` was not asked about it, or the sweep has not sampled it.
@@ -104,7 +96,7 @@ impl KeptSet {
         Some(Outcome {
             own: at.row(start, own)?.clone(),
             free,
-            alone: at.best(own).and_then(|row| Some((row.gamma?, at.added(row, start)?.to_control))),
+            alone: at.best(own).and_then(|row| Some((row.gamma?, at.added(row, start)?.gain.against_control))),
             both: at.best(setting).and_then(|row| at.added(row, start)),
             said,
             of_said,
@@ -173,8 +165,13 @@ impl<'a> At<'a> {
     }
 
     fn added(&self, row: &ResultRow, start: &str) -> Option<Added> {
-        let against = |arm: &str| paired(row, self.row(arm, &row.sampler)?);
-        Some(Added { gamma: row.gamma?, to_control: against(&self.sweep.control)?, to_start: against(start)? })
+        let (start, control) = (self.row(start, &row.sampler)?, self.row(&self.sweep.control, &row.sampler)?);
+        let gain = Gain {
+            against_control: paired(row, control)?,
+            against_start: paired(row, start)?,
+            of_control: paired(control, start)?,
+        };
+        Some(Added { gamma: row.gamma?, gain })
     }
 }
 
@@ -229,6 +226,7 @@ pub mod tests {
             "config": {"compare": {"arms": arms, "samplers": samplers}}});
         KeptSet {
             set: Set { name, exact: false, probe: None, minutes: Some([1, 1]) },
+            folder: PathBuf::new(),
             sweep: serde_json::from_value(sweep).unwrap(),
             asked: Asked { advices: vec![serde_json::from_value(advice).unwrap()], cases: Vec::new() },
         }
@@ -262,7 +260,10 @@ pub mod tests {
         let (gamma, alone) = found.alone.unwrap();
         assert!(gamma == 0.4 && (alone.mean + 0.5).abs() < 0.05, "{alone}");
         let both = found.both.unwrap();
-        assert!(both.gamma == 0.2 && both.to_control.mean > 0.1 && both.to_start.mean > 0.05, "{both:?}");
+        assert!(
+            both.gamma == 0.2 && both.gain.against_control.mean > 0.1 && both.gain.against_start.mean > 0.05,
+            "{both:?}"
+        );
         assert_eq!((found.said, found.was_right()), (Said::Not, Some(true)));
         assert_eq!(set.outcome(20), None);
         assert_eq!(set.curve(&[10, 20], true, false)[0].mean, 2.0);
@@ -307,12 +308,13 @@ pub mod tests {
     }
 
     #[test]
-    fn what_is_no_set_or_was_not_run_is_none() {
-        let folder = tempfile::tempdir().unwrap();
+    fn what_is_no_set_is_none_and_what_was_not_asked_has_no_answers() {
+        let (folder, sweep) = (tempfile::tempdir().unwrap(), kept("a", &rows(), answer(None, None)).sweep);
         let part = Part { title: "", config: "a/b.json", task: Task::Table };
-        assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
+        assert!(KeptSet::read(folder.path(), &part, &sweep).unwrap().is_none());
         let set = Set { name: "a", exact: false, probe: None, minutes: Some([1, 1]) };
         let part = Part { task: Task::Set(set), ..part };
-        assert!(KeptSet::read(folder.path(), &part).unwrap().is_none());
+        let unasked = KeptSet::read(folder.path(), &part, &sweep).unwrap().unwrap();
+        assert_eq!((unasked.asked, unasked.folder), (Asked::default(), folder.path().join("a-b")));
     }
 }

@@ -23,6 +23,9 @@ use std::path::Path;
 
 const PAGE: &str = "docs/evidence.md";
 const KEPT: &str = "docs/evidence";
+/// What is asked of an advice and of a rule for γ: at most this much above the best of a grid or a sweep.
+const ALLOWED: f64 = 0.10;
+
 const PICTURE: &str = "what-helps.svg";
 
 /// What is run.
@@ -53,19 +56,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         Ok(()) => Ok(()),
     };
+    let mut written = Ok(());
     for (i, part) in parts.iter().enumerate() {
         say::line(format!("\n{} of {}: {} ({})", i + 1, parts.len(), part.title, part.folder()));
         let done = run_part(part);
         // What a part has left before it failed is kept, too.
         keep(part, take_over(part).and(done))?;
-        if let Err(error) = page() {
+        // A page that could not be written ends the command only if the last one could not.
+        if let Err(error) = std::mem::replace(&mut written, page()) {
             say::error(&error);
         }
     }
     if arguments.page {
         PARTS.iter().try_for_each(|part| keep(part, take_over(part)))?;
+        written = page();
     }
-    page()?;
+    written?;
     say::line(format!("written: {PAGE}"));
     match failed.is_empty() {
         true => Ok(()),
@@ -141,19 +147,17 @@ fn take_over(part: &Part) -> Result<()> {
 /// Writes the page from what is kept.
 fn page() -> Result<()> {
     let kept = Path::new(KEPT);
-    let sets: Vec<Option<KeptSet>> = PARTS.iter().map(|part| KeptSet::read(kept, part)).collect::<Result<_>>()?;
-    let sets: Vec<KeptSet> = sets.into_iter().flatten().collect();
+    let results: Vec<Option<ComparisonResults>> =
+        PARTS.iter().map(|part| results(kept, part)).collect::<Result<_>>()?;
+    let of_part = || PARTS.iter().zip(&results);
+    let sets = of_part().filter_map(|(part, results)| KeptSet::read(kept, part, results.as_ref()?).transpose());
+    let sets: Vec<KeptSet> = sets.collect::<Result<_>>()?;
     if let Some(svg) = screen::picture(&sets, &asked::BUDGETS)? {
         write(&kept.join(PICTURE), &svg)?;
     }
     let mut text = String::from("# Evidence\n");
     text.push_str(&screen::markdown(&sets, &asked::BUDGETS, &format!("evidence/{PICTURE}")));
-    let mut results = Vec::new();
-    for part in &PARTS {
-        let file = kept.join(part.folder()).join("results.json");
-        results.extend(file.exists().then(|| ComparisonResults::read(&file)).transpose()?);
-    }
-    let hours = results.iter().map(seconds).sum::<f64>() / 3600.0;
+    let hours = results.iter().flatten().map(seconds).sum::<f64>() / 3600.0;
     let _ = writeln!(
         text,
         "\n`mixflow evidence` runs all of this and writes this page; nothing is typed by hand, and losing results stand beside \
@@ -164,11 +168,12 @@ fn page() -> Result<()> {
     );
     text.push_str(&accuracy::markdown(&sets));
     text.push_str("\n## Is the chosen γ a good one?\n");
-    text.push_str(&validation::markdown(kept)?);
+    text.push_str(&validation::markdown(kept, &sets)?);
     let mut missing = Vec::new();
-    for part in &PARTS {
+    let all: Vec<ComparisonResults> = results.iter().flatten().cloned().collect();
+    for (part, results) in of_part() {
         let (title, folder) = (part.title, part.folder());
-        let Some(table) = table(&kept.join(&folder), &results)? else {
+        let Some(table) = table(&kept.join(&folder), results.as_ref(), &all) else {
             missing.push(part);
             continue;
         };
@@ -195,14 +200,17 @@ fn seconds(results: &ComparisonResults) -> f64 {
     results.sampling_seconds + results.seeds() as f64 * trained.sum::<f64>()
 }
 
+/// The results that are kept of a part; none if it was not run, or has no table of arms.
+fn results(kept: &Path, part: &Part) -> Result<Option<ComparisonResults>> {
+    let file = kept.join(part.folder()).join("results.json");
+    file.exists().then(|| ComparisonResults::read(&file)).transpose()
+}
+
 /// The table of a part: written anew from results, so that all tables are in one form, or that of Slow Flow. `others` are those of
 /// all parts, for the best sampler of the same weights.
-fn table(kept: &Path, others: &[ComparisonResults]) -> Result<Option<String>> {
-    let results = kept.join("results.json");
-    if results.exists() {
-        return Ok(Some(ComparisonResults::read(&results)?.markdown_beside(others)));
-    }
-    Ok(std::fs::read_to_string(kept.join("table.md")).ok())
+fn table(kept: &Path, results: Option<&ComparisonResults>, others: &[ComparisonResults]) -> Option<String> {
+    let anew = results.map(|results| results.markdown_beside(others));
+    anew.or_else(|| std::fs::read_to_string(kept.join("table.md")).ok())
 }
 
 /// A JSON file as `T`.
@@ -222,6 +230,12 @@ fn write(file: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_that_was_not_run_has_no_results() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(PARTS.iter().all(|part| results(folder.path(), part).unwrap().is_none()));
+    }
 
     #[test]
     fn parts_are_named_by_their_folders_and_the_large_one_is_run_only_so() {

@@ -63,64 +63,89 @@ const fn part(title: &'static str, config: &'static str, task: Task) -> Part {
     Part { title, config, task }
 }
 
-const fn networks(title: &'static str, config: &'static str, name: &'static str, probe: Option<&'static str>) -> Part {
-    part(title, config, Task::Set(Set { name, exact: false, probe, minutes: Some(MINUTES) }))
-}
-
-/// A set that differs from another one in its number of dimensions, of which `advise` is not asked once more.
-const fn unasked(title: &'static str, config: &'static str, name: &'static str, exact: bool) -> Part {
-    part(title, config, Task::Set(Set { name, exact, probe: None, minutes: None }))
-}
-
-const fn exact(title: &'static str, config: &'static str, name: &'static str) -> Part {
-    part(title, config, Task::Set(Set { name, exact: true, probe: None, minutes: Some(MINUTES) }))
+const fn set(title: &'static str, config: &'static str, set: Set) -> Part {
+    part(title, config, Task::Set(set))
 }
 
 /// A third of what a user has who says nothing.
 const MINUTES: [u32; 2] = [5, 3];
 
+/// What most sets have.
+const NETWORK: Set = Set { name: "", exact: false, probe: None, minutes: Some(MINUTES) };
+const EXACT: Set = Set { exact: true, ..NETWORK };
+
 /// The network of the emoji costs a hundred times as much as the others.
-const EMOJI: Set = Set { name: "emoji", exact: false, probe: None, minutes: Some([15, 8]) };
+const EMOJI: Set = Set { name: "emoji", minutes: Some([15, 8]), ..NETWORK };
 
 /// In the order of the page.
 pub const PARTS: [Part; 29] = [
-    networks("Photos: which γ", "configs/photos/gamma.json", "photos", Some("photos-slow_flow")),
+    set(
+        "Photos: which γ",
+        "configs/photos/gamma.json",
+        Set { name: "photos", probe: Some("photos-slow_flow"), ..NETWORK },
+    ),
     part("Photos: rivals", "configs/photos/rivals.json", Task::Table),
     part("Photos: γ over time, and a loss on the magnitude", "configs/photos/gamma-by-time.json", Task::Table),
     part("Photos: the laws of t and m", "configs/photos/ablation.json", Task::Table),
     part("Photos: few steps and many", "configs/photos/few-steps.json", Task::Table),
     part("Photos: Slow Flow before and after", "configs/photos/slow_flow.json", Task::SlowFlow),
-    networks(
+    set(
         "Digits at scale 0.25: which γ",
         "configs/digits/gamma-sweep.json",
-        "digits, scale 0.25",
-        Some("digits-slow_flow"),
+        Set { name: "digits, scale 0.25", probe: Some("digits-slow_flow"), ..NETWORK },
     ),
     part("Digits at scale 0.25: rivals", "configs/digits/rivals.json", Task::Table),
     part("Digits at scale 0.25: Slow Flow", "configs/digits/slow_flow.json", Task::SlowFlow),
-    networks(
+    set(
         "Digits at scale 1: which γ",
         "configs/digits/gamma-sweep-full-scale.json",
-        "digits, scale 1",
-        Some("digits-slow_flow-full-scale"),
+        Set { name: "digits, scale 1", probe: Some("digits-slow_flow-full-scale"), ..NETWORK },
     ),
     part("Digits at scale 1: Slow Flow", "configs/digits/slow_flow-full-scale.json", Task::SlowFlow),
-    networks("The table: which γ", "configs/table/gamma.json", "table", Some("table-slow_flow")),
+    set(
+        "The table: which γ",
+        "configs/table/gamma.json",
+        Set { name: "table", probe: Some("table-slow_flow"), ..NETWORK },
+    ),
     part("The table: rivals", "configs/table/rivals.json", Task::Table),
     part("The table: Slow Flow", "configs/table/slow_flow.json", Task::SlowFlow),
-    part("Emoji, a SiT with classes: which γ", "configs/emoji/gamma.json", Task::Set(EMOJI)),
-    networks("Wine, a table of 178 rows: which γ", "configs/foreign/wine.json", "wine", None),
-    networks("Diabetes, a table of 442 rows: which γ", "configs/foreign/diabetes.json", "diabetes", None),
-    networks("Glyphs of a free font: which γ", "configs/foreign/glyphs.json", "glyphs", None),
-    networks("Patches of other photographs: which γ", "configs/foreign/photos.json", "other photographs", None),
-    exact("Exact fields on a ring, D = 2", "configs/ring/exact-2.json", "exact ring, D = 2"),
-    unasked("Exact fields on a ring, D = 8", "configs/ring/exact-8.json", "exact ring, D = 8", true),
-    exact("Exact fields on a ring, D = 32", "configs/ring/exact-32.json", "exact ring, D = 32"),
-    unasked("Exact fields on a ring, D = 128", "configs/ring/exact-128.json", "exact ring, D = 128", true),
-    networks("Networks on a ring, D = 2", "configs/ring/gamma-2.json", "network on a ring, D = 2", None),
-    unasked("Networks on a ring, D = 8", "configs/ring/gamma-8.json", "network on a ring, D = 8", false),
-    networks("Networks on a ring, D = 32", "configs/ring/gamma-32.json", "network on a ring, D = 32", None),
-    unasked("Networks on a ring, D = 128", "configs/ring/gamma-128.json", "network on a ring, D = 128", false),
+    set("Emoji, a SiT with classes: which γ", "configs/emoji/gamma.json", EMOJI),
+    set("Wine, a table of 178 rows: which γ", "configs/foreign/wine.json", Set { name: "wine", ..NETWORK }),
+    set("Diabetes, a table of 442 rows: which γ", "configs/foreign/diabetes.json", Set { name: "diabetes", ..NETWORK }),
+    set("Glyphs of a free font: which γ", "configs/foreign/glyphs.json", Set { name: "glyphs", ..NETWORK }),
+    set(
+        "Patches of other photographs: which γ",
+        "configs/foreign/photos.json",
+        Set { name: "other photographs", ..NETWORK },
+    ),
+    set("Exact fields on a ring, D = 2", "configs/ring/exact-2.json", Set { name: "exact ring, D = 2", ..EXACT }),
+    set(
+        "Exact fields on a ring, D = 8",
+        "configs/ring/exact-8.json",
+        Set { name: "exact ring, D = 8", minutes: None, ..EXACT },
+    ),
+    set("Exact fields on a ring, D = 32", "configs/ring/exact-32.json", Set { name: "exact ring, D = 32", ..EXACT }),
+    set(
+        "Exact fields on a ring, D = 128",
+        "configs/ring/exact-128.json",
+        Set { name: "exact ring, D = 128", minutes: None, ..EXACT },
+    ),
+    set("Networks on a ring, D = 2", "configs/ring/gamma-2.json", Set { name: "network on a ring, D = 2", ..NETWORK }),
+    set(
+        "Networks on a ring, D = 8",
+        "configs/ring/gamma-8.json",
+        Set { name: "network on a ring, D = 8", minutes: None, ..NETWORK },
+    ),
+    set(
+        "Networks on a ring, D = 32",
+        "configs/ring/gamma-32.json",
+        Set { name: "network on a ring, D = 32", ..NETWORK },
+    ),
+    set(
+        "Networks on a ring, D = 128",
+        "configs/ring/gamma-128.json",
+        Set { name: "network on a ring, D = 128", minutes: None, ..NETWORK },
+    ),
     part("Photos: a γ chosen and used", "configs/photos/auto.json", Task::Table),
     part("Photos at 32×32, a SiT on a GPU: which γ", "configs/photos/sit.json", Task::Large),
 ];

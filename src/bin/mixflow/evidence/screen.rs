@@ -1,8 +1,8 @@
 //! The first screen of the page: what helps, where, and how much, with one picture.
-use super::kept::{Added, KeptSet, Outcome, Said};
+use super::kept::{KeptSet, Outcome, Said};
 use super::parts::PARTS;
 use burn_mixflow::Result;
-use burn_mixflow::experiment::advise::Change;
+use burn_mixflow::experiment::advise::{Change, Gain};
 use burn_mixflow::experiment::plot::{Axis, Chart, Ink, Panel, Point, Scale, Series};
 use std::fmt::Write;
 
@@ -54,8 +54,13 @@ fn sentences(sets: &[&KeptSet], budgets: &[usize], exact: bool) -> String {
     let all: Vec<Outcome> = sets.iter().filter_map(|set| set.outcome(EVALUATIONS)).collect();
     let free: Vec<Change> = all.iter().filter_map(|o| Some(o.free.as_ref()?.1)).filter(Change::is_a_gain).collect();
     let alone: Vec<Change> = all.iter().filter_map(|o| Some(o.alone?.1)).filter(Change::is_a_gain).collect();
-    let both: Vec<Change> =
-        all.iter().filter_map(|o| o.both).filter(Added::is_worth_it).map(|a| a.to_control).collect();
+    let both: Vec<Change> = all
+        .iter()
+        .filter_map(|o| o.both)
+        .map(|added| added.gain)
+        .filter(Gain::is_worth_it)
+        .map(|gain| gain.against_control)
+        .collect();
     let count = |gains: &[Change], what: &str, on: &str| match median(gains) {
         None => format!("* {what} gains on none of {}{on}.\n", all.len()),
         Some(median) => format!(
@@ -108,7 +113,7 @@ fn table(sets: &[&KeptSet]) -> String {
         let free = free.as_ref().map_or("none found".into(), |(name, change)| format!("{}: {name}", bold(change)));
         let with = |gamma: f64, change: &Change| format!("{}, γ = {gamma}", bold(change));
         let alone = alone.map_or(String::new(), |(gamma, change)| with(gamma, &change));
-        let both = both.map_or(String::new(), |added| with(added.gamma, &added.to_control));
+        let both = both.map_or(String::new(), |added| with(added.gamma, &added.gain.against_control));
         let said = match said {
             Said::Nothing => "nothing: no time".to_string(),
             Said::Not => "do not post-train".into(),

@@ -1,15 +1,13 @@
 //! Is the chosen γ a good one? What the pilots chose, and what the probe alone recommends, beside the sweep of γ.
-use super::parts::PARTS;
-use super::read;
+use super::kept::KeptSet;
+use super::parts::{PARTS, Part};
+use super::{ALLOWED, read};
 use burn_mixflow::Result;
 use burn_mixflow::experiment::{ComparisonResults, ResultRow};
 use burn_mixflow::post_train::gamma::GammaChoice;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::path::Path;
-
-/// What is asked of a rule: at worst this much above the best of the sweep.
-const ALLOWED: f64 = 0.10;
 
 #[derive(Deserialize)]
 struct Measured {
@@ -84,7 +82,7 @@ fn name(gamma: Option<f64>) -> String {
 }
 
 /// The table of all data sets that were swept and chosen for.
-pub fn markdown(kept: &Path) -> Result<String> {
+pub fn markdown(kept: &Path, sets: &[KeptSet]) -> Result<String> {
     let mut text = format!(
         "Two rules beside the sweep of γ, at the same number of Euler steps. *Pilots* (`mixflow choose-gamma`, and `\"gamma\": \"auto\"`):\n\
          short trainings of other seeds than the sweep's, compared with a fifth of the training samples, which they leave out, by the\n\
@@ -96,21 +94,20 @@ pub fn markdown(kept: &Path) -> Result<String> {
         100.0 * ALLOWED
     );
     let (mut pilots, mut probe, mut missing) = ([Tally::default(); 2], [Tally::default(); 2], Vec::new());
-    for (part, set) in PARTS.iter().filter_map(|part| Some((part, part.set()?))) {
-        let (folder, data) = (kept.join(part.folder()), set.name);
-        let measured = set.probe.map(|probe| kept.join(probe).join("slow_flow.json"));
-        if !folder.join("results.json").exists() || !folder.join("gamma.json").exists() {
-            missing.push(data);
+    for set in PARTS.iter().filter_map(Part::set) {
+        let known = sets.iter().find(|known| known.set == set && known.folder.join("gamma.json").exists());
+        let Some(KeptSet { folder, sweep, .. }) = known else {
+            missing.push(set.name);
             continue;
-        }
+        };
+        let measured = set.probe.map(|probe| kept.join(probe).join("slow_flow.json"));
         let (pilots, probe) = (&mut pilots[usize::from(set.exact)], &mut probe[usize::from(set.exact)]);
-        let sweep = ComparisonResults::read(&folder.join("results.json"))?;
         let choices: Vec<GammaChoice> = read(&folder.join("gamma.json"))?;
         let measured = measured.filter(|file| file.is_file());
         let measured: Option<Measured> = measured.map(|file| read(&file)).transpose()?;
         for choice in &choices {
             let [steps] = choice.target.steps[..] else { continue };
-            let Some(cell) = Cell::new(&sweep, &choice.target.distance, steps) else { continue };
+            let Some(cell) = Cell::new(sweep, &choice.target.distance, steps) else { continue };
             let title = sweep.floors.iter().find(|floor| floor.metric == choice.target.distance);
             let title = title.map_or(choice.target.distance.as_str(), |floor| floor.title.as_str());
             let by_probe = measured.as_ref().and_then(|m| m.recommendations.iter().find(|r| r.steps == steps));
@@ -118,7 +115,8 @@ pub fn markdown(kept: &Path) -> Result<String> {
             let best = cell.best();
             let _ = writeln!(
                 text,
-                "| {data} | {title} | {steps} | {} | {:.3} | {} | {by_probe} |",
+                "| {} | {title} | {steps} | {} | {:.3} | {} | {by_probe} |",
+                set.name,
                 name(best.gamma),
                 best.mean,
                 cell.judged(choice.gamma, pilots),
