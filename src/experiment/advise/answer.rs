@@ -155,6 +155,14 @@ impl Gain {
     }
 }
 
+impl Choice {
+    /// A way to sample with a budget, not confirmed yet.
+    pub(super) fn new(sampler: &ArmSampler, chosen: Change, evaluations: usize) -> Self {
+        let steps = sampler.with_evaluations(evaluations, 1).map_or(0, |config| config.steps);
+        Self { sampler: sampler.clone(), steps, chosen, confirmed: None, others: Vec::new() }
+    }
+}
+
 impl BudgetAnswer {
     /// The free setting that is advised: the chosen one, if held-out data confirm a gain, or could not be asked.
     pub fn advised(&self) -> Option<&Choice> {

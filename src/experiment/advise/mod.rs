@@ -9,6 +9,7 @@
 mod answer;
 mod candidates;
 mod change;
+mod correction;
 mod fitted_grid;
 mod halving;
 mod measured;

@@ -1,6 +1,7 @@
 //! What costs no training, tried by successive halving on training data.
 use super::answer::Finalist;
 use super::change::{Change, Found};
+use super::correction::{Bare, chosen};
 use super::halving::{nearest, rounds};
 use super::measured::Measured;
 use super::minutes::Minutes;
@@ -37,20 +38,20 @@ pub(super) struct Swept {
     pub finalists: Vec<Finalist>,
 }
 
-/// A way to sample without the correction that made it nearer.
-#[derive(Clone)]
-pub(super) struct Bare {
-    pub sampler: ArmSampler,
-    /// Its change against the user's own.
-    pub change: Change,
-    /// What the correction changes of it.
-    pub by_correction: Change,
-}
-
 impl Swept {
     /// The setting that training is tried under.
     pub fn setting(&self) -> &ArmSampler {
         self.best.as_ref().map_or(&self.own, |(best, _)| best)
+    }
+
+    /// The ways to sample that training is tried under.
+    pub fn settings(&self) -> Vec<ArmSampler> {
+        vec![self.own.clone(), self.setting().clone()]
+    }
+
+    /// The same, and the best without its correction: what held-out data are asked about.
+    pub fn to_confirm(&self) -> Vec<ArmSampler> {
+        self.settings().into_iter().chain(self.bare.as_ref().map(|bare| bare.sampler.clone())).collect()
     }
 }
 
@@ -242,32 +243,6 @@ impl Advisor {
     }
 }
 
-/// The nearest of `contenders`, if it gains on `own`, and what it is without its correction, if it has one more than `own`. A
-/// correction must be better than the nearest without beyond two standard errors. `change` says by how much one of two names
-/// is nearer.
-fn chosen(
-    own: &ArmSampler,
-    base: &ArmSampler,
-    contenders: &[ArmSampler],
-    change: impl Fn(&str, &str) -> Option<Change>,
-) -> Option<((ArmSampler, Change), Option<Bare>)> {
-    let is_bare =
-        |sampler: &&ArmSampler| (&sampler.corrections, &sampler.guidance) == (&own.corrections, &own.guidance);
-    let bare = contenders.iter().find(is_bare).unwrap_or(base);
-    let by_correction = |sampler: &ArmSampler| {
-        change(&sampler.name, &bare.name).filter(|change| change.mean < 0.0 && change.is_beyond_two_errors())
-    };
-    let corrected = contenders.first().and_then(|first| Some((first, by_correction(first)?)));
-    let best = corrected.map_or(bare, |(first, _)| first);
-    let gain = change(&best.name, &own.name).filter(Change::is_a_gain)?;
-    let unchanged = Change { mean: 0.0, standard_error: None, seeds: gain.seeds };
-    let without = corrected.map(|(_, by_correction)| {
-        let change = change(&bare.name, &own.name).unwrap_or(unchanged);
-        Bare { sampler: bare.clone(), change, by_correction }
-    });
-    Some(((best.clone(), gain), without))
-}
-
 /// The nearest first.
 fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usize) -> Vec<ArmSampler> {
     let of = |sampler: &ArmSampler| {
@@ -275,47 +250,4 @@ fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usiz
     };
     let distances: Vec<Vec<f64>> = samplers.iter().map(of).collect();
     nearest(&distances, samplers.len()).into_iter().map(|place| samplers[place].clone()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(name: &str, corrections: &str) -> ArmSampler {
-        serde_json::from_str(&format!(r#"{{"name": "{name}", "corrections": [{corrections}]}}"#)).unwrap()
-    }
-
-    /// Names and how far they are, the nearest first; changes have an error of a hundredth.
-    fn choose(own: &ArmSampler, base: &ArmSampler, all: &[(&ArmSampler, f64)]) -> Option<(String, f64, Option<Bare>)> {
-        let far = |name: &str| all.iter().find(|(sampler, _)| sampler.name == name).map(|(_, far)| *far);
-        let change = |mine: &str, other: &str| {
-            let mean = far(mine)? / far(other)? - 1.0;
-            Some(Change { mean, standard_error: Some(0.01), seeds: 4 })
-        };
-        let contenders: Vec<ArmSampler> = all
-            .iter()
-            .filter(|(sampler, _)| sampler.name != own.name || base.name == own.name)
-            .map(|(s, _)| (*s).clone())
-            .collect();
-        chosen(own, base, &contenders, change).map(|((best, gain), bare)| (best.name, gain.mean, bare))
-    }
-
-    #[test]
-    fn a_correction_must_be_worth_it_and_is_chosen_with_what_it_corrects() {
-        let (own, base) = (named("own", ""), named("Heun", ""));
-        let corrected = named("Heun, static shift", r#"{"kind": "static_shift", "delta": 0.1}"#);
-        let (name, gain, bare) = choose(&own, &base, &[(&corrected, 0.4), (&base, 0.5), (&own, 1.0)]).unwrap();
-        let bare = bare.unwrap();
-        assert_eq!((name.as_str(), bare.sampler.name.as_str()), ("Heun, static shift", "Heun"));
-        assert!((gain + 0.6).abs() < 1e-9 && (bare.change.mean + 0.5).abs() < 1e-9);
-        assert!((bare.by_correction.mean + 0.2).abs() < 1e-9);
-        // Within the error it is not worth it.
-        let (name, _, bare) = choose(&own, &base, &[(&corrected, 0.495), (&base, 0.5), (&own, 1.0)]).unwrap();
-        assert_eq!((name.as_str(), bare.is_none()), ("Heun", true));
-        assert!(choose(&own, &base, &[(&base, 0.99), (&own, 1.0)]).is_none());
-        // A correction of the user's own sampling.
-        let corrected = named("own, static shift", r#"{"kind": "static_shift", "delta": 0.1}"#);
-        let (name, _, bare) = choose(&own, &own, &[(&corrected, 0.4), (&own, 1.0)]).unwrap();
-        assert_eq!((name.as_str(), bare.unwrap().sampler.name.as_str()), ("own, static shift", "own"));
-    }
 }

@@ -1,9 +1,10 @@
 //! Pilots of MixFlow under the best free setting and under the user's own, and the confirmation on held-out data.
-use super::answer::{Advice, BudgetAnswer, Choice, Distance, Dropped, Gain, OtherChange, PilotOutcome, TrainedOutcome};
+use super::answer::{Advice, BudgetAnswer, Choice, Distance, Gain, OtherChange, PilotOutcome, TrainedOutcome};
 use super::change::{Change, Found, WORTH};
+use super::correction::{Bare, drop_correction};
 use super::minutes::Minutes;
 use super::plan::{ConfirmationPlan, PilotPlan};
-use super::sweep::{Bare, Swept};
+use super::sweep::Swept;
 use super::tables::{Length, confirmation, pilot, start_arm};
 use super::{Advisor, RunJobs};
 use crate::Result;
@@ -55,7 +56,7 @@ impl Advisor {
     }
 
     fn answer(&self, swept: &Swept, pilots: Vec<PilotOutcome>) -> BudgetAnswer {
-        let best = swept.best.as_ref().map(|(best, chosen)| choice(best, *chosen, swept.evaluations));
+        let best = swept.best.as_ref().map(|(best, chosen)| Choice::new(best, *chosen, swept.evaluations));
         BudgetAnswer {
             evaluations: swept.evaluations,
             own: swept.own.name.clone(),
@@ -191,34 +192,6 @@ impl Advisor {
     }
 }
 
-impl Swept {
-    /// The ways to sample that training is tried under.
-    fn settings(&self) -> Vec<ArmSampler> {
-        vec![self.own.clone(), self.setting().clone()]
-    }
-
-    /// The same, and the best without its correction: what held-out data are asked about.
-    fn to_confirm(&self) -> Vec<ArmSampler> {
-        self.settings().into_iter().chain(self.bare.as_ref().map(|bare| bare.sampler.clone())).collect()
-    }
-}
-
-fn choice(sampler: &ArmSampler, chosen: Change, evaluations: usize) -> Choice {
-    let steps = sampler.with_evaluations(evaluations, 1).map_or(0, |config| config.steps);
-    Choice { sampler: sampler.clone(), steps, chosen, confirmed: None, others: Vec::new() }
-}
-
-/// Leaves the chosen correction out if it is no nearer on held-out data: training data can be what a model remembers.
-fn drop_correction(answer: &mut BudgetAnswer, swept: &Swept, found: &Found, start: &str) {
-    let Some(((best, _), bare)) = swept.best.as_ref().zip(swept.bare.as_ref()) else { return };
-    let change = found.change((start, &best.name), (start, &bare.sampler.name), swept.evaluations);
-    if let Some(confirmed) = change.filter(|change| change.mean >= 0.0) {
-        answer.dropped = Some(Dropped { name: best.name.clone(), chosen: bare.by_correction, confirmed });
-        // Without the correction it must gain by itself, which the user's own cannot.
-        answer.best = bare.change.is_a_gain().then(|| choice(&bare.sampler, bare.change, swept.evaluations));
-    }
-}
-
 /// The ways to sample `of` every budget, each once with all of its budgets; `more` names further ones, which are taken where
 /// the steps of a sampler make them.
 fn samplers(
@@ -296,7 +269,6 @@ fn distances(table: &Comparison, found: &Found, settings: [&String; 2]) -> Vec<D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::compare::Cell;
 
     fn swept(best: Option<&str>, evaluations: usize) -> Swept {
         let sampler = |name: &str| {
@@ -315,66 +287,5 @@ mod tests {
         let one = samplers(&[swept(None, 10)], Swept::settings, |_| Vec::new());
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].evaluations, Some(vec![10]));
-    }
-    /// Distances of two seeds on held-out data, of the corrected way and of the bare one.
-    fn confirmed(corrected: [f64; 2], bare: [f64; 2]) -> Found {
-        let cells = |sampler: &str, values: [f64; 2]| -> Vec<Cell> {
-            let cell = |(seed, distance): (u64, f64)| Cell {
-                arm: "start".into(),
-                seed,
-                sampler: sampler.into(),
-                evaluations: 10,
-                steps: 5,
-                distances: [("d".to_string(), distance)].into(),
-                seconds: 0.0,
-            };
-            [(1, values[0]), (2, values[1])].map(cell).into()
-        };
-        Found { cells: [cells("Corrected", corrected), cells("Bare", bare)].concat(), metric: "d".into() }
-    }
-
-    #[test]
-    fn a_correction_that_held_out_data_do_not_confirm_is_left_out() {
-        let change = |mean: f64| Change { mean, standard_error: Some(0.01), seeds: 4 };
-        let named = |name: &str| serde_json::from_str(&format!(r#"{{"name": "{name}"}}"#)).unwrap();
-        let bare = Bare { sampler: named("Bare"), change: change(-0.5), by_correction: change(-0.1) };
-        let swept = Swept { best: Some((named("Corrected"), change(-0.55))), bare: Some(bare), ..swept(None, 10) };
-        let asked: Vec<String> = swept.to_confirm().into_iter().map(|sampler| sampler.name).collect();
-        assert_eq!(asked, ["Euler", "Corrected", "Bare"]);
-        let of = |found: &Found| {
-            let best = swept.best.as_ref().map(|(best, chosen)| choice(best, *chosen, 10));
-            let mut answer: BudgetAnswer = serde_json::from_value(serde_json::json!({
-                "evaluations": 10, "own": "Euler", "tried": 9, "best": best, "finalists": [], "pilots": [],
-                "trained": null, "distances": []
-            }))
-            .unwrap();
-            drop_correction(&mut answer, &swept, found, "start");
-            answer
-        };
-        let kept = of(&confirmed([0.9, 0.8], [1.0, 1.0]));
-        assert_eq!((kept.best.unwrap().sampler.name.as_str(), kept.dropped), ("Corrected", None));
-        let left = of(&confirmed([1.2, 1.1], [1.0, 1.0]));
-        let best = left.best.unwrap();
-        assert_eq!((best.sampler.name.as_str(), best.chosen.mean), ("Bare", -0.5));
-        let dropped = left.dropped.unwrap();
-        assert_eq!((dropped.name.as_str(), dropped.chosen.mean), ("Corrected", -0.1));
-        assert!((dropped.confirmed.mean - 0.15).abs() < 1e-9);
-        // Of the user's own sampling nothing is left to advise.
-        let bare = Bare { sampler: swept.own.clone(), change: change(0.0), by_correction: change(-0.1) };
-        let on_own = Swept { best: swept.best.clone(), bare: Some(bare), ..self::swept(None, 10) };
-        let mut found = confirmed([1.2, 1.1], [1.0, 1.0]);
-        found.cells.iter_mut().filter(|cell| cell.sampler == "Bare").for_each(|cell| cell.sampler = "Euler".into());
-        let mut answer = of(&found);
-        drop_correction(&mut answer, &on_own, &found, "start");
-        assert!(answer.best.is_none() && answer.dropped.is_some());
-        // Nor of what gains on it by the correction alone.
-        let bare = Bare { sampler: named("Bare"), change: change(-0.01), by_correction: change(-0.1) };
-        let by_it_alone = Swept { best: swept.best.clone(), bare: Some(bare), ..self::swept(None, 10) };
-        let found = confirmed([1.2, 1.1], [1.0, 1.0]);
-        let mut answer = of(&found);
-        drop_correction(&mut answer, &by_it_alone, &found, "start");
-        assert!(answer.best.is_none() && answer.dropped.is_some());
-        // What was not measured is not judged.
-        assert!(of(&confirmed([f64::NAN; 2], [1.0; 2])).dropped.is_none());
     }
 }
