@@ -48,7 +48,35 @@ pub(super) fn fused<const N: usize>(sides: [Option<Side>; N]) -> bool {
 
 /// The tensor with its elements in order: free where they are already, also in the middle of a larger buffer.
 pub(super) fn in_order(tensor: FlexTensor) -> FlexTensor {
-    if tensor.layout().contiguous_offsets().is_some() { tensor } else { tensor.to_contiguous() }
+    if tensor.layout().contiguous_offsets().is_some() {
+        return tensor;
+    }
+    joined(&tensor).unwrap_or_else(|| tensor.to_contiguous())
+}
+
+/// The shortest run of elements in order that is copied as one.
+const RUN: usize = 16;
+
+/// The same where runs of elements are in order, as in a part of the last dimension; none where they are too short. Burn copies
+/// a part of two dimensions number by number, which takes as long as a product with a matrix.
+fn joined(tensor: &FlexTensor) -> Option<FlexTensor> {
+    let (layout, count) = (tensor.layout(), tensor.layout().num_elements());
+    let runs = layout.strided_blocks();
+    let length = runs.block_len();
+    if tensor.dtype() != DType::F32 || length < RUN || !layout.has_positive_strides() {
+        return None;
+    }
+    let all = tensor.storage::<f32>();
+    let mut values = Vec::with_capacity(count);
+    if count < 2 * WORTH * CHUNK {
+        runs.block_starts().for_each(|start| values.extend_from_slice(&all[start..start + length]));
+    } else {
+        values = cleared(count);
+        let starts: Vec<usize> = runs.block_starts().collect();
+        let pieces = values.par_chunks_exact_mut(length).zip(starts).with_min_len(worth(length));
+        pieces.for_each(|(piece, start)| piece.copy_from_slice(&all[start..start + length]));
+    }
+    Some(self::tensor(values, layout.shape().clone()))
 }
 
 /// The elements of a tensor from [`in_order`].
@@ -169,4 +197,38 @@ pub(super) fn added(rows: Vec<f32>, parts: usize, width: usize) -> Vec<f32> {
         },
     );
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `[rows, 40]`, counted.
+    fn counted(rows: usize) -> FlexTensor {
+        tensor((0..40 * rows).map(|i| i as f32).collect(), [rows, 40])
+    }
+
+    #[test]
+    fn parts_are_put_in_order_as_burn_does() {
+        // The second is worth another core.
+        for rows in [6, 3000] {
+            let whole = counted(rows);
+            let deep = whole.reshape([2, rows / 2, 40].into());
+            let parts = [
+                (whole.narrow(1, 8, 20), true),
+                (whole.narrow(1, 8, 5), false),
+                (whole.transpose(0, 1), false),
+                (deep.narrow(2, 0, 16), true),
+                (deep.narrow(1, 1, 2), true),
+                (deep.permute(&[1, 0, 2]), true),
+                (deep.permute(&[1, 0, 2]).narrow(2, 20, 20), true),
+            ];
+            for (part, is_joined) in parts {
+                assert_eq!(joined(&part).is_some(), is_joined, "{:?}", part.layout());
+                let ordered = in_order(part.clone());
+                assert_eq!(ordered.shape(), part.shape());
+                assert!(elements(&ordered) == elements(&part.to_contiguous()), "{:?}", part.layout());
+            }
+        }
+    }
 }

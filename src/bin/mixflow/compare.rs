@@ -15,6 +15,19 @@ pub fn run(config: ExperimentConfig, folder: &Path) -> Result<()> {
 
 /// Fills the table and draws it, in the files of `folder`.
 pub fn fill(config: ExperimentConfig, folder: &Path) -> Result<ComparisonResults> {
+    filled(config, folder, Comparison::draw)
+}
+
+/// The same without pictures, which take longer than the rows where there are dozens of samplers.
+pub fn fill_rows(config: ExperimentConfig, folder: &Path) -> Result<ComparisonResults> {
+    filled(config, folder, |_, _| Ok(()))
+}
+
+fn filled(
+    config: ExperimentConfig,
+    folder: &Path,
+    draw: impl FnOnce(&Comparison, &ComparisonResults) -> Result<()>,
+) -> Result<ComparisonResults> {
     check_folder(folder, &config)?;
     let (config, lock) = choose_gamma::decided(config, folder)?;
     let experiment = place::open(config)?;
@@ -28,6 +41,6 @@ pub fn fill(config: ExperimentConfig, folder: &Path) -> Result<ComparisonResults
     }
     workers::run(&comparison, &comparison.jobs())?;
     let results = comparison.write_results()?;
-    comparison.draw(&results)?;
+    draw(&comparison, &results)?;
     Ok(results)
 }

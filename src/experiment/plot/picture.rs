@@ -42,7 +42,9 @@ impl Picture {
         let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y)) else { return };
         if x < self.width && y < self.height {
             for (old, new) in self.rgb[3 * (y * self.width + x)..][..3].iter_mut().zip(color) {
-                *old = (f32::from(*old) + alpha.clamp(0.0, 1.0) * (f32::from(new) - f32::from(*old))).round() as u8;
+                let mixed = f32::from(*old) + alpha.clamp(0.0, 1.0) * (f32::from(new) - f32::from(*old));
+                // Never negative, and `round` is a call.
+                *old = (mixed + 0.5) as u8;
             }
         }
     }
@@ -86,7 +88,7 @@ impl Picture {
         let mut bytes = Vec::new();
         let encoder = image::codecs::png::PngEncoder::new_with_quality(
             &mut bytes,
-            image::codecs::png::CompressionType::Best,
+            image::codecs::png::CompressionType::Default,
             image::codecs::png::FilterType::Adaptive,
         );
         let (width, height) = (self.width as u32, self.height as u32);

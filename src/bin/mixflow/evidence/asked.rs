@@ -1,7 +1,7 @@
 //! What `mixflow advise` is asked about a data set, and the grid that its answers are held against.
 use crate::{advise, compare};
 use burn_mixflow::experiment::advise::{Advice, Question};
-use burn_mixflow::experiment::config::{ArmSampler, ExperimentConfig};
+use burn_mixflow::experiment::config::{ArmSampler, ExperimentConfig, Reference};
 use burn_mixflow::experiment::{ComparisonResults, ResultRow};
 use burn_mixflow::sample::{SolverConfig, TimesConfig};
 use burn_mixflow::timestep::TimeShift;
@@ -15,8 +15,9 @@ pub const BUDGETS: [usize; 3] = [5, 10, 20];
 /// The distances that are asked about, where the data have them: two of pictures, two of vectors.
 const DISTANCES: [&str; 4] = ["frechet_random_convolutions", "frechet_texture", "energy_distance", "frechet_vectors"];
 
-/// Seeds of the grid, which no advice uses.
-const SEEDS: [u64; 4] = [31, 32, 33, 34];
+/// Seeds of the grid on held-out data, which judge, and on training data, which choose from it; no advice uses them.
+const JUDGES: [u64; 4] = [31, 32, 33, 34];
+const CHOOSERS: [u64; 4] = [41, 42, 43, 44];
 
 const SOLVERS: [(SolverConfig, &str); 4] = [
     (SolverConfig::Euler, "Euler"),
@@ -47,8 +48,11 @@ pub struct Case {
     pub own: ResultRow,
     /// What was advised; the user's own where nothing was.
     pub advised: ResultRow,
-    /// The nearest of the grid, the own and the advised ones.
+    /// The nearest of the grid, the own and the advised ones, picked by the very distances that judge.
     pub best: ResultRow,
+    /// What the whole grid chooses from what `advise` sees, the training data, as it is on held-out data; none in older files.
+    #[serde(default)]
+    pub searched: Option<ResultRow>,
 }
 
 /// What is advised, for each distance up to the first that fails, and why it does; `minutes` are those of all budgets of the
@@ -91,24 +95,29 @@ pub fn sweep(config: &ExperimentConfig, advice: &Advice) -> ExperimentConfig {
     sweep
 }
 
-/// What was advised beside the grid; its table goes into `folder`.
+/// What was advised beside the grid; its tables go into folders below `folder`.
 pub fn cases(config: &ExperimentConfig, advices: &[Advice], minutes: [u32; 2], folder: &Path) -> Result<Vec<Case>> {
-    let grid = grid(config, advices)?;
-    let own = grid.compare.samplers[0].name.clone();
-    let results = compare::fill(grid, folder)?;
+    let advised: Vec<ArmSampler> = advices.iter().flat_map(samplers).collect();
+    let held_out = grid(config, advices, (&advised, Reference::HeldOut))?;
+    let own = held_out.compare.samplers[0].name.clone();
+    let held_out = compare::fill_rows(held_out, &folder.join("held-out"))?;
+    let training = compare::fill_rows(grid(config, advices, (&[], Reference::Training))?, &folder.join("training"))?;
     let asked = advices.iter().zip(minutes).flat_map(|asked| BUDGETS.map(|n| (asked, n)));
-    Ok(asked.filter_map(|((advice, minutes), n)| case(&results, &own, (advice, minutes), n)).collect())
+    Ok(asked.filter_map(|((advice, minutes), n)| case([&held_out, &training], &own, (advice, minutes), n)).collect())
 }
 
-/// Four solvers, each on the named grids and on the two that are fitted to the model, beside the user's own and what was
-/// advised, with the weights of `start` and on held-out data.
+/// The user's own way to sample, what was `advised`, and four solvers, each on the named grids and on the two that are fitted to
+/// the model, with the weights of `start`.
 ///
 /// It does not follow the candidates of `advise`: what judges must not change with what is judged.
-fn grid(config: &ExperimentConfig, advices: &[Advice]) -> Result<ExperimentConfig> {
+fn grid(
+    config: &ExperimentConfig,
+    advices: &[Advice],
+    (advised, reference): (&[ArmSampler], Reference),
+) -> Result<ExperimentConfig> {
     let mut own = config.samplers();
     own.truncate(1);
-    let mut samplers: Vec<ArmSampler> = own.clone();
-    samplers.extend(advices.iter().flat_map(self::samplers));
+    let mut samplers: Vec<ArmSampler> = own.iter().chain(advised).cloned().collect();
     for (solver, solver_name) in SOLVERS {
         for (grid_name, times) in times(advices) {
             let name = format!("{solver_name}, {grid_name}");
@@ -128,7 +137,9 @@ fn grid(config: &ExperimentConfig, advices: &[Advice]) -> Result<ExperimentConfi
     let mut grid = config.clone();
     grid.compare.arms = serde_json::from_value(arms).map_err(|e| Error::Invalid(e.to_string()))?;
     (grid.compare.control, grid.compare.samplers) = (name.into(), samplers);
-    (grid.compare.evaluations, grid.compare.seeds) = (BUDGETS.to_vec(), SEEDS.to_vec());
+    let seeds = if reference == Reference::HeldOut { JUDGES } else { CHOOSERS };
+    (grid.compare.evaluations, grid.compare.seeds) = (BUDGETS.to_vec(), seeds.to_vec());
+    grid.compare.reference = reference;
     Ok(grid)
 }
 
@@ -149,20 +160,34 @@ fn times(advices: &[Advice]) -> Vec<(String, TimesConfig)> {
     all
 }
 
-/// The case of a distance and a budget; none where the table has no row of it. What was advised for another question is not
-/// in its grid.
-fn case(results: &ComparisonResults, own: &str, (advice, minutes): (&Advice, u32), evaluations: usize) -> Option<Case> {
+/// The case of a distance and a budget, by the grid on held-out data and on training data; none where the first has no row of
+/// it. What was advised for another question is not in its grid.
+fn case(
+    [held_out, training]: [&ComparisonResults; 2],
+    own: &str,
+    (advice, minutes): (&Advice, u32),
+    evaluations: usize,
+) -> Option<Case> {
     let mine = sampler(advice, evaluations).map_or_else(|| own.to_string(), |sampler| sampler.name);
-    let fits = |row: &&ResultRow| {
-        let for_another = row.sampler.starts_with(PREFIX) && row.sampler != mine;
-        (row.metric.as_str(), row.evaluations) == (advice.metric.as_str(), evaluations) && !for_another
+    let rows = |results: &'_ ComparisonResults| -> Vec<ResultRow> {
+        let fits = |row: &&ResultRow| {
+            let for_another = row.sampler.starts_with(PREFIX) && row.sampler != mine;
+            (row.metric.as_str(), row.evaluations) == (advice.metric.as_str(), evaluations) && !for_another
+        };
+        results.rows.iter().filter(fits).cloned().collect()
     };
-    let rows: Vec<&ResultRow> = results.rows.iter().filter(fits).collect();
-    let of = |sampler: &str| rows.iter().find(|row| row.sampler == sampler).copied();
-    let own = of(own)?;
-    let best = rows.iter().min_by(|a, b| a.mean.total_cmp(&b.mean))?;
-    let (metric, advised) = (advice.metric.clone(), of(&mine)?.clone());
-    Some(Case { metric, minutes, evaluations, own: own.clone(), advised, best: (*best).clone() })
+    let (rows, choosing) = (rows(held_out), rows(training));
+    let of = |sampler: &str| rows.iter().find(|row| row.sampler == sampler).cloned();
+    let nearest = |rows: &[ResultRow]| rows.iter().min_by(|a, b| a.mean.total_cmp(&b.mean)).cloned();
+    Some(Case {
+        metric: advice.metric.clone(),
+        minutes,
+        evaluations,
+        own: of(own)?,
+        advised: of(&mine)?,
+        best: nearest(&rows)?,
+        searched: nearest(&choosing).and_then(|chosen| of(&chosen.sampler)),
+    })
 }
 
 #[cfg(test)]
@@ -199,7 +224,14 @@ mod tests {
     #[test]
     fn the_grid_is_every_solver_on_every_grid_beside_what_was_advised() {
         for start in ["pretrain", "exact"] {
-            let grid = grid(&config("ring", start), &[advice()]).unwrap();
+            let grid = |advised: &[ArmSampler], reference| {
+                grid(&config("ring", start), &[advice()], (advised, reference)).unwrap()
+            };
+            let (judge, choose) = (grid(&samplers(&advice()), Reference::HeldOut), grid(&[], Reference::Training));
+            assert!(judge.compare.seeds.iter().all(|seed| !choose.compare.seeds.contains(seed)));
+            assert_eq!(choose.problems().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+            assert_eq!(choose.compare.samplers.len() + 1, judge.compare.samplers.len());
+            let grid = judge;
             assert_eq!(grid.problems().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
             let names: Vec<&str> = grid.compare.samplers.iter().map(|sampler| sampler.name.as_str()).collect();
             // What held-out data did not confirm is not advised, and Euler's method on the uniform grid stands once.
@@ -226,16 +258,20 @@ mod tests {
         ];
         let results = json!({"rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0, "config": {}});
         let results: ComparisonResults = serde_json::from_value(results).unwrap();
-        let found = case(&results, "Euler", (&advice(), 5), 10).unwrap();
+        // By training data the user's own is the nearest.
+        let mut training = results.clone();
+        training.rows[0].mean = 0.1;
+        let case = |results, advice: &Advice, n| case([results, &training], "Euler", (advice, 5), n);
+        let found = case(&results, &advice(), 10).unwrap();
         assert_eq!([found.own.mean, found.advised.mean, found.best.mean], [5.0, 3.0, 2.0]);
-        assert_eq!(found.best.sampler, "Heun, grid u^2");
+        assert_eq!((found.best.sampler.as_str(), found.searched.unwrap().mean), ("Heun, grid u^2", 5.0));
         // Where nothing is advised, the user's own is judged.
         let mut kept = advice();
         kept.budgets[0].best = None;
-        assert_eq!(case(&results, "Euler", (&kept, 5), 10).unwrap().advised.sampler, "Euler");
-        assert_eq!(case(&results, "Euler", (&advice(), 5), 20), None);
+        assert_eq!(case(&results, &kept, 10).unwrap().advised.sampler, "Euler");
+        assert_eq!(case(&results, &advice(), 20), None);
         // What was advised and not sampled is no advice to keep the own.
         let without = ComparisonResults { rows: vec![results.rows[0].clone(), results.rows[3].clone()], ..results };
-        assert_eq!(case(&without, "Euler", (&advice(), 5), 10), None);
+        assert_eq!(case(&without, &advice(), 10), None);
     }
 }

@@ -68,7 +68,7 @@ const fn set(title: &'static str, config: &'static str, set: Set) -> Part {
 }
 
 /// A third of what a user has who says nothing.
-const MINUTES: [u32; 2] = [5, 3];
+const MINUTES: [u32; 2] = [5, 4];
 
 /// What most sets have.
 const NETWORK: Set = Set { name: "", exact: false, probe: None, minutes: Some(MINUTES) };
