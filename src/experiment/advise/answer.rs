@@ -29,10 +29,10 @@ pub struct BudgetAnswer {
     pub own: String,
     /// Ways to sample that were tried beside it.
     pub tried: usize,
-    /// The nearest of them, without a correction that held-out data do not confirm; none if no one is nearer than the user's
+    /// The nearest of them, without a refinement that held-out data do not confirm; none if no one is nearer than the user's
     /// own by 3 % and two standard errors.
     pub best: Option<Choice>,
-    /// A correction of that which was nearer on training data and is not on held-out data; none where there is no such.
+    /// A refinement of that, a correction or a grid between the named ones, which was nearer on training data and is not on held-out data; none where there is no such.
     #[serde(default)]
     pub dropped: Option<Dropped>,
     /// Those of the last rounds, the nearest first.
@@ -63,12 +63,12 @@ pub struct Choice {
     pub others: Vec<OtherChange>,
 }
 
-/// A correction that held-out data do not confirm.
+/// A refinement that held-out data do not confirm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
     /// The way to sample that has it.
     pub name: String,
-    /// Its change against the nearest way without a correction, on training data.
+    /// Its change against the nearest way without it, on training data.
     pub chosen: Change,
     /// The same on held-out data.
     pub confirmed: Change,

@@ -9,12 +9,12 @@
 mod answer;
 mod candidates;
 mod change;
-mod correction;
 mod fitted_grid;
 mod halving;
 mod measured;
 mod minutes;
 mod plan;
+mod refinement;
 mod report;
 mod sweep;
 mod tables;

@@ -20,7 +20,7 @@ const SWEEPS: [(usize, usize, usize, f64, f64); 12] = [
     (1, 2, 2, 0.25, 0.2),
 ];
 
-/// Those that are in the last round of all, at most: the nearest bare pair, and what cannot be told from the nearest.
+/// Those that are in the last round of all, at most: the nearest base, and what cannot be told from the nearest.
 pub(super) const CONTENDERS: usize = 4;
 
 /// γ and seeds of the pilots, the best first.

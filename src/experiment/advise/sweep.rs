@@ -1,11 +1,11 @@
 //! What costs no training, tried by successive halving on training data.
 use super::answer::Finalist;
 use super::change::{Change, Found};
-use super::correction::{Bare, chosen};
 use super::halving::{nearest, rounds};
 use super::measured::Measured;
 use super::minutes::Minutes;
 use super::plan::{CONTENDERS, SweepPlan};
+use super::refinement::{Plain, chosen};
 use super::tables::{start_arm, sweep};
 use super::{Advisor, RunJobs};
 use crate::experiment::compare::Work;
@@ -33,8 +33,8 @@ pub(super) struct Swept {
     pub own: ArmSampler,
     /// The nearest and its change against the user's own; none where that is no gain.
     pub best: Option<(ArmSampler, Change)>,
-    /// The nearest without a correction more, where the nearest has one.
-    pub bare: Option<Bare>,
+    /// The nearest without a refinement, where the nearest has one.
+    pub plain: Option<Plain>,
     pub finalists: Vec<Finalist>,
 }
 
@@ -49,9 +49,9 @@ impl Swept {
         vec![self.own.clone(), self.setting().clone()]
     }
 
-    /// The same, and the best without its correction: what held-out data are asked about.
+    /// The same, and the best without its refinement: what held-out data are asked about.
     pub fn to_confirm(&self) -> Vec<ArmSampler> {
-        self.settings().into_iter().chain(self.bare.as_ref().map(|bare| bare.sampler.clone())).collect()
+        self.settings().into_iter().chain(self.plain.as_ref().map(|plain| plain.sampler.clone())).collect()
     }
 }
 
@@ -168,7 +168,7 @@ impl Advisor {
         let (found, contenders) = self.settle(found, (&base, &finalists), (evaluations, plan), minutes, run)?;
         let arm = start_arm(self.config());
         let change = |mine: &str, other: &str| found.change((arm, mine), (arm, other), evaluations);
-        let (best, bare) = chosen(&own, &base, &contenders, change).unzip();
+        let (best, plain) = chosen(&own, (&base, &bases), &contenders, change).unzip();
         let setting = best.as_ref().map_or(&own.name, |(best, _): &(ArmSampler, Change)| &best.name);
         let finalist = |sampler: &ArmSampler| {
             let name = &sampler.name;
@@ -182,10 +182,10 @@ impl Advisor {
         };
         let mut finalists: Vec<Finalist> = finalists.iter().map(finalist).collect();
         finalists.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-        Ok(Swept { evaluations, tried, own, best, bare: bare.flatten(), finalists })
+        Ok(Swept { evaluations, tried, own, best, plain: plain.flatten(), finalists })
     }
 
-    /// A last round of the nearest bare pair and what cannot be told from the nearest of the finalists. Those, the nearest
+    /// A last round of the nearest base and what cannot be told from the nearest of the finalists. Those, the nearest
     /// first.
     fn settle(
         &self,
@@ -196,14 +196,7 @@ impl Advisor {
         run: &mut RunJobs<'_>,
     ) -> Result<(Found, Vec<ArmSampler>)> {
         let arm = start_arm(self.config());
-        let all = ranked(&found, arm, finalists.to_vec(), evaluations);
-        let nearest = all.first().unwrap_or(base).name.clone();
-        let is_behind = |sampler: &ArmSampler| {
-            let change = found.change((arm, &sampler.name), (arm, &nearest), evaluations);
-            change.is_some_and(|change| change.mean > 0.0 && change.is_beyond_two_errors())
-        };
-        let others = all.iter().filter(|sampler| sampler.name != base.name && !is_behind(sampler));
-        let contenders: Vec<ArmSampler> = [base].into_iter().chain(others).take(CONTENDERS).cloned().collect();
+        let contenders = contenders(&found, arm, (base, finalists), evaluations);
         let found = match contenders.len() > 1 && plan.last > plan.most {
             true => {
                 let seeds = (plan.last, plan.samples);
@@ -243,6 +236,23 @@ impl Advisor {
     }
 }
 
+/// The nearest base, and those of the finalists that cannot be told from the nearest of all, the nearest first.
+fn contenders(
+    found: &Found,
+    arm: &str,
+    (base, finalists): (&ArmSampler, &[ArmSampler]),
+    evaluations: usize,
+) -> Vec<ArmSampler> {
+    let all = ranked(found, arm, finalists.to_vec(), evaluations);
+    let nearest = &all.first().unwrap_or(base).name;
+    let is_behind = |sampler: &ArmSampler| {
+        let change = found.change((arm, &sampler.name), (arm, nearest), evaluations);
+        change.is_some_and(|change| change.mean > 0.0 && change.is_beyond_two_errors())
+    };
+    let others = all.iter().filter(|sampler| sampler.name != base.name && !is_behind(sampler));
+    [base].into_iter().chain(others).take(CONTENDERS).cloned().collect()
+}
+
 /// The nearest first.
 fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usize) -> Vec<ArmSampler> {
     let of = |sampler: &ArmSampler| {
@@ -250,4 +260,58 @@ fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usiz
     };
     let distances: Vec<Vec<f64>> = samplers.iter().map(of).collect();
     nearest(&distances, samplers.len()).into_iter().map(|place| samplers[place].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::compare::Cell;
+
+    fn named(name: &str) -> ArmSampler {
+        serde_json::from_str(&format!(r#"{{"name": "{name}"}}"#)).unwrap()
+    }
+
+    /// Distances of four seeds around each mean, further apart the larger the second number.
+    fn found(all: &[(&str, f64, f64)]) -> Found {
+        let cell = |name: &str, seed: u64, distance: f64| Cell {
+            arm: "start".into(),
+            seed,
+            sampler: name.into(),
+            evaluations: 10,
+            steps: 5,
+            distances: [("d".to_string(), distance)].into(),
+            seconds: 0.0,
+        };
+        let of = |(name, mean, spread): &(&str, f64, f64)| {
+            [-1.0, 1.0, -2.0, 2.0].map(|off| off * spread).map(|off| (name.to_string(), mean + off))
+        };
+        let cells = all.iter().flat_map(|way| (1..).zip(of(way)).map(|(seed, (name, d))| cell(&name, seed, d)));
+        Found { cells: cells.collect(), metric: "d".into() }
+    }
+
+    #[test]
+    fn the_last_round_is_of_the_base_and_of_what_cannot_be_told_from_the_nearest() {
+        let all = [
+            ("far", 2.0, 0.01),
+            ("near", 1.1, 0.1),
+            ("nearest", 1.0, 0.01),
+            ("base", 1.5, 0.01),
+            ("as near", 1.02, 0.05),
+            ("nearly", 1.12, 0.2),
+            ("not quite", 1.15, 0.3),
+        ];
+        let names = |finalists: &[&str]| -> Vec<String> {
+            let finalists: Vec<ArmSampler> = finalists.iter().copied().map(named).collect();
+            let all = contenders(&found(&all), "start", (&named("base"), &finalists), 10);
+            all.into_iter().map(|sampler| sampler.name).collect()
+        };
+        // The base stands there although it is behind; what is behind beyond two errors does not.
+        assert_eq!(names(&["far", "near", "nearest", "base"]), ["base", "nearest", "near"]);
+        // No more than four.
+        let most = ["not quite", "nearly", "as near", "near", "nearest"];
+        assert_eq!(names(&most), ["base", "nearest", "as near", "near"]);
+        // Alone it needs no last round.
+        assert_eq!(names(&["base"]), ["base"]);
+        assert_eq!(names(&["base", "far"]), ["base"]);
+    }
 }

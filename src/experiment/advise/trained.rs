@@ -1,9 +1,9 @@
 //! Pilots of MixFlow under the best free setting and under the user's own, and the confirmation on held-out data.
 use super::answer::{Advice, BudgetAnswer, Choice, Distance, Gain, OtherChange, PilotOutcome, TrainedOutcome};
 use super::change::{Change, Found, WORTH};
-use super::correction::{Bare, drop_correction};
 use super::minutes::Minutes;
 use super::plan::{ConfirmationPlan, PilotPlan};
+use super::refinement::{Plain, drop_refinement};
 use super::sweep::Swept;
 use super::tables::{Length, confirmation, pilot, start_arm};
 use super::{Advisor, RunJobs};
@@ -104,7 +104,7 @@ impl Advisor {
         let start = start_arm(self.config());
         for (answer, swept) in budgets.iter_mut().zip(swept) {
             let (own, n) = (&swept.own.name, swept.evaluations);
-            drop_correction(answer, swept, &found, start);
+            drop_refinement(answer, swept, &found, start);
             let best = &answer.best.as_ref().map_or(own, |choice| &choice.sampler.name).clone();
             if let Some(choice) = &mut answer.best {
                 choice.confirmed = found.change((start, best), (start, own), n);
@@ -145,9 +145,9 @@ impl Advisor {
             let own = self.ground(*n, None).own();
             let best = ArmSampler { name: "the best of them".into(), ..own.clone() };
             let change = Change { mean: 0.0, standard_error: None, seeds: 0 };
-            let sampler = ArmSampler { name: "the same without a correction".into(), ..own.clone() };
-            let bare = Some(Bare { sampler, change, by_correction: change });
-            Swept { evaluations: *n, tried: 0, own, best: Some((best, change)), bare, finalists: Vec::new() }
+            let sampler = ArmSampler { name: "the same without a refinement".into(), ..own.clone() };
+            let plain = Some(Plain { sampler, change, by_refinement: change });
+            Swept { evaluations: *n, tried: 0, own, best: Some((best, change)), plain, finalists: Vec::new() }
         };
         let swept: Vec<Swept> = self.evaluations.iter().map(like).collect();
         let samplers = samplers(&swept, Swept::settings, |_| Vec::new());
@@ -276,7 +276,7 @@ mod tests {
         };
         let change = Change { mean: -0.2, standard_error: Some(0.01), seeds: 4 };
         let best = best.map(|name| (sampler(name), change));
-        Swept { evaluations, tried: 9, own: sampler("Euler"), best, bare: None, finalists: Vec::new() }
+        Swept { evaluations, tried: 9, own: sampler("Euler"), best, plain: None, finalists: Vec::new() }
     }
 
     #[test]

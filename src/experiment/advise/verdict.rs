@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_correction_that_is_left_out_is_told() {
+    fn a_refinement_that_is_left_out_is_told() {
         let dropped = Dropped {
             name: "Heun, fitted grid, velocity × 1.05 to 1".into(),
             chosen: change(-0.1, 0.02),
@@ -276,7 +276,7 @@ mod tests {
         let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer on training data (-10 ± 2 %), but was not on \
                         held-out data (+22 ± 5 %).";
         assert_eq!(words(&answer, None, None)[1], expected);
-        // Where the correction stood on the user's own sampling, that is kept, and the pilots say what they were sampled by.
+        // Where the refinement stood on the user's own sampling, that is kept, and the pilots say what they were sampled by.
         let small = PilotOutcome { under_own: change(-0.01, 0.05), ..pilot(change(0.02, 0.03)) };
         let own = BudgetAnswer { best: None, pilots: vec![small], ..answer };
         let text = words(&own, None, None);

@@ -1,0 +1,171 @@
+//! When a refinement is worth it: beyond two standard errors on training data, which choose, and nearer on held-out data too.
+//!
+//! A refinement is a correction, or a grid between the named ones: what is tried beside a pair of a solver and a grid that was
+//! nearest already, and so the likelier to be nearer by chance, or by what the model remembers of its training data.
+use super::answer::{BudgetAnswer, Choice, Dropped};
+use super::change::{Change, Found};
+use super::sweep::Swept;
+use crate::experiment::config::ArmSampler;
+
+/// A pair of a solver and a grid, without the refinement that made it nearer.
+#[derive(Clone)]
+pub(super) struct Plain {
+    pub sampler: ArmSampler,
+    /// Its change against the user's own.
+    pub change: Change,
+    /// What the refinement changes of it.
+    pub by_refinement: Change,
+}
+
+/// The nearest of `contenders`, if it gains on `own`, and what it is without its refinement, if it is none of `bases`. A
+/// refinement must be better than the nearest base, which is `base` if no other contends, beyond two standard errors. `change`
+/// says by how much one of two names is nearer.
+pub(super) fn chosen(
+    own: &ArmSampler,
+    (base, bases): (&ArmSampler, &[ArmSampler]),
+    contenders: &[ArmSampler],
+    change: impl Fn(&str, &str) -> Option<Change>,
+) -> Option<((ArmSampler, Change), Option<Plain>)> {
+    let is_plain = |sampler: &&ArmSampler| [own].into_iter().chain(bases).any(|known| known.name == sampler.name);
+    let plain = contenders.iter().find(is_plain).unwrap_or(base);
+    let by_refinement = |sampler: &ArmSampler| {
+        change(&sampler.name, &plain.name).filter(|change| change.mean < 0.0 && change.is_beyond_two_errors())
+    };
+    let refined = contenders.first().and_then(|first| Some((first, by_refinement(first)?)));
+    let best = refined.map_or(plain, |(first, _)| first);
+    let gain = change(&best.name, &own.name).filter(Change::is_a_gain)?;
+    let without = refined.and_then(|(_, by_refinement)| {
+        Some(Plain { sampler: plain.clone(), change: change(&plain.name, &own.name)?, by_refinement })
+    });
+    Some(((best.clone(), gain), without))
+}
+
+/// Leaves the chosen refinement out if it is no nearer on held-out data: training data can be what a model remembers.
+pub(super) fn drop_refinement(answer: &mut BudgetAnswer, swept: &Swept, found: &Found, start: &str) {
+    let Some(((best, _), plain)) = swept.best.as_ref().zip(swept.plain.as_ref()) else { return };
+    let change = found.change((start, &best.name), (start, &plain.sampler.name), swept.evaluations);
+    if let Some(confirmed) = change.filter(|change| change.mean >= 0.0) {
+        answer.dropped = Some(Dropped { name: best.name.clone(), chosen: plain.by_refinement, confirmed });
+        // Without the refinement it must gain by itself, which the user's own cannot.
+        answer.best = plain.change.is_a_gain().then(|| Choice::new(&plain.sampler, plain.change, swept.evaluations));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::compare::Cell;
+
+    fn named(name: &str, corrections: &str) -> ArmSampler {
+        serde_json::from_str(&format!(r#"{{"name": "{name}", "corrections": [{corrections}]}}"#)).unwrap()
+    }
+
+    /// Names and how far they are, the nearest first; changes have an error of a hundredth.
+    fn choose(own: &ArmSampler, base: &ArmSampler, all: &[(&ArmSampler, f64)]) -> Option<(String, f64, Option<Plain>)> {
+        let far = |name: &str| all.iter().find(|(sampler, _)| sampler.name == name).map(|(_, far)| *far);
+        let change = |mine: &str, other: &str| {
+            let mean = far(mine)? / far(other)? - 1.0;
+            Some(Change { mean, standard_error: Some(0.01), seeds: 4 })
+        };
+        let contenders: Vec<ArmSampler> = all
+            .iter()
+            .filter(|(sampler, _)| sampler.name != own.name || base.name == own.name)
+            .map(|(s, _)| (*s).clone())
+            .collect();
+        let bases = [base.clone(), named("midpoint", "")];
+        chosen(own, (base, &bases), &contenders, change).map(|((best, gain), plain)| (best.name, gain.mean, plain))
+    }
+
+    #[test]
+    fn a_refinement_must_be_worth_it_and_is_chosen_with_what_it_corrects() {
+        let (own, base) = (named("own", ""), named("Heun", ""));
+        let corrected = named("Heun, static shift", r#"{"kind": "static_shift", "delta": 0.1}"#);
+        let (name, gain, plain) = choose(&own, &base, &[(&corrected, 0.4), (&base, 0.5), (&own, 1.0)]).unwrap();
+        let plain = plain.unwrap();
+        assert_eq!((name.as_str(), plain.sampler.name.as_str()), ("Heun, static shift", "Heun"));
+        assert!((gain + 0.6).abs() < 1e-9 && (plain.change.mean + 0.5).abs() < 1e-9);
+        assert!((plain.by_refinement.mean + 0.2).abs() < 1e-9);
+        // Within the error it is not worth it.
+        let (name, _, plain) = choose(&own, &base, &[(&corrected, 0.495), (&base, 0.5), (&own, 1.0)]).unwrap();
+        assert_eq!((name.as_str(), plain.is_none()), ("Heun", true));
+        assert!(choose(&own, &base, &[(&base, 0.99), (&own, 1.0)]).is_none());
+        // A grid between the named ones is a refinement, too, and held against the nearest base, whichever that is.
+        let (refined, other) = (named("Heun, grid shifted by 1.4", ""), named("midpoint", ""));
+        let all = [(&refined, 0.4), (&other, 0.45), (&base, 0.5), (&own, 1.0)];
+        let (name, _, plain) = choose(&own, &base, &all).unwrap();
+        assert_eq!((name.as_str(), plain.unwrap().sampler.name.as_str()), ("Heun, grid shifted by 1.4", "midpoint"));
+        let (name, _, plain) = choose(&own, &base, &[(&refined, 0.445), all[1], all[2], all[3]]).unwrap();
+        assert_eq!((name.as_str(), plain.is_none()), ("midpoint", true));
+        // A correction of the user's own sampling.
+        let corrected = named("own, static shift", r#"{"kind": "static_shift", "delta": 0.1}"#);
+        let (name, _, plain) = choose(&own, &own, &[(&corrected, 0.4), (&own, 1.0)]).unwrap();
+        assert_eq!((name.as_str(), plain.unwrap().sampler.name.as_str()), ("own, static shift", "own"));
+    }
+
+    /// A sweep that found nothing.
+    fn swept() -> Swept {
+        Swept { evaluations: 10, tried: 9, own: named("Euler", ""), best: None, plain: None, finalists: Vec::new() }
+    }
+
+    /// Distances of two seeds on held-out data, of the corrected way and of the plain one.
+    fn confirmed(corrected: [f64; 2], plain: [f64; 2]) -> Found {
+        let cells = |sampler: &str, values: [f64; 2]| -> Vec<Cell> {
+            let cell = |(seed, distance): (u64, f64)| Cell {
+                arm: "start".into(),
+                seed,
+                sampler: sampler.into(),
+                evaluations: 10,
+                steps: 5,
+                distances: [("d".to_string(), distance)].into(),
+                seconds: 0.0,
+            };
+            [(1, values[0]), (2, values[1])].map(cell).into()
+        };
+        Found { cells: [cells("Corrected", corrected), cells("Plain", plain)].concat(), metric: "d".into() }
+    }
+
+    #[test]
+    fn a_refinement_that_held_out_data_do_not_confirm_is_left_out() {
+        let change = |mean: f64| Change { mean, standard_error: Some(0.01), seeds: 4 };
+        let named = |name: &str| named(name, "");
+        let plain = Plain { sampler: named("Plain"), change: change(-0.5), by_refinement: change(-0.1) };
+        let swept = Swept { best: Some((named("Corrected"), change(-0.55))), plain: Some(plain), ..swept() };
+        let asked: Vec<String> = swept.to_confirm().into_iter().map(|sampler| sampler.name).collect();
+        assert_eq!(asked, ["Euler", "Corrected", "Plain"]);
+        let of = |found: &Found| {
+            let best = swept.best.as_ref().map(|(best, chosen)| Choice::new(best, *chosen, 10));
+            let mut answer: BudgetAnswer = serde_json::from_value(serde_json::json!({
+                "evaluations": 10, "own": "Euler", "tried": 9, "best": best, "finalists": [], "pilots": [],
+                "trained": null, "distances": []
+            }))
+            .unwrap();
+            drop_refinement(&mut answer, &swept, found, "start");
+            answer
+        };
+        let kept = of(&confirmed([0.9, 0.8], [1.0, 1.0]));
+        assert_eq!((kept.best.unwrap().sampler.name.as_str(), kept.dropped), ("Corrected", None));
+        let left = of(&confirmed([1.2, 1.1], [1.0, 1.0]));
+        let best = left.best.unwrap();
+        assert_eq!((best.sampler.name.as_str(), best.chosen.mean), ("Plain", -0.5));
+        let dropped = left.dropped.unwrap();
+        assert_eq!((dropped.name.as_str(), dropped.chosen.mean), ("Corrected", -0.1));
+        assert!((dropped.confirmed.mean - 0.15).abs() < 1e-9);
+        // Of the user's own sampling nothing is left to advise.
+        let plain = Plain { sampler: swept.own.clone(), change: change(0.0), by_refinement: change(-0.1) };
+        let on_own = Swept { best: swept.best.clone(), plain: Some(plain), ..self::swept() };
+        let mut found = confirmed([1.2, 1.1], [1.0, 1.0]);
+        found.cells.iter_mut().filter(|cell| cell.sampler == "Plain").for_each(|cell| cell.sampler = "Euler".into());
+        let mut answer = of(&found);
+        drop_refinement(&mut answer, &on_own, &found, "start");
+        assert!(answer.best.is_none() && answer.dropped.is_some());
+        // Nor of what gains on it by the refinement alone.
+        let plain = Plain { sampler: named("Plain"), change: change(-0.01), by_refinement: change(-0.1) };
+        let by_it_alone = Swept { best: swept.best.clone(), plain: Some(plain), ..self::swept() };
+        let found = confirmed([1.2, 1.1], [1.0, 1.0]);
+        let mut answer = of(&found);
+        drop_refinement(&mut answer, &by_it_alone, &found, "start");
+        assert!(answer.best.is_none() && answer.dropped.is_some());
+        // What was not measured is not judged.
+        assert!(of(&confirmed([f64::NAN; 2], [1.0; 2])).dropped.is_none());
+    }
+}
