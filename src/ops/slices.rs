@@ -57,8 +57,8 @@ pub(super) fn in_order(tensor: FlexTensor) -> FlexTensor {
 /// The shortest run of elements in order that is copied as one.
 const RUN: usize = 16;
 
-/// The same where runs of elements are in order, as in a part of the last dimension; none where they are too short. Burn copies
-/// a part of two dimensions number by number, which takes as long as a product with a matrix.
+/// A copy of `tensor` in order, made run by run; none where runs are shorter than [`RUN`], a stride is negative, or it is not
+/// `f32`. Burn copies strided tensors that come down to two dimensions number by number.
 fn joined(tensor: &FlexTensor) -> Option<FlexTensor> {
     let (layout, count) = (tensor.layout(), tensor.layout().num_elements());
     let runs = layout.strided_blocks();
@@ -67,15 +67,17 @@ fn joined(tensor: &FlexTensor) -> Option<FlexTensor> {
         return None;
     }
     let all = tensor.storage::<f32>();
-    let mut values = Vec::with_capacity(count);
-    if count < 2 * WORTH * CHUNK {
+    let values = if count < 2 * WORTH * CHUNK {
+        let mut values = Vec::with_capacity(count);
         runs.block_starts().for_each(|start| values.extend_from_slice(&all[start..start + length]));
+        values
     } else {
-        values = cleared(count);
+        let mut values = cleared(count);
         let starts: Vec<usize> = runs.block_starts().collect();
         let pieces = values.par_chunks_exact_mut(length).zip(starts).with_min_len(worth(length));
         pieces.for_each(|(piece, start)| piece.copy_from_slice(&all[start..start + length]));
-    }
+        values
+    };
     Some(self::tensor(values, layout.shape().clone()))
 }
 
@@ -202,6 +204,7 @@ pub(super) fn added(rows: Vec<f32>, parts: usize, width: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::backend::flex::Layout;
 
     /// `[rows, 40]`, counted.
     fn counted(rows: usize) -> FlexTensor {
@@ -223,7 +226,19 @@ mod tests {
                 (deep.permute(&[1, 0, 2]), true),
                 (deep.permute(&[1, 0, 2]).narrow(2, 20, 20), true),
             ];
-            for (part, is_joined) in parts {
+            let laid = |shape: Vec<usize>, strides: Vec<isize>, start| {
+                whole.clone().with_layout(Layout::new(shape.into(), strides, start))
+            };
+            let odd = [
+                // A row for all, and sides of one with strides of their own.
+                (laid(vec![3, 32], vec![0, 1], 5), true),
+                (laid(vec![4, 1, 20], vec![40, 7, 1], 3), true),
+                (laid(vec![2, 1, 32], vec![99, 7, 1], 0), true),
+                // Backwards, and a number for all.
+                (laid(vec![4, 20], vec![-40, 1], 130), false),
+                (laid(vec![20, 3], vec![1, 0], 2), false),
+            ];
+            for (part, is_joined) in parts.into_iter().chain(odd) {
                 assert_eq!(joined(&part).is_some(), is_joined, "{:?}", part.layout());
                 let ordered = in_order(part.clone());
                 assert_eq!(ordered.shape(), part.shape());

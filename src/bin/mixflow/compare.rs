@@ -23,6 +23,7 @@ pub fn fill_rows(config: ExperimentConfig, folder: &Path) -> Result<ComparisonRe
     filled(config, folder, |_, _| Ok(()))
 }
 
+/// Fills the table, and does `draw` while the folder is locked.
 fn filled(
     config: ExperimentConfig,
     folder: &Path,

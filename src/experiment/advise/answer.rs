@@ -32,7 +32,8 @@ pub struct BudgetAnswer {
     /// The nearest of them, without a refinement that held-out data do not confirm; none if no one is nearer than the user's
     /// own by 3 % and two standard errors.
     pub best: Option<Choice>,
-    /// A refinement of that, a correction or a grid between the named ones, which was nearer on training data and is not on held-out data; none where there is no such.
+    /// The refinement, which is a correction or a grid around the best one, that was nearer on training data and is not on
+    /// held-out data; none where there is no such.
     #[serde(default)]
     pub dropped: Option<Dropped>,
     /// Those of the last rounds, the nearest first.
@@ -66,9 +67,12 @@ pub struct Choice {
 /// A refinement that held-out data do not confirm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
-    /// The way to sample that has it.
+    /// The refined way to sample.
     pub name: String,
-    /// Its change against the nearest way without it, on training data.
+    /// The nearest way that is no refinement.
+    #[serde(default)]
+    pub plain: String,
+    /// Its change against the nearest way that is no refinement, on training data.
     pub chosen: Change,
     /// The same on held-out data.
     pub confirmed: Change,

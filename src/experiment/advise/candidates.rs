@@ -65,8 +65,8 @@ impl Ground<'_> {
         all
     }
 
-    /// `base` with grids between that of its own and its neighbours in the list; none for the user's own and for a fitted one.
-    pub fn refined(&self, base: &ArmSampler) -> Vec<ArmSampler> {
+    /// `base` with grids around its own, a step down and one up; none for the user's own and for a fitted one.
+    pub fn around(&self, base: &ArmSampler) -> Vec<ArmSampler> {
         let Some((solver, _)) = base.name.split_once(", ").filter(|_| base.name != own_name(self.own)) else {
             return Vec::new();
         };
@@ -229,7 +229,7 @@ mod tests {
         let ground = ground(&own, 10);
         let refined = |name: &str| -> Vec<String> {
             let base = ground.bases().into_iter().find(|s| s.name == name).unwrap();
-            let all = ground.refined(&base);
+            let all = ground.around(&base);
             assert!(all.iter().all(|s| s.solver == base.solver && s.times != base.times));
             all.into_iter().map(|s| s.name).collect()
         };

@@ -46,8 +46,9 @@ const LIKELY: [f64; 5] = [0.2, 0.1, 0.4, 0.05, 0.8];
 pub(super) struct SweepPlan {
     /// Solvers and grids that are tried, the user's own not counted.
     pub bases: usize,
-    /// Corrections that are tried on the best of them.
-    pub corrections: usize,
+    /// Refinements of the best of them: grids around its own, then corrections.
+    #[serde(alias = "corrections")]
+    pub refinements: usize,
     /// Samples of a cell.
     pub samples: usize,
     /// Seeds of the first round.
@@ -59,10 +60,10 @@ pub(super) struct SweepPlan {
 }
 
 impl SweepPlan {
-    /// Cells at each budget, at most. The best base stands among its corrections.
+    /// Cells at each budget, at most. The best base stands among its refinements.
     pub fn cells(&self) -> usize {
         let of = |candidates| cells(&rounds(candidates, self.first, self.most));
-        of(self.bases) + of(self.corrections + 1) + CONTENDERS * (self.last - self.most)
+        of(self.bases) + of(self.refinements + 1) + CONTENDERS * (self.last - self.most)
     }
 
     /// Whether it tells half as much again as another: more candidates, samples or seeds.
@@ -71,10 +72,10 @@ impl SweepPlan {
         samples(self) >= 1.5 * samples(other)
     }
 
-    /// The largest sweep of at most `bases` and `corrections` that fits; `seconds` says what a number of cells of some
+    /// The largest sweep of at most `bases` and `refinements` that fits; `seconds` says what a number of cells of some
     /// samples takes. None if not even the least fits.
     pub fn fitting(
-        (bases, corrections): (usize, usize),
+        (bases, refinements): (usize, usize),
         samples: usize,
         available: f64,
         seconds: impl Fn(usize, usize) -> f64,
@@ -82,7 +83,7 @@ impl SweepPlan {
         let plan = |(first, most, last, of_samples, of_candidates): (usize, usize, usize, f64, f64)| {
             let part = |all: usize| ((all as f64 * of_candidates).round() as usize).max(2).min(all);
             let samples = ((samples as f64 * of_samples) as usize).max(2);
-            Self { bases: part(bases), corrections: part(corrections), samples, first, most, last }
+            Self { bases: part(bases), refinements: part(refinements), samples, first, most, last }
         };
         SWEEPS.into_iter().map(plan).find(|plan| seconds(plan.cells(), plan.samples) <= available)
     }
@@ -161,7 +162,7 @@ mod tests {
             assert!(takes <= available && takes <= before, "{available}: {plan:?}");
             before = takes;
         }
-        let most = SweepPlan { bases: 24, corrections: 10, samples: 200, first: 2, most: 8, last: 32 };
+        let most = SweepPlan { bases: 24, refinements: 10, samples: 200, first: 2, most: 8, last: 32 };
         assert_eq!(plan(1e4), Some(most));
         assert_eq!(plan(0.1), None);
         assert!(plan(1e4).unwrap().is_worth_more_than(&plan(10.0).unwrap()));

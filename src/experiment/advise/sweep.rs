@@ -33,7 +33,7 @@ pub(super) struct Swept {
     pub own: ArmSampler,
     /// The nearest and its change against the user's own; none where that is no gain.
     pub best: Option<(ArmSampler, Change)>,
-    /// The nearest without a refinement, where the nearest has one.
+    /// The nearest without a refinement, where the nearest is one.
     pub plain: Option<Plain>,
     pub finalists: Vec<Finalist>,
 }
@@ -49,7 +49,7 @@ impl Swept {
         vec![self.own.clone(), self.setting().clone()]
     }
 
-    /// The same, and the best without its refinement: what held-out data are asked about.
+    /// The same, and the nearest without a refinement, where the best is one: what held-out data are asked about.
     pub fn to_confirm(&self) -> Vec<ArmSampler> {
         self.settings().into_iter().chain(self.plain.as_ref().map(|plain| plain.sampler.clone())).collect()
     }
@@ -84,10 +84,10 @@ impl Advisor {
         }
         let count = |of: &dyn Fn(usize) -> usize| self.evaluations.iter().map(|n| of(*n)).max().unwrap_or(0);
         let bases = count(&|n| self.ground(n, measured).bases().len() - 1);
-        let corrections = count(&|n| {
+        let refinements = count(&|n| {
             let ground = self.ground(n, measured);
-            let refined = ground.bases().iter().map(|base| ground.refined(base).len()).max().unwrap_or(0);
-            ground.corrected(&ground.own()).len() + refined
+            let around = ground.bases().iter().map(|base| ground.around(base).len()).max().unwrap_or(0);
+            ground.corrected(&ground.own()).len() + around
         });
         let mut all = |plan: &SweepPlan, minutes: &mut Minutes| -> Result<Vec<Swept>> {
             self.evaluations.iter().map(|n| self.sweep(*n, measured, plan, minutes, run)).collect()
@@ -102,7 +102,7 @@ impl Advisor {
                     // What pilots and confirmation leave of all minutes is better spent here than not at all.
                     Some(_) => (minutes.left() - self.reserved(minutes)).max(minutes.left_of(SHARE)),
                 };
-                let fits = SweepPlan::fitting((bases, corrections), samples, available, seconds);
+                let fits = SweepPlan::fitting((bases, refinements), samples, available, seconds);
                 match before {
                     Some(before) => Ok(fits.filter(|larger| larger.is_worth_more_than(&before))),
                     None => fits.map(Some).ok_or_else(|| {
@@ -125,8 +125,8 @@ impl Advisor {
                     self.foretold(minutes, minutes.left() - seconds)
                 ));
                 say(&format!(
-                    "free settings: up to {} solvers and grids, then {} corrections and grids between; {} samples, {} to {} seeds",
-                    plan.bases, plan.corrections, plan.samples, plan.first, plan.last
+                    "free settings: up to {} solvers and grids, then {} grids around the best and corrections; {} samples, {} to {} seeds",
+                    plan.bases, plan.refinements, plan.samples, plan.first, plan.last
                 ));
             } else {
                 say(&format!(
@@ -153,8 +153,8 @@ impl Advisor {
         let bases: Vec<ArmSampler> = ground.bases().into_iter().skip(1).take(plan.bases).collect();
         let (of_bases, first) = self.halve(&own, bases.clone(), evaluations, plan, minutes, run)?;
         let base = first.first().cloned().unwrap_or_else(|| own.clone());
-        let more = ground.refined(&base).into_iter().chain(ground.corrected(&base));
-        let more: Vec<ArmSampler> = more.take(plan.corrections).collect();
+        let more = ground.around(&base).into_iter().chain(ground.corrected(&base));
+        let more: Vec<ArmSampler> = more.take(plan.refinements).collect();
         let tried = bases.len() + more.len();
         let with_base = Some(base.clone()).filter(|base| base.name != own.name).into_iter().chain(more);
         let (of_more, second) = self.halve(&own, with_base.collect(), evaluations, plan, minutes, run)?;
@@ -297,8 +297,8 @@ mod tests {
             ("nearest", 1.0, 0.01),
             ("base", 1.5, 0.01),
             ("as near", 1.02, 0.05),
-            ("nearly", 1.12, 0.2),
-            ("not quite", 1.15, 0.3),
+            ("nearly", 1.12, 0.12),
+            ("not quite", 1.15, 0.15),
         ];
         let names = |finalists: &[&str]| -> Vec<String> {
             let finalists: Vec<ArmSampler> = finalists.iter().copied().map(named).collect();

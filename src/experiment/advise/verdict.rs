@@ -8,8 +8,10 @@ use crate::experiment::statistics::number;
 /// training takes, and `floor` the distance between training and held-out data, where they are known.
 pub(super) fn words(answer: &BudgetAnswer, minutes: Option<f64>, floor: Option<f64>) -> Vec<String> {
     let mut lines = vec![sampling(answer)];
-    lines.extend(answer.dropped.as_ref().map(|Dropped { name, chosen, confirmed }| {
-        format!("{name} was nearer on training data ({chosen}), but was not on held-out data ({confirmed}).")
+    lines.extend(answer.dropped.as_ref().map(|Dropped { name, plain, chosen, confirmed }| {
+        format!(
+            "{name} was nearer than {plain} on training data ({chosen}), but was not on held-out data ({confirmed})."
+        )
     }));
     lines.extend(others(answer));
     lines.extend(training(answer, minutes));
@@ -267,14 +269,15 @@ mod tests {
     fn a_refinement_that_is_left_out_is_told() {
         let dropped = Dropped {
             name: "Heun, fitted grid, velocity × 1.05 to 1".into(),
+            plain: "Heun, fitted grid".into(),
             chosen: change(-0.1, 0.02),
             confirmed: change(0.22, 0.05),
         };
         let best = Some(choice(Some(change(-0.41, 0.03))));
         let pilots_under = "Heun, fitted grid".into();
         let answer = BudgetAnswer { best, dropped: Some(dropped), pilots_under, ..answer() };
-        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer on training data (-10 ± 2 %), but was not on \
-                        held-out data (+22 ± 5 %).";
+        let expected = "Heun, fitted grid, velocity × 1.05 to 1 was nearer than Heun, fitted grid on training data \
+                        (-10 ± 2 %), but was not on held-out data (+22 ± 5 %).";
         assert_eq!(words(&answer, None, None)[1], expected);
         // Where the refinement stood on the user's own sampling, that is kept, and the pilots say what they were sampled by.
         let small = PilotOutcome { under_own: change(-0.01, 0.05), ..pilot(change(0.02, 0.03)) };

@@ -43,7 +43,7 @@ impl Picture {
         if x < self.width && y < self.height {
             for (old, new) in self.rgb[3 * (y * self.width + x)..][..3].iter_mut().zip(color) {
                 let mixed = f32::from(*old) + alpha.clamp(0.0, 1.0) * (f32::from(new) - f32::from(*old));
-                // Never negative, and `round` is a call.
+                // Never negative; `round` is a call on plain x86-64.
                 *old = (mixed + 0.5) as u8;
             }
         }

@@ -36,8 +36,8 @@ impl Tally {
         let search = match searched {
             0 => String::new(),
             _ => format!(
-                " The search of the whole grid by training data is that in {} of {searched}, and `advise` is at most {:.0} % above that \
-                 search in {} of {searched}.",
+                " The search of the whole grid by training data is at most that far above it in {} of {searched}; `advise` is at most \
+                 {:.0} % above that search in {} of {searched}.",
                 searched - search_above,
                 100.0 * ALLOWED,
                 searched - above_search
@@ -66,7 +66,7 @@ fn excess(mine: &ResultRow, other: &ResultRow) -> String {
     let off: Vec<f64> = mine.values.iter().zip(&other.values).map(|(a, b)| (a - b) / other.mean).collect();
     let (count, centre) = (off.len() as f64, above(mine, other));
     let square = off.iter().map(|off| (off - centre).powi(2)).sum::<f64>() / (count - 1.0) / count;
-    let text = format!("{:.0} ± {:.0} %", 100.0 * centre, 100.0 * square.sqrt());
+    let text = format!("{} ± {:.0} %", (100.0 * centre).round() + 0.0, 100.0 * square.sqrt());
     if centre > ALLOWED { format!("**{text}**") } else { text }
 }
 
@@ -81,10 +81,10 @@ pub fn markdown(sets: &[KeptSet]) -> String {
          and the second distance finds most samples there. Beside what it said stands a grid, sampled with the weights as they are: Euler, midpoint, Heun and \
          DPM-Solver++(2M), those that make the budget, each on eight named time grids and on the two fitted to the model. It has \
          four seeds that were not used to advise. An advice is asked to be at most {:.0} % above the best of the grid. The best is \
-         picked on the data that it is judged by, which flatters it. *Search* is what nobody can do who has not seen these data \
-         better than by looking at everything: the whole grid, with four other seeds, chosen by the training data, as `advise` \
-         chooses. Where the search fails too, the training data say something else than the held-out ones; where `advise` alone \
-         does, it has looked too little.\n\n",
+         picked on the data that it is judged by, which flatters it. *Search* is the nearest to the training \
+         data, by four other seeds, of the own way and the whole grid. `advise` chooses by the training data as well, with other \
+         candidates and seeds. Where the search fails too, the training data or four seeds mislead; where `advise` alone fails, it \
+         did not try the better way, dropped it too early, or did not hold it for a gain.\n\n",
         100.0 * ALLOWED
     );
     for (exact, what) in [(false, "Networks"), (true, "Exact fields")] {
@@ -163,7 +163,7 @@ mod tests {
         let text = markdown(&[photos, ring, kept("wine", &[], answer(None, None))]);
         for expected in [
             "Networks: 2 of 3 are at most 10 % above the best of the grid (67 %); 0 are worse",
-            "by training data is that in 1 of 2, and `advise` is at most 10 % above that search in 1 of 2.\nExact",
+            "by training data is at most that far above it in 1 of 2; `advise` is at most 10 % above that search in 1 of 2.\nExact",
             "Exact fields: 0 of 1 are at most 10 % above the best of the grid (0 %); 1 are worse",
             "; wine; ",
             "1.00 ± 0.0100, what was advised | 0 % | **30 ± 1 %**, Heun, grid u^3 | -23 ± 0 % | **-75 ± 1 %** |",

@@ -228,6 +228,8 @@ mod tests {
                 grid(&config("ring", start), &[advice()], (advised, reference)).unwrap()
             };
             let (judge, choose) = (grid(&samplers(&advice()), Reference::HeldOut), grid(&[], Reference::Training));
+            let references = [judge.compare.reference, choose.compare.reference];
+            assert_eq!(references, [Reference::HeldOut, Reference::Training]);
             assert!(judge.compare.seeds.iter().all(|seed| !choose.compare.seeds.contains(seed)));
             assert_eq!(choose.problems().iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
             assert_eq!(choose.compare.samplers.len() + 1, judge.compare.samplers.len());

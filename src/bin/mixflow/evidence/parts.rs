@@ -21,7 +21,7 @@ pub enum Task {
     Large,
     /// `mixflow slow-flow`.
     SlowFlow,
-    /// Everything that is asked of a data set: advice, pilots, the sweep of γ, and the grid beside the advice.
+    /// Everything that is asked of a data set: advice, pilots, the sweep of γ, and the grids beside the advice.
     Set(Set),
 }
 
@@ -67,7 +67,7 @@ const fn set(title: &'static str, config: &'static str, set: Set) -> Part {
     part(title, config, Task::Set(set))
 }
 
-/// A third of what a user has who says nothing.
+/// A third of what a user has who says nothing, and a little less for the second distance.
 const MINUTES: [u32; 2] = [5, 4];
 
 /// What most sets have.
