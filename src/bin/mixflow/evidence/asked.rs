@@ -50,7 +50,8 @@ pub struct Case {
     pub advised: ResultRow,
     /// The nearest of the grid, the own and the advised ones, picked by the very distances that judge.
     pub best: ResultRow,
-    /// What the whole grid chooses from what `advise` sees, the training data, as it is on held-out data; none in older files.
+    /// What the whole grid chooses from what `advise` sees, the training data, as it is on held-out data; none where it was not
+    /// searched.
     #[serde(default)]
     pub searched: Option<ResultRow>,
 }
@@ -95,15 +96,25 @@ pub fn sweep(config: &ExperimentConfig, advice: &Advice) -> ExperimentConfig {
     sweep
 }
 
-/// What was advised beside the grid; its tables go into folders below `folder`.
-pub fn cases(config: &ExperimentConfig, advices: &[Advice], minutes: [u32; 2], folder: &Path) -> Result<Vec<Case>> {
+/// What was advised, in so many minutes, beside the grid, which may be searched by training data, too; its tables go into folders
+/// below `folder`.
+pub fn cases(
+    config: &ExperimentConfig,
+    advices: &[Advice],
+    (minutes, search): ([u32; 2], bool),
+    folder: &Path,
+) -> Result<Vec<Case>> {
     let advised: Vec<ArmSampler> = advices.iter().flat_map(samplers).collect();
     let held_out = grid(config, advices, (&advised, Reference::HeldOut))?;
     let own = held_out.compare.samplers[0].name.clone();
     let held_out = compare::fill_rows(held_out, &folder.join("held-out"))?;
-    let training = compare::fill_rows(grid(config, advices, (&[], Reference::Training))?, &folder.join("training"))?;
+    let training = search
+        .then(|| compare::fill_rows(grid(config, advices, (&[], Reference::Training))?, &folder.join("training")));
+    let training = training.transpose()?;
     let asked = advices.iter().zip(minutes).flat_map(|asked| BUDGETS.map(|n| (asked, n)));
-    Ok(asked.filter_map(|((advice, minutes), n)| case([&held_out, &training], &own, (advice, minutes), n)).collect())
+    Ok(asked
+        .filter_map(|((advice, minutes), n)| case((&held_out, training.as_ref()), &own, (advice, minutes), n))
+        .collect())
 }
 
 /// The user's own way to sample, what was `advised`, and four solvers, each on the named grids and on the two that are fitted to
@@ -160,10 +171,10 @@ fn times(advices: &[Advice]) -> Vec<(String, TimesConfig)> {
     all
 }
 
-/// The case of a distance and a budget, by the grid on held-out data and on training data; none where the first has no row of
+/// The case of a distance and a budget, by the grid on held-out data and, if it is there, on training data; none where the first has no row of
 /// it. What was advised for another question is not in its grid.
 fn case(
-    [held_out, training]: [&ComparisonResults; 2],
+    (held_out, training): (&ComparisonResults, Option<&ComparisonResults>),
     own: &str,
     (advice, minutes): (&Advice, u32),
     evaluations: usize,
@@ -176,7 +187,7 @@ fn case(
         };
         results.rows.iter().filter(fits).cloned().collect()
     };
-    let (rows, choosing) = (rows(held_out), rows(training));
+    let (rows, choosing) = (rows(held_out), training.map(rows).unwrap_or_default());
     let of = |sampler: &str| rows.iter().find(|row| row.sampler == sampler).cloned();
     let nearest = |rows: &[ResultRow]| rows.iter().min_by(|a, b| a.mean.total_cmp(&b.mean)).cloned();
     Some(Case {
@@ -263,10 +274,12 @@ mod tests {
         // By training data the user's own is the nearest.
         let mut training = results.clone();
         training.rows[0].mean = 0.1;
-        let case = |results, advice: &Advice, n| case([results, &training], "Euler", (advice, 5), n);
+        let case =
+            |results: &ComparisonResults, advice: &Advice, n| case((results, Some(&training)), "Euler", (advice, 5), n);
         let found = case(&results, &advice(), 10).unwrap();
         assert_eq!([found.own.mean, found.advised.mean, found.best.mean], [5.0, 3.0, 2.0]);
         assert_eq!((found.best.sampler.as_str(), found.searched.unwrap().mean), ("Heun, grid u^2", 5.0));
+        assert_eq!(super::case((&results, None), "Euler", (&advice(), 5), 10).unwrap().searched, None);
         // Where nothing is advised, the user's own is judged.
         let mut kept = advice();
         kept.budgets[0].best = None;

@@ -225,7 +225,7 @@ pub mod tests {
         let sweep = json!({"control": "control", "rows": rows, "floors": [], "training": [], "sampling_seconds": 0.0,
             "config": {"compare": {"arms": arms, "samplers": samplers}}});
         KeptSet {
-            set: Set { name, exact: false, probe: None, minutes: Some([1, 1]) },
+            set: Set { name, exact: false, probe: None, minutes: Some([1, 1]), search: true },
             folder: PathBuf::new(),
             sweep: serde_json::from_value(sweep).unwrap(),
             asked: Asked { advices: vec![serde_json::from_value(advice).unwrap()], cases: Vec::new() },
@@ -312,7 +312,7 @@ pub mod tests {
         let (folder, sweep) = (tempfile::tempdir().unwrap(), kept("a", &rows(), answer(None, None)).sweep);
         let part = Part { title: "", config: "a/b.json", task: Task::Table };
         assert!(KeptSet::read(folder.path(), &part, &sweep).unwrap().is_none());
-        let set = Set { name: "a", exact: false, probe: None, minutes: Some([1, 1]) };
+        let set = Set { name: "a", exact: false, probe: None, minutes: Some([1, 1]), search: true };
         let part = Part { task: Task::Set(set), ..part };
         let unasked = KeptSet::read(folder.path(), &part, &sweep).unwrap().unwrap();
         assert_eq!((unasked.asked, unasked.folder), (Asked::default(), folder.path().join("a-b")));

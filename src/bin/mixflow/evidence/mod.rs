@@ -121,7 +121,7 @@ fn run_part(part: &Part) -> Result<()> {
             let first = advices.first();
             compare::fill(first.map_or_else(|| config.clone(), |advice| asked::sweep(&config, advice)), &folder)?;
             if let Some(minutes) = set.minutes.filter(|_| !advices.is_empty()) {
-                let cases = asked::cases(&config, &advices, minutes, &folder.join("grid"))?;
+                let cases = asked::cases(&config, &advices, (minutes, set.search), &folder.join("grid"))?;
                 write(&folder.join(asked::FILE), &json(&Asked { advices, cases })?)?;
             }
             asked

@@ -37,6 +37,8 @@ pub struct Set {
     /// What `mixflow advise` has for three budgets by the first distance, and by the second, which finds most samples there; none
     /// where it is not asked.
     pub minutes: Option<[u32; 2]>,
+    /// Whether the whole grid is searched by training data, too.
+    pub search: bool,
 }
 
 impl Part {
@@ -71,11 +73,11 @@ const fn set(title: &'static str, config: &'static str, set: Set) -> Part {
 const MINUTES: [u32; 2] = [5, 4];
 
 /// What most sets have.
-const NETWORK: Set = Set { name: "", exact: false, probe: None, minutes: Some(MINUTES) };
+const NETWORK: Set = Set { name: "", exact: false, probe: None, minutes: Some(MINUTES), search: true };
 const EXACT: Set = Set { exact: true, ..NETWORK };
 
-/// The network of the emoji costs a hundred times as much as the others.
-const EMOJI: Set = Set { name: "emoji", minutes: Some([15, 8]), ..NETWORK };
+/// The network of the emoji costs a hundred times as much as the others: its grid takes twenty minutes.
+const EMOJI: Set = Set { name: "emoji", minutes: Some([15, 8]), search: false, ..NETWORK };
 
 /// In the order of the page.
 pub const PARTS: [Part; 29] = [
