@@ -1,9 +1,10 @@
 //! Signals to the program without a terminal, and two programs in one folder.
 use crate::place::{Place, photos};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::{Value, json};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 fn long(steps: usize) -> Value {
@@ -107,6 +108,30 @@ fn the_jobs_of_a_table_are_saved_when_it_is_stopped() {
     assert_eq!(code, Some(143), "{said}");
     assert!(said.contains("stopped by SIGTERM"), "{said}");
     assert!(below(&arms, "COMPLETE") > 0, "no job was saved: {said}");
+}
+
+/// As a terminal and `kill -- -GROUP` do it: the last jobs end before the program has looked again.
+#[test]
+fn a_table_whose_last_jobs_are_stopped_with_it_is_not_whole() {
+    let place = Place::new();
+    let mut config = photos();
+    let arms = json!([{"name": "as they are", "weights": "start"}]);
+    config["compare"] = json!({
+        "arms": arms, "control": "as they are", "seeds": [1, 2], "evaluations": [10, 1000], "samples": 400, "workers": 2
+    });
+    place.write("a.json", &config);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mixflow"));
+    command.args(["compare", "a.json"]).current_dir(place.path("")).stdin(Stdio::null()).process_group(0);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let logs = place.path("runs/run-a/logs");
+    wait_for(&mut child, "the last job", || below(&logs, "arm-0-seed-2.txt") > 0);
+    std::thread::sleep(Duration::from_millis(500));
+    kill_process_group(Pid::from_child(&child), Signal::TERM).unwrap();
+    let (code, said) = ended(child);
+    assert_eq!(code, Some(143), "{said}");
+    assert!(!place.path("runs/run-a/results.json").exists(), "{said}");
+    place.run(&["compare", "a.json"]).done();
+    place.has("runs/run-a", &["results.json"]);
 }
 
 /// How many files of this name lie below a folder.

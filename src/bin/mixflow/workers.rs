@@ -138,7 +138,11 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
             task.at(clock.percent(in_work));
         }
     }
-    Ok(())
+    // The last jobs may have been stopped with this program, and end before it looks again: the table is not whole then.
+    match stop.reason() {
+        Some(reason) => end(running, &reason),
+        None => Ok(()),
+    }
 }
 
 /// Lets a job finish and save its step; how it ended.

@@ -166,7 +166,7 @@ mod tests {
             "by training data is at most that far above it in 1 of 2; `advise` is at most 10 % above that search in 1 of 2.\nExact",
             "Exact fields: 0 of 1 are at most 10 % above the best of the grid (0 %); 1 are worse",
             "; wine; ",
-            "1.00 ± 0.0100, what was advised | 0 % | **30 ± 1 %**, Heun, grid u^3 | -23 ± 0 % | **-75 ± 1 %** |",
+            "1.00 ± 0.0100, what was advised | 0 % | **30 ± 1 %**, Heun, grid u^3 | -23 ± 1 % | **-75 ± 1 %** |",
             "Heun, grid u^2 | **20 ± 1 %** | 0 %, Heun, grid u^2 | **20 ± 1 %** |",
             "| 5 ± 0 % | – | – | kept |",
         ] {
