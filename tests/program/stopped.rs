@@ -117,7 +117,7 @@ fn a_table_whose_last_jobs_are_stopped_with_it_is_not_whole() {
     let mut config = photos();
     let arms = json!([{"name": "as they are", "weights": "start"}]);
     config["compare"] = json!({
-        "arms": arms, "control": "as they are", "seeds": [1, 2], "evaluations": [10, 1000], "samples": 400, "workers": 2
+        "arms": arms, "control": "as they are", "seeds": [1, 2], "evaluations": [10, 4000], "samples": 400, "workers": 2
     });
     place.write("a.json", &config);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mixflow"));
