@@ -60,13 +60,19 @@ impl Place {
         command
     }
 
-    /// Starts the program with signals that do what they do for a program of one's own: tests may run where they are ignored.
+    /// The program, not yet started, with signals that do what they do for a program of one's own: tests may run where they are
+    /// ignored.
     #[cfg(unix)]
-    pub fn start_heard(&self, arguments: &[&str]) -> Child {
+    pub fn heard(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("env");
         command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_mixflow")]).args(arguments);
         command.current_dir(self.0.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command
+    }
+
+    #[cfg(unix)]
+    pub fn start_heard(&self, arguments: &[&str]) -> Child {
+        self.heard(arguments).spawn().unwrap()
     }
 
     /// Runs the program to its end.

@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant, SystemTime};
 
 fn long(steps: usize) -> Value {
@@ -120,9 +120,7 @@ fn a_table_whose_last_jobs_are_stopped_with_it_is_not_whole() {
         "arms": arms, "control": "as they are", "seeds": [1, 2], "evaluations": [10, 4000], "samples": 400, "workers": 2
     });
     place.write("a.json", &config);
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mixflow"));
-    command.args(["compare", "a.json"]).current_dir(place.path("")).stdin(Stdio::null()).process_group(0);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place.heard(&["compare", "a.json"]).process_group(0).spawn().unwrap();
     let logs = place.path("runs/run-a/logs");
     wait_for(&mut child, "the last job", || below(&logs, "arm-0-seed-2.txt") > 0);
     std::thread::sleep(Duration::from_millis(500));

@@ -86,9 +86,13 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
     std::fs::create_dir_all(&logs).map_err(|e| Error::io(&logs, e))?;
     let stop = signals::stop();
     let _hearing = stop.hear();
-    while !waiting.is_empty() || !running.is_empty() {
+    loop {
+        // Before the end, too: the last jobs may have been stopped with this program, and the table is not whole then.
         if let Some(reason) = stop.reason() {
             return end(running, &reason);
+        }
+        if waiting.is_empty() && running.is_empty() {
+            return Ok(());
         }
         while !free.is_empty()
             && let Some((job, work)) = waiting.pop_front()
@@ -137,11 +141,6 @@ pub fn run(comparison: &Comparison, jobs: &[Job]) -> Result<()> {
             let in_work: f64 = running.iter().map(|one| one.work - comparison.work(one.job)).sum();
             task.at(clock.percent(in_work));
         }
-    }
-    // The last jobs may have been stopped with this program, and end before it looks again: the table is not whole then.
-    match stop.reason() {
-        Some(reason) => end(running, &reason),
-        None => Ok(()),
     }
 }
 

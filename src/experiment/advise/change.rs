@@ -102,8 +102,21 @@ impl Found {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A cell of the one distance `d`.
+    pub fn cell((arm, sampler): (&str, &str), evaluations: usize, (seed, distance): (u64, f64)) -> Cell {
+        Cell {
+            arm: arm.into(),
+            seed,
+            sampler: sampler.into(),
+            evaluations,
+            steps: 5,
+            distances: [("d".to_string(), distance)].into(),
+            seconds: 0.0,
+        }
+    }
 
     #[test]
     fn changes_pair_the_seeds_that_both_have() {
@@ -117,15 +130,7 @@ mod tests {
 
     #[test]
     fn a_cell_of_two_tables_counts_once() {
-        let cell = |sampler: &str, seed| Cell {
-            arm: "a".into(),
-            seed,
-            sampler: sampler.into(),
-            evaluations: 5,
-            steps: 5,
-            distances: [("d".to_string(), seed as f64)].into(),
-            seconds: 0.0,
-        };
+        let cell = |sampler: &str, seed: u64| cell(("a", sampler), 5, (seed, seed as f64));
         let found = |cells| Found { cells, metric: "d".into() };
         let both = found(vec![cell("x", 1), cell("y", 1)]).with(found(vec![cell("x", 1), cell("x", 2)]));
         assert_eq!(both.distances("a", "x", 5), [(1, 1.0), (2, 2.0)]);

@@ -58,6 +58,7 @@ pub(super) fn drop_refinement(answer: &mut BudgetAnswer, swept: &Swept, found: &
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::tests::cell;
     use super::*;
     use crate::experiment::compare::Cell;
 
@@ -115,16 +116,7 @@ mod tests {
     /// Distances of two seeds on held-out data, of the refined way and of the plain one.
     fn confirmed(refined: [f64; 2], plain: [f64; 2]) -> Found {
         let cells = |sampler: &str, values: [f64; 2]| -> Vec<Cell> {
-            let cell = |(seed, distance): (u64, f64)| Cell {
-                arm: "start".into(),
-                seed,
-                sampler: sampler.into(),
-                evaluations: 10,
-                steps: 5,
-                distances: [("d".to_string(), distance)].into(),
-                seconds: 0.0,
-            };
-            [(1, values[0]), (2, values[1])].map(cell).into()
+            [(1, values[0]), (2, values[1])].map(|seed| cell(("start", sampler), 10, seed)).into()
         };
         Found { cells: [cells("Refined", refined), cells("Plain", plain)].concat(), metric: "d".into() }
     }

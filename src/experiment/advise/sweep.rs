@@ -264,8 +264,8 @@ fn ranked(found: &Found, arm: &str, samplers: Vec<ArmSampler>, evaluations: usiz
 
 #[cfg(test)]
 mod tests {
+    use super::super::change::tests::cell;
     use super::*;
-    use crate::experiment::compare::Cell;
 
     fn named(name: &str) -> ArmSampler {
         serde_json::from_str(&format!(r#"{{"name": "{name}"}}"#)).unwrap()
@@ -273,19 +273,11 @@ mod tests {
 
     /// Distances of four seeds around each mean, further apart the larger the second number.
     fn found(all: &[(&str, f64, f64)]) -> Found {
-        let cell = |name: &str, seed: u64, distance: f64| Cell {
-            arm: "start".into(),
-            seed,
-            sampler: name.into(),
-            evaluations: 10,
-            steps: 5,
-            distances: [("d".to_string(), distance)].into(),
-            seconds: 0.0,
-        };
         let of = |(name, mean, spread): &(&str, f64, f64)| {
-            [-1.0, 1.0, -2.0, 2.0].map(|off| off * spread).map(|off| (name.to_string(), mean + off))
+            let distances = [-1.0, 1.0, -2.0, 2.0].map(|off| mean + off * spread);
+            [1, 2, 3, 4].map(|seed| cell(("start", name), 10, (seed, distances[seed as usize - 1])))
         };
-        let cells = all.iter().flat_map(|way| (1..).zip(of(way)).map(|(seed, (name, d))| cell(&name, seed, d)));
+        let cells = all.iter().flat_map(of);
         Found { cells: cells.collect(), metric: "d".into() }
     }
 
